@@ -1,0 +1,87 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of modules/fleet_apply.py: read, validate, render, LIST, decide and apply one layer of a batch.
+
+It only walks the rooms in order: reading is plugin_utils/fleet.py, rendering plugin_utils/render.py and
+module_utils/manifests, deciding and sending module_utils/reconcile.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import guide_objects
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
+    batch_result,
+    leave_out_failed,
+    pending_of,
+    policy_of,
+    regional_domains,
+    within_limit,
+)
+
+
+class ActionModule(fleets.FleetAction):
+    OPTIONS = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}}
+
+    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        layer = options["layer"]
+        fleet = fleets.read_fleet(task_vars, [layer])
+        if not fleet.batch[layer]:
+            return batch_result([], [], {})
+        connection = self.connect(fleet, options) if not fleet.faults else None
+        try:
+            return self._apply(fleet, layer, connection, task_vars)
+        finally:
+            if connection:
+                connection.close()
+
+    def _apply(
+        self, fleet: fleets.Fleet, layer: str, connection: Connection | None, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        if fleet.faults or connection is None:
+            raise fleets.FleetFault.of(fleet.faults)
+        surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
+        domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
+        left_out = leave_out_failed(fleet, layer, task_vars)
+        objects, more = render.layer_objects(fleet, layer, surroundings, domains)
+        if faults or more:
+            raise fleets.FleetFault.of([*faults, *more])
+
+        policy = policy_of(fleet)
+        owners = [host for host, of_host in objects.items() for _object in of_host]
+        wanted = [each for of_host in objects.values() for each in of_host]
+        outcomes = reconcile.reconcile(
+            connection,
+            wanted,
+            policy=policy,
+            check_mode=self.check_mode,
+            pending=pending_of(task_vars) if self.check_mode else None,
+        )
+        by_host = list(zip(owners, outcomes, strict=True))
+        if fleet.shared("kof_replace_guide_objects") and layer == "regional":
+            by_host += self._replace(connection, fleet, by_host, policy)
+        result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))
+        if self._play_context.diff or self._task.diff:
+            result["diff"] = reconcile.diff_of([outcome for _host, outcome in by_host])
+        return within_limit(result, fleet, layer)
+
+    def _replace(
+        self,
+        connection: Connection,
+        fleet: fleets.Fleet,
+        by_host: list[tuple[str, reconcile.Outcome]],
+        policy: reconcile.Policy,
+    ) -> list[tuple[str, reconcile.Outcome]]:
+        """Delete the guide's fixed-name objects that stand for clusters whose own objects are there now."""
+        refused = {host for host, outcome in by_host if outcome.action == "refused"}
+        clusters = [cluster for cluster in fleet.of("regional") if cluster.host not in refused]
+        found = guide_objects(connection, clusters, fleet.release, fleet.shared("kof_namespace"))
+        outcomes = reconcile.delete(connection, [ref for _host, ref in found], policy=policy, check_mode=self.check_mode)
+        return [(host, outcome) for (host, _ref), outcome in zip(found, outcomes, strict=True)]

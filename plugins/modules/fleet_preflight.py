@@ -1,0 +1,88 @@
+#!/usr/bin/python
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action: the code is plugins/action/fleet_preflight.py, which runs in the controller's process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: fleet_preflight
+short_description: Check everything that can be known before a change
+version_added: 0.1.0
+description:
+  - Reads and validates the whole inventory and looks at the management cluster, then prints one table of check, found,
+    wanted and remedy. It changes nothing.
+  - A fault stops the run only if it involves a cluster of the batch.
+options:
+  scope:
+    description:
+      - V(inventory) only looks whether the inventory has clusters and whether a group looks misspelt.
+      - V(all) checks everything.
+    type: str
+    choices: [inventory, all]
+    default: all
+  layers:
+    description: The layers that will be applied after this. What an earlier one of them brings is announced, not missed.
+    type: list
+    elements: str
+    choices: [dns_credentials, mothership, regional, child]
+    default: [dns_credentials, mothership, regional, child]
+extends_documentation_fragment:
+  - k0rdent.kof.connection
+  - k0rdent.kof.attributes
+attributes:
+  check_mode:
+    support: full
+    description: Sends only C(dryRun=All) requests and reads.
+  diff_mode:
+    support: none
+    description: It changes nothing.
+  idempotent:
+    support: full
+    description: A run that finds nothing to do sends nothing that could change the cluster.
+  async:
+    support: none
+    description: The whole batch is one task; a job's time-out must exceed O(ignore:kof_wait_timeout).
+author:
+  - k0rdent.kof contributors (@k0rdent)
+notes:
+  - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
+    C(run_once) to V(true) on the task so that its result is registered for all hosts.
+  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role),
+    from the inventory or as extra variables. Set on a play or a role they would be ignored, so that is an error.
+"""
+
+EXAMPLES = r"""
+---
+- name: Preflight
+  hosts: kof_mothership:kof_regional:kof_child
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Check the batch
+      k0rdent.kof.fleet_preflight:
+      run_once: true
+"""
+
+RETURN = r"""
+---
+checks:
+  description: Every check that is not simply fine.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{name: Kubernetes version, found: "1.31", wanted: ">= 1.32", remedy: upgrade the management cluster, status: failed}]
+errors:
+  description: Each fault on its own line, at most 100 of them.
+  returned: failure
+  type: list
+  elements: str
+  sample: ["aws-us-east-2: regional_domain: missing; aws-us-east-2.kof.example.com"]
+msg:
+  description: A summary in one line, or what is wrong.
+  returned: always
+  type: str
+  sample: 24 checks, 23 fine, 1 warning
+"""

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action: the code is plugins/action/fleet_wait.py, which runs in the controller's process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: fleet_wait
+short_description: Wait until one layer of the batch is ready
+version_added: 0.1.0
+description:
+  - Watches all clusters of the batch at once and prints who is late and why.
+  - A cluster is ready when its ClusterDeployment is Ready for the wanted generation and its ClusterSummary lists every
+    wanted service as provisioned. A failure that can't heal ends the wait for that cluster; a time-out gives a diagnosis.
+  - In check mode it says what it would wait for and returns.
+options:
+  layer:
+    description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.
+    type: str
+    required: true
+    choices: [mothership, regional, child]
+extends_documentation_fragment:
+  - k0rdent.kof.connection
+  - k0rdent.kof.attributes
+attributes:
+  check_mode:
+    support: full
+    description: Sends only C(dryRun=All) requests and reads.
+  diff_mode:
+    support: none
+    description: It changes nothing.
+  idempotent:
+    support: full
+    description: A run that finds nothing to do sends nothing that could change the cluster.
+  async:
+    support: none
+    description: The whole batch is one task; a job's time-out must exceed O(ignore:kof_wait_timeout).
+author:
+  - k0rdent.kof contributors (@k0rdent)
+notes:
+  - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
+    C(run_once) to V(true) on the task so that its result is registered for all hosts.
+  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role),
+    from the inventory or as extra variables. Set on a play or a role they would be ignored, so that is an error.
+"""
+
+EXAMPLES = r"""
+---
+- name: Wait for the regional clusters of the inventory
+  hosts: kof_regional
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Wait for the batch
+      k0rdent.kof.fleet_wait:
+        layer: regional
+      run_once: true
+"""
+
+RETURN = r"""
+---
+ready:
+  description: How many of the objects that were waited for are ready.
+  returned: success
+  type: int
+  sample: 100
+waiting_for:
+  description: In check mode, the objects it would wait for.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: [ClusterDeployment kcm-system/aws-us-east-2]
+refused:
+  description: Clusters that were refused or are not ready, with the reason. They don't stop the others.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{host: aws-eu-west-1, reason: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}]
+left_out:
+  description: Clusters that were not tried, because they or their regional cluster failed before.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{host: aws-eu-west-1-child1, reason: its regional aws-eu-west-1 failed}]
+errors:
+  description: Each fault of the input on its own line, at most 100 of them.
+  returned: failure
+  type: list
+  elements: str
+  sample: ["aws-us-east-2: regional_domain: missing; aws-us-east-2.kof.example.com"]
+msg:
+  description: A summary in one line, or what is wrong.
+  returned: always
+  type: str
+  sample: 3 created; 297 unchanged
+"""

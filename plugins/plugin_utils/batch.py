@@ -1,0 +1,132 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the fleet actions share about a batch: who is left out, which regional a child has, and the result.
+
+Results carry counts and names, never whole objects: with 1,000 clusters they would fill the job's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Outcome, Pending, Policy
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAILED_GROUP, Fleet, FleetFault, members, read_regional
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
+
+#: Carries a regional's domain on its ClusterDeployment, for children whose regional is not in the inventory.
+DOMAIN_ANNOTATION = "k0rdent-kof/regional-domain"
+
+
+def policy_of(fleet: Fleet) -> Policy:
+    return Policy(
+        drift_managers=tuple(fleet.shared("kof_drift_managers")),
+        force_conflicts=fleet.shared("kof_force_conflicts"),
+        adopt=fleet.shared("kof_adopt"),
+    )
+
+
+def pending_of(task_vars: Mapping[str, Any]) -> Pending:
+    """What the mothership's play of this run would have made, had it not been in check mode."""
+    hostvars = task_vars["hostvars"]
+    found: list[Any] = []
+    for host in members(task_vars["groups"], "mothership"):
+        found += hostvars.raw_get(host).get("ansible_facts", {}).get("kof_pending", [])
+    return Pending.from_list([list(map(str, entry)) for entry in found])
+
+
+def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Take out of the batch what failed before, and the children of a failed regional; say so by name."""
+    failed = set(task_vars["groups"].get(FAILED_GROUP, ()))
+    left_out = []
+    for cluster in fleet.of(layer):
+        if cluster.host in failed:
+            reason = "it failed in an earlier task of this run"
+        elif layer == "child" and cluster.regional in failed:
+            reason = f"its regional {cluster.regional} failed"
+        else:
+            continue
+        left_out.append({"host": cluster.host, "reason": reason})
+        del fleet.clusters[cluster.host]
+    return left_out
+
+
+def regional_domains(
+    fleet: Fleet, layer: str, surroundings: Surroundings, task_vars: Mapping[str, Any]
+) -> tuple[dict[str, str], list[Fault]]:
+    """The domain of each child's regional: from the inventory, else from its live ClusterDeployment, else a fault."""
+    domains: dict[str, str] = {}
+    faults: list[Fault] = []
+    if layer != "child":
+        return domains, faults
+    for child in fleet.of("child"):
+        if child.regional in domains:
+            continue
+        regional = read_regional(fleet, child.regional, task_vars)
+        live = surroundings.deployments.get(child.regional, {})
+        annotated = (live.get("metadata", {}).get("annotations") or {}).get(DOMAIN_ANNOTATION)
+        if regional is not None:
+            domains[child.regional] = regional.domain
+        elif annotated:
+            domains[child.regional] = annotated
+        elif child.regional in members(task_vars["groups"], "regional"):
+            faults += [fault for fault in fleet.faults if fault.host == child.regional]
+        else:
+            known = ", ".join(members(task_vars["groups"], "regional")[:5]) or "none"
+            faults.append(
+                Fault(
+                    child.host,
+                    "child_regional",
+                    f"no regional cluster {child.regional}, neither in the inventory nor on the management cluster",
+                    f"a host of kof_regional: {known}",
+                )
+            )
+    return domains, faults
+
+
+def batch_result(
+    by_host: Sequence[tuple[str, Outcome]], left_out: list[dict[str, str]], counts: Mapping[str, int]
+) -> dict[str, Any]:
+    """The result of a batch: counts, the names of what changed, and who was refused and why."""
+    changed = [(host, outcome) for host, outcome in by_host if outcome.changed]
+    refused: dict[str, list[str]] = {}
+    for host, outcome in by_host:
+        if outcome.action == "refused":
+            refused.setdefault(host, []).append(f"{outcome.ref}: {outcome.reason}")
+    result: dict[str, Any] = {
+        "changed": bool(changed),
+        "counts": dict(counts),
+        "objects": [
+            {"object": str(outcome.ref), "action": outcome.action}
+            | ({"not_checked": outcome.not_checked} if outcome.not_checked else {})
+            for _host, outcome in changed
+        ],
+        "refused": [{"host": host, "reason": "; ".join(reasons)} for host, reasons in refused.items()],
+        "left_out": left_out,
+        "took_back": [
+            f"{outcome.ref}: {field} from {manager}{f' (set {when})' if when else ''}"
+            for _host, outcome in by_host
+            for field, manager, when in outcome.took_back
+        ],
+    }
+    words = [f"{number} {action}" for action, number in sorted(counts.items())] or ["nothing to do"]
+    if left_out:
+        words.append(f"{len(left_out)} left out: " + ", ".join(each["host"] for each in left_out[:10]))
+    words += [f"took back {each}" for each in result["took_back"][:10]]
+    result["msg"] = "; ".join(words)
+    return result
+
+
+def within_limit(result: dict[str, Any], fleet: Fleet, layer: str) -> dict[str, Any]:
+    """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty."""
+    refused, size = result["refused"], len(fleet.batch[layer])
+    limit = fleet.shared("kof_max_fail_percentage")
+    if refused and len(refused) * 100 > limit * size:
+        guilty = "\n".join(f"{each['host']}: {each['reason']}" for each in refused[:10])
+        raise FleetFault(
+            f"{len(refused)} of {size} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows:\n{guilty}",
+            [f"{each['host']}: {each['reason']}" for each in refused],
+        )
+    return result

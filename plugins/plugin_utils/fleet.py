@@ -1,0 +1,361 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door of the fleet actions: from Ansible's inventory and hostvars to plain variables and parsed clusters.
+
+Only what needs the controller's own objects (hostvars, tags, Display) belongs here. It reads and validates; it sends
+nothing and decides nothing about Kubernetes objects: that is module_utils.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.k0rdent.kof.plugins.module_utils import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
+    ApiError,
+    ApiUnavailable,
+    Connection,
+    UnsendableString,
+    connect,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec, misspelt, with_defaults
+
+display = Display()
+
+LAYERS = ("mothership", "regional", "child")
+GROUPS = {layer: f"kof_{layer}" for layer in LAYERS}
+#: Clusters that were refused or did not become ready; later layers leave them out, the report play fails them.
+FAILED_GROUP = "kof_failed"
+#: Extra variables that steer plays and can't be read from hostvars by a play keyword.
+PLAY_ONLY = ("kof_serial",)
+#: Variables the collection itself leaves on hosts.
+OUR_FACTS = ("kof_failure", "kof_pending")
+#: Roles whose variables a host of the layer may carry.
+ROLES_OF_LAYER = {"mothership": ("mothership", "dns_credentials"), "regional": ("regional",), "child": ("child",)}
+PREFIXES = ("kof_", "mothership_", "dns_credentials_", "regional_", "child_")
+#: kof_* variables that are kubernetes.core's connection options, by option name.
+CONNECTION_VARIABLES = {
+    name: f"kof_{name}"
+    for name in (
+        "kubeconfig", "context", "host", "api_key", "username", "password", "client_cert", "client_key", "ca_cert",
+        "validate_certs", "proxy", "no_proxy", "impersonate_user", "impersonate_groups",
+    )
+}  # fmt: skip
+#: A batch speaks to one management cluster, in one way.
+SAME_IN_A_BATCH = (*CONNECTION_VARIABLES.values(), "kof_version", "kof_namespace", "kof_kcm_namespace", "kof_fleet")
+#: How many faults a result carries; the total is always said.
+FAULTS_SHOWN, FAULTS_KEPT = 10, 100
+
+
+class FleetFault(Exception):
+    """What concerns the whole batch: bad input, no connection, no permission.
+
+    :ivar faults: one line each, at most FAULTS_KEPT of them.
+    """
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = list(faults)[:FAULTS_KEPT]
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault | str], what: str = "the inventory") -> FleetFault:
+        lines = list(dict.fromkeys(str(fault) for fault in faults))
+        many = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
+        head = f"{many} in {what}; nothing was changed."
+        shown = lines[:FAULTS_SHOWN]
+        more = [f"... and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
+        return cls("\n".join([head, *shown, *more]), lines)
+
+
+@dataclass
+class Fleet:
+    """The clusters a batch is about, parsed, with what they share.
+
+    `batch` has the hosts of this play batch by layer; `variables` and `clusters` hold every host that was read.
+    """
+
+    batch: dict[str, list[str]]
+    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clusters: dict[str, model.Mothership | model.Regional | model.Child] = field(default_factory=dict)
+    layer_of: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def of(self, layer: str) -> list[Any]:
+        """The parsed clusters of this batch in one layer, in the inventory's order."""
+        return [self.clusters[host] for host in self.batch[layer] if host in self.clusters]
+
+    def everywhere(self, layer: str) -> list[Any]:
+        """The parsed clusters of one layer, of this batch or not."""
+        return [cluster for host, cluster in self.clusters.items() if self.layer_of[host] == layer]
+
+    @property
+    def hosts(self) -> list[str]:
+        return [host for layer in LAYERS for host in self.batch[layer]]
+
+    def shared(self, name: str) -> Any:
+        """A `kof_*` value all hosts of the batch agree on (with its default)."""
+        return self.variables[self.hosts[0]].get(name)
+
+    @property
+    def release(self) -> Release:
+        return RELEASES[self.shared("kof_version")]
+
+
+def members(groups: Mapping[str, Sequence[str]], layer: str) -> list[str]:
+    return list(groups.get(GROUPS[layer], ()))
+
+
+def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Faults of the inventory's groups as a whole: none of ours, misspelt ones, several motherships, a host twice."""
+    known = [*GROUPS.values(), FAILED_GROUP]
+    faults = []
+    for name in groups:
+        if name in known or name in ("all", "ungrouped"):
+            continue
+        near = difflib.get_close_matches(name, GROUPS.values(), n=1, cutoff=0.8)
+        if name.startswith("kof_") and any(name.startswith(f"{group}_") for group in known):
+            continue  # kof_regional_eu: somebody's own subgroup
+        if near:
+            faults.append(f"group {name}: not a group of k0rdent.kof; did you mean {near[0]}?")
+        elif name.startswith("kof_"):
+            faults.append(f"group {name}: not a group of k0rdent.kof; its groups are {', '.join(GROUPS.values())}")
+    if not any(groups.get(group) for group in GROUPS.values()):
+        faults.append(
+            "the inventory has no host in kof_mothership, kof_regional or kof_child: is it the right inventory "
+            "(-i), and could it be parsed? Example: inventories/example of the collection"
+        )
+    motherships = members(groups, "mothership")
+    if len(motherships) > 1:
+        faults.append(
+            f"group kof_mothership: {len(motherships)} hosts ({', '.join(motherships[:5])}), but a fleet has exactly "
+            "one management cluster; use one inventory per management cluster"
+        )
+    seen: dict[str, str] = {}
+    for layer in LAYERS:
+        for host in members(groups, layer):
+            if host in seen:
+                faults.append(f"{host}: in {GROUPS[seen[host]]} and in {GROUPS[layer]}, but a host is one cluster")
+            seen[host] = layer
+    return faults
+
+
+def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywhere: bool = False) -> Fleet:
+    """Read, convert and validate every host of the batch once, and parse it.
+
+    :param layers: whose hosts are read.
+    :param everywhere: also the kof hosts outside the batch (checks across clusters); their faults are kept too, and
+        the caller decides which of them concern the batch.
+    :raises FleetFault: the inventory's groups are wrong.
+    """
+    groups = task_vars["groups"]
+    wrong = group_faults(groups)
+    if wrong:
+        raise FleetFault.of(wrong)
+    layers = [layer for layer in LAYERS if layer in set(layers)]
+    in_batch = set(task_vars.get("ansible_play_batch") or task_vars.get("ansible_play_hosts") or ())
+    fleet = Fleet(batch={layer: [] for layer in LAYERS})
+    fleet.failed = {host: "" for host in groups.get(FAILED_GROUP, ())}
+    hostvars = task_vars["hostvars"]
+    for layer in LAYERS:
+        for host in members(groups, layer):
+            in_this_batch = layer in layers and host in in_batch
+            if not in_this_batch and not everywhere:
+                continue
+            if in_this_batch:
+                fleet.batch[layer].append(host)
+            fleet.layer_of[host] = layer
+            _read_host(fleet, layer, host, hostvars)
+    fleet.faults += _lost_variables(task_vars, hostvars, fleet)
+    fleet.faults += _differences(fleet)
+    return fleet
+
+
+def read_regional(fleet: Fleet, host: str, task_vars: Mapping[str, Any]) -> model.Regional | None:
+    """The regional cluster that a child names, although it is in another play; None if the inventory has none."""
+    if host not in members(task_vars["groups"], "regional"):
+        return None
+    if host not in fleet.layer_of:
+        fleet.layer_of[host] = "regional"
+        _read_host(fleet, "regional", host, task_vars["hostvars"])
+    return fleet.clusters.get(host)  # type: ignore[return-value]
+
+
+def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any]) -> None:
+    of_host = hostvars[host]  # one access: each costs a merge of all the host's variables
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    own = tuple(f"{role}_" for role in ROLES_OF_LAYER[layer])
+    for name in of_host:
+        if not name.startswith(("kof_", *own)) or name in OUR_FACTS:
+            continue
+        if name in PLAY_ONLY:
+            if name in _inventory_only(hostvars, host):
+                faults.append(
+                    Fault(host, name, "a play keyword can't see inventory variables, it would be ignored", "-e kof_serial=10%")
+                )
+            continue
+        try:
+            values[name] = to_plain(of_host[name])
+        except NotPlain as problem:
+            faults.append(Fault(host, name, str(problem), "a string, number, boolean, list or map of these"))
+        except AnsibleError as problem:
+            faults.append(Fault(host, name, f"can't be templated: {_one_line(problem)}", "!unsafe where {{ is meant to stay as it is"))
+    faults += [
+        Fault(host, name, "no such variable", f"did you mean {suggestion}?" if suggestion else "see ansible-doc -t role")
+        for name, suggestion in misspelt(values)
+    ]
+    broken = {fault.variable for fault in faults}
+    readable = {name: value for name, value in values.items() if name not in broken}
+    cluster, problems = PARSERS[layer](host, readable)
+    # What could not be read is reported once, as what it is, not as missing too.
+    faults += [fault for fault in problems if fault.variable not in broken]
+    fleet.variables[host] = with_defaults(ROLES_OF_LAYER[layer][0], readable)
+    fleet.faults += faults
+    if cluster is not None and not faults:
+        fleet.clusters[host] = cluster
+
+
+PARSERS = {
+    "mothership": model.parse_mothership,
+    "regional": model.parse_regional,
+    "child": model.parse_child,
+}
+
+
+def _inventory_only(hostvars: Any, host: str) -> set[str]:
+    """The names a host gets from the inventory, without extra variables."""
+    manager = hostvars._variable_manager
+    return set(hostvars.raw_get(host)) - set(manager.extra_vars)
+
+
+def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -> list[Fault]:
+    """Settings on a play, in vars_files or given to the role: hostvars don't have them, so they would be ignored."""
+    hosts = fleet.hosts
+    if not hosts:
+        return []
+    host = task_vars.get("inventory_hostname", hosts[0])
+    raw = hostvars.raw_get(host)
+    defaults: dict[str, Any] = {}
+    for role in ("mothership", "dns_credentials", "regional", "child"):
+        defaults.update({name: option.get("default") for name, option in load_spec(role).items()})
+    faults = []
+    for name, value in task_vars.items():
+        if not isinstance(name, str) or not name.startswith(PREFIXES) or name in OUR_FACTS + PLAY_ONLY:
+            continue
+        if name in raw and (raw[name] is value or raw[name] == value):
+            continue
+        where = _origin(value)
+        if f"{os.sep}roles{os.sep}" in where and f"{os.sep}defaults{os.sep}" in where:
+            continue
+        if name not in raw and not where and name in defaults and defaults[name] == value:
+            continue  # a role default that carries no origin (true, null)
+        faults.append(
+            Fault(
+                host,
+                name,
+                f"set {f'at {where}' if where else 'on a play, in vars_files or on a role'}, where it would be ignored: the fleet is read host by host",
+                "set it in the inventory (group_vars, host_vars) or as an extra variable (-e)",
+            )
+        )
+    return faults
+
+
+def _origin(value: Any) -> str:
+    from ansible._internal._datatag._tags import Origin
+
+    origin = Origin.get_tag(value)
+    if origin is None or not origin.path:
+        return ""
+    return f"{origin.path}:{origin.line_num}" if origin.line_num else str(origin.path)
+
+
+def _differences(fleet: Fleet) -> list[Fault]:
+    """Hosts of one batch that would speak to different management clusters, or as different fleets."""
+    faults = []
+    hosts = fleet.hosts
+    for name in SAME_IN_A_BATCH:
+        for host in hosts[1:]:
+            mine, first = fleet.variables[host].get(name), fleet.variables[hosts[0]].get(name)
+            if mine != first:
+                secret = load_spec("mothership").get(name, {}).get("no_log")
+                shown = "another value" if secret else f"{mine!r}"
+                other = "its own" if secret else f"{first!r}"
+                faults.append(
+                    Fault(
+                        host,
+                        name,
+                        f"{shown}, but {hosts[0]} has {other}: one run speaks to one management cluster as one fleet",
+                        "the same value for all (group_vars/all.yml), or one inventory per management cluster",
+                    )
+                )
+                break
+    return faults
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+class FleetAction(ActionBase):
+    """Base of the actions that run once for a whole batch, in the controller's process.
+
+    A subclass implements `fleet()`; it returns the result or raises FleetFault, ApiError or ApiUnavailable, which
+    become one clear message here.
+    """
+
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+    #: Beside kubernetes.core's connection options, which every subclass takes.
+    OPTIONS: dict[str, dict[str, Any]] = {}
+
+    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, options = self.validate_argument_spec(argument_spec=dict(self.OPTIONS, **connection_spec()))
+        try:
+            result.update(self.fleet(options, task_vars or {}))
+        except FleetFault as fault:
+            result.update(failed=True, msg=str(fault), errors=fault.faults)
+        except (ApiUnavailable, ApiError, UnsendableString) as problem:
+            result.update(failed=True, msg=f"{problem}")
+        return result
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+    def connect(self, fleet: Fleet, options: Mapping[str, Any]) -> Connection:
+        """One connection for the batch: the task's own options first, then kof_*, then K8S_AUTH_*."""
+        return connect(
+            {
+                name: options[name] if options.get(name) is not None else fleet.shared(variable)
+                for name, variable in CONNECTION_VARIABLES.items()
+            }
+        )
+
+
+def connection_spec() -> dict[str, dict[str, Any]]:
+    """The connection options as an argument spec, without environment fallbacks: those come after the variables."""
+    from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
+
+    return {
+        name: {key: value for key, value in option.items() if key not in ("fallback", "default")}
+        for name, option in CONNECTION_OPTIONS.items()
+    }

@@ -1,0 +1,121 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From parsed clusters to the objects of a layer, by host: what fleet_apply sends and fleet_render writes.
+
+Pure but for `look_up`, the few reads a rendering depends on (served API version, templates, what is there already).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+    cluster_deployment,
+    grafana_datasource,
+    namespace,
+    promxy_server_group,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import choose_template
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import Fleet, FleetFault
+
+KCM_GROUP = "k0rdent.mirantis.com"
+
+
+@dataclass
+class Surroundings:
+    """What the management cluster says that a rendering depends on.
+
+    :ivar kcm_version: the version of k0rdent.mirantis.com it serves (discovered, not assumed).
+    :ivar templates: the ClusterTemplates of the kcm namespace.
+    :ivar deployments: the live ClusterDeployments by name: they keep their template, and carry a regional's domain.
+    """
+
+    kcm_version: str
+    templates: list[dict[str, Any]] = field(default_factory=list)
+    deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
+    """Three reads, however many clusters the batch has.
+
+    :raises FleetFault: the API server doesn't serve kcm's API group.
+    """
+    group = connection.api_groups(KCM_GROUP)
+    if group is None:
+        raise FleetFault(
+            f"{connection.server} serves no {KCM_GROUP} API: it is no k0rdent management cluster, or kcm is not "
+            "installed there. Check kof_kubeconfig and kof_context; nothing was changed."
+        )
+    version = group["preferredVersion"]["version"]
+    api = f"{KCM_GROUP}/{version}"
+    deployments, _version = connection.list_objects(connection.path(api, "ClusterDeployment", kcm_namespace))
+    templates, _version = connection.list_objects(connection.path(api, "ClusterTemplate", kcm_namespace))
+    return Surroundings(version, templates, {each["metadata"]["name"]: each for each in deployments})
+
+
+def offline(release: Release) -> Surroundings:
+    """What a release's own management cluster would say, for rendering without one."""
+    return Surroundings(release.kcm_version)
+
+
+def template_of(cluster: Any, surroundings: Surroundings, release: Release) -> str | Fault:
+    """The ClusterTemplate of a cluster: the named one, else the one it has, else the newest valid of its kind.
+
+    A newer template that appears later is no reason to upgrade a running cluster unasked.
+    """
+    if cluster.template:
+        return cluster.template
+    live = surroundings.deployments.get(cluster.cluster_name)
+    if live is not None:
+        current = live.get("spec", {}).get("template", "")
+        if current.startswith(f"{cluster.template_kind}-"):
+            return current
+    if not surroundings.templates:
+        return f"{cluster.template_kind}-{release.cluster_template_version}"
+    chosen = choose_template(surroundings.templates, cluster.template_kind)
+    if chosen:
+        return chosen
+    layer = "regional" if hasattr(cluster, "domain") else "child"
+    return Fault(
+        cluster.host,
+        f"{layer}_template_kind",
+        f"no valid ClusterTemplate of kind {cluster.template_kind} in the kcm namespace",
+        "one that `kubectl get clustertemplate -A` shows as valid, without its version: aws-standalone-cp",
+    )
+
+
+def layer_objects(
+    fleet: Fleet, layer: str, surroundings: Surroundings, domains: Mapping[str, str]
+) -> tuple[dict[str, list[dict[str, Any]]], list[Fault]]:
+    """The objects of every cluster of a layer, by host, in the order they are applied.
+
+    :param domains: of each child's regional, by the regional's host name.
+    """
+    release = fleet.release
+    objects: dict[str, list[dict[str, Any]]] = {}
+    faults: list[Fault] = []
+    for cluster in fleet.of(layer):
+        if layer == "mothership":
+            objects[cluster.host] = [namespace.namespace(fleet.shared("kof_namespace"), fleet.shared("kof_fleet"))]
+            continue
+        template = template_of(cluster, surroundings, release)
+        if isinstance(template, Fault):
+            faults.append(template)
+            continue
+        wanted = {"release": release, "kcm_version": surroundings.kcm_version, "template": template}
+        if layer == "regional":
+            objects[cluster.host] = [
+                cluster_deployment.regional(cluster, **wanted),
+                promxy_server_group.of_regional(cluster, release),
+                grafana_datasource.of_regional(cluster, release),
+            ]
+        else:
+            domain = domains[cluster.regional]
+            objects[cluster.host] = [cluster_deployment.child(cluster, **wanted, regional_domain=domain)]
+    return objects, faults
