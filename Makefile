@@ -34,3 +34,45 @@ sandbox: setup ## start the sandbox (or find it running)
 
 sandbox-down: setup ## stop the sandbox and leave nothing running
 	python -m sandbox down
+
+.PHONY: demo
+demo: sandbox ## start the sandbox, run site.yml on it, and say what to look at next
+	ansible-playbook -i inventories/sandbox playbooks/site.yml
+	@python -m sandbox next-steps
+
+.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-long
+lint: setup ## ruff, mypy, ansible-lint (profile production)
+	ruff check .
+	ruff format --check .
+	mypy
+	ansible-lint
+
+sanity: setup ## ansible-test sanity, on a copy
+	tests/sanity.sh
+
+unit: setup ## unit and property tests
+	pytest tests/unit
+
+sandbox-test: setup ## the sandbox's own tests
+	pytest tests/sandbox/test
+
+molecule: setup ## one scenario per role and one for site, on one shared sandbox
+	molecule test --all
+
+TOPIC ?= *
+acceptance: setup ## what the issues ask to be shown: make acceptance TOPIC=site
+	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC).py)
+
+acceptance-long: setup ## the same with what takes minutes
+	pytest $(wildcard tests/acceptance/test_$(TOPIC).py)
+
+.PHONY: test
+test: lint sanity unit sandbox-test molecule acceptance ## everything CI runs
+
+.PHONY: build
+build: setup ## the collection as a tarball
+	ansible-galaxy collection build --force --output-path .work/build
+
+.PHONY: clean
+clean: sandbox-down ## remove what make made in this clone (caches of the user stay)
+	rm -rf .work .sandbox .bench
