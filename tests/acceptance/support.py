@@ -1,0 +1,163 @@
+"""How the acceptance tests run the playbooks and look at what really happened: events, audit log, live objects.
+
+No test belongs here, and nothing of the collection is imported: it is driven from the shell, as its users do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+COLLECTION_USER = "k0rdent-kof"
+#: What a run that changes nothing may send besides reads: these create nothing.
+REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"}
+
+
+@dataclass
+class Run:
+    """One ansible-playbook process: its exit code, all it printed, and its task results."""
+
+    code: int
+    output: str
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def stats(self) -> dict[str, dict[str, int]]:
+        return next((event["hosts"] for event in self.events if event["event"] == "stats"), {})
+
+    def total(self, name: str) -> int:
+        return sum(host[name] for host in self.stats.values())
+
+    def changes(self) -> set[tuple[str, str]]:
+        """(object or release or task, action) of everything that changed, or would."""
+        found: set[tuple[str, str]] = set()
+        for event in self.events:
+            if event["event"] != "ok":
+                continue
+            for result in event["result"].get("results") or [event["result"]]:
+                if not result.get("changed"):
+                    continue
+                if "objects" in result:
+                    found |= {(each["object"], each["action"]) for each in result["objects"]}
+                elif event["action"].endswith("helm_release"):
+                    found.add((f"release {result['status']['namespace']}/{result['status']['name']}", result["action"]))
+                else:
+                    found.add((event["task"], "changed"))
+        return found
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, by its state folder."""
+
+    folder: pathlib.Path
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        return json.loads((self.folder / "endpoints.json").read_text())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "KUBECONFIG", "AWS_"))}
+        return clean | {
+            "KOF_SANDBOX_DIR": str(self.folder),
+            "PYTHONPATH": str(REPOSITORY / "tests"),
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".work" / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def command(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-m", "sandbox", *arguments], env=self.environment, cwd=REPOSITORY, check=True)
+
+    def kubectl(self, *arguments: str, cluster: str = "mothership", stdin: str | None = None, check: bool = True) -> str:
+        command = [self.endpoints["kubectl"], "--kubeconfig", str(self.folder / f"{cluster}.kubeconfig"), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def get(self, *arguments: str, cluster: str = "mothership") -> Any:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json", cluster=cluster))
+
+    def helm(self, *arguments: str, check: bool = True) -> str:
+        command = [self.endpoints["helm"], "--kubeconfig", str(self.folder / "mothership.kubeconfig"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"helm {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def playbook(self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str) -> Run:
+        return finish(self.start_playbook(name, *arguments, inventory=inventory, **environment))
+
+    def start_playbook(
+        self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str
+    ) -> tuple[subprocess.Popen[str], pathlib.Path]:
+        events = pathlib.Path(tempfile.gettempdir()) / f"kof-events-{uuid.uuid4().hex}.jsonl"
+        events.touch()
+        process = subprocess.Popen(
+            ["ansible-playbook", "-i", inventory or "inventories/sandbox", f"playbooks/{name}.yml", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment
+            | {
+                "KOF_EVENTS_FILE": str(events),
+                "ANSIBLE_CALLBACKS_ENABLED": "kof_events",
+                "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "acceptance" / "callback_plugins"),
+            }
+            | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return process, events
+
+    def audit_mark(self) -> int:
+        return (self.folder / "audit.log").stat().st_size
+
+    def mutations_since(self, mark: int, user: str = COLLECTION_USER) -> list[str]:
+        """Requests of a user since a mark that could have changed the mothership: no dry runs, no access reviews."""
+        found = []
+        with open(self.folder / "audit.log", "rb") as log:
+            log.seek(mark)
+            for line in log:
+                entry = json.loads(line)
+                if entry["user"]["username"] != user or entry["verb"] in ("get", "list", "watch"):
+                    continue
+                resource = entry.get("objectRef", {}).get("resource", "")
+                if resource in REVIEWS or "dryRun=All" in entry["requestURI"]:
+                    continue
+                found.append(f"{entry['verb']} {entry['requestURI']}")
+        return found
+
+
+def finish(started: tuple[subprocess.Popen[str], pathlib.Path], timeout: float = 900) -> Run:
+    process, events = started
+    try:
+        output, _nothing = process.communicate(timeout=timeout)
+        lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    finally:
+        events.unlink()
+    return Run(process.returncode, output, lines)
+
+
+def secrets_of(sandbox: Sandbox) -> list[str]:
+    """Every secret value the run may have met, plain and base64: none of them may be in any output."""
+    import base64
+
+    found = []
+    for name in ("storage-vmuser-credentials", "grafana-admin-credentials", "external-dns-aws-credentials"):
+        for value in sandbox.get("secret", "-n", "kof", name).get("data", {}).values():
+            found.append(value)
+            text = base64.b64decode(value).decode()
+            found += [word for word in text.replace("=", " ").split() if len(word) >= 8 and not word.startswith("aws_")]
+    return found
