@@ -61,10 +61,10 @@ molecule: setup ## one scenario per role and one for site, on one shared sandbox
 
 TOPIC ?= *
 acceptance: setup ## what the issues ask to be shown: make acceptance TOPIC=site
-	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC).py)
+	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
 acceptance-long: setup ## the same with what takes minutes
-	pytest $(wildcard tests/acceptance/test_$(TOPIC).py)
+	pytest $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
 .PHONY: test
 test: lint sanity unit sandbox-test molecule acceptance ## everything CI runs
