@@ -1,0 +1,108 @@
+"""The sandbox's command line: `python -m sandbox up | down | status | kubeconfig | fault | restart-apiserver`.
+
+May hold: arguments, printing and exit codes. May not hold: anything that does the work.
+
+Exit codes: 0 all well; 1 it failed, with the reason on stderr; 2 wrong arguments; 3 `status`: it is not up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from sandbox import cluster, faults, lifecycle
+from sandbox import state as state_files
+from sandbox.state import SandboxError
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="Real Kubernetes control planes, an OCI registry and a stand-in for AWS on loopback. "
+        "State lies in $KOF_SANDBOX_DIR, else in .sandbox of the clone.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start it; does nothing if it runs")
+    up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
+    down = commands.add_parser("down", help="stop it and leave nothing behind")
+    down.add_argument("--keep-logs", action="store_true", help="leave logs/ and audit.log")
+    status = commands.add_parser("status", help="what runs; exit code 3 if it is not up")
+    status.add_argument("--json", action="store_true", help="for programs")
+    kubeconfig = commands.add_parser("kubeconfig", help="print the path of a kubeconfig")
+    kubeconfig.add_argument("name", help="a cluster's name, or kof: the collection's own user on the mothership")
+    fault = commands.add_parser(
+        "fault",
+        help="make the simulator fail; without arguments print what is set",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="faults:\n" + "\n".join(f"  {name:27}{text}" for name, text in faults.SWITCHES.items()),
+    )
+    fault.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="lists are comma-separated; empty is off")
+    fault.add_argument("--clear", action="store_true", help="first switch all off")
+    restart = commands.add_parser("restart-apiserver", help="kill a cluster's API server and start it again")
+    restart.add_argument("name")
+    restart.add_argument("--down-seconds", type=float, default=0, metavar="N", help="stay away so long")
+    return parser
+
+
+def _print_status(facts: dict[str, object]) -> None:
+    what = "control plane only" if facts["only_control_plane"] else "all of it"
+    print(f"up: {what}" if facts["up"] else "not up")
+    rows = facts["processes"]
+    assert isinstance(rows, list)
+    for row in rows:
+        print(f"  {row['name']:50} pid {row['pid']:<8} {row['rss'] / 2**20:6.0f} MiB {row['cpu']:8.1f} s CPU")
+    if rows:
+        print(f"  {'in all':50} {'':12} {sum(row['rss'] for row in rows) / 2**20:6.0f} MiB")
+    missing = facts["missing"]
+    assert isinstance(missing, list)
+    for name in missing:
+        print(f"  {name:50} does not run")
+
+
+def main() -> int:
+    """Do what the command line says; returns the exit code."""
+    arguments = _arguments().parse_args()
+    state = state_files.folder()
+    if arguments.command == "up":
+        if not lifecycle.up(state, only_control_plane=arguments.only == "control-plane", say=_say):
+            print(f"sandbox: is up, see {state}")
+    elif arguments.command == "down":
+        lifecycle.down(state, keep_logs=arguments.keep_logs)
+        print("sandbox: down")
+    elif arguments.command == "status":
+        facts = lifecycle.status(state)
+        if arguments.json:
+            print(json.dumps(facts, indent=2))
+        else:
+            _print_status(facts)
+        return 0 if facts["up"] else 3
+    elif arguments.command == "kubeconfig":
+        file = state / f"{arguments.name}.kubeconfig"
+        if not file.exists():
+            raise SandboxError(f"no cluster {arguments.name}; there is: {', '.join(cluster.names(state=state)) or 'none'}")
+        print(file)
+    elif arguments.command == "fault":
+        wanted = faults.parse(arguments.settings)
+        if arguments.clear:
+            faults.clear(state)
+        now = faults.change(state, wanted) if wanted else faults.read(state)
+        print(json.dumps(now, indent=2))
+    elif arguments.command == "restart-apiserver":
+        cluster.restart_apiserver(arguments.name, down_seconds=arguments.down_seconds, state=state)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SandboxError as reason:
+        print(f"sandbox: {reason}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("sandbox: interrupted; `down` clears away what was started", file=sys.stderr)
+        sys.exit(1)

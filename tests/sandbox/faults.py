@@ -1,0 +1,68 @@
+"""The faults that the simulator plays, kept in `<state>/faults.json`, which it reads at every reconcile.
+
+May hold: the switches, their types, reading and writing them. May not hold: what they do.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+
+from sandbox import state as state_files
+from sandbox.state import SandboxError
+
+Faults = dict[str, float | list[str]]
+
+# What each switch names, for the help text and for the messages.
+SWITCHES = {
+    "slow_seconds": "seconds that the infrastructure of each ClusterDeployment takes longer",
+    "never_ready": "clusters that never become ready",
+    "credential_not_ready": "Credentials that are not ready",
+    "helm_fails_first": "cluster/service whose first Helm attempt fails, then heals",
+    "helm_failed_non_retriable": "cluster/service that fails for good",
+    "stuck_finalizer": "clusters whose finalizer stays when they are deleted",
+}
+
+
+def none() -> Faults:
+    """All switches off."""
+    return {name: 0 if name == "slow_seconds" else [] for name in SWITCHES}
+
+
+def read(state: pathlib.Path) -> Faults:
+    """The switches now."""
+    return none() | state_files.read_json(state / "faults.json", {})
+
+
+def parse(settings: Iterable[str]) -> Faults:
+    """Switches out of `NAME=VALUE` texts; a list's value is comma-separated, empty is off. Raises SandboxError."""
+    wanted: Faults = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or name not in SWITCHES:
+            raise SandboxError(f"{setting!r} is no fault; NAME=VALUE with a NAME of {', '.join(SWITCHES)}")
+        if name == "slow_seconds":
+            try:
+                seconds = float(value or 0)
+            except ValueError:
+                seconds = -1
+            if not 0 <= seconds < 86400:
+                raise SandboxError(f"slow_seconds wants seconds, not {value!r}")
+            wanted[name] = seconds
+        else:
+            wanted[name] = [entry.strip() for entry in value.split(",") if entry.strip()]
+            if name.startswith("helm_") and (odd := [entry for entry in wanted[name] if entry.count("/") != 1]):
+                raise SandboxError(f"{name} wants cluster/service, not {odd[0]!r}")
+    return wanted
+
+
+def change(state: pathlib.Path, wanted: Faults) -> Faults:
+    """Set some switches, leave the others, and return all."""
+    now = read(state) | wanted
+    state_files.write_json(state / "faults.json", now)
+    return now
+
+
+def clear(state: pathlib.Path) -> None:
+    """Set all switches off."""
+    state_files.write_json(state / "faults.json", none())

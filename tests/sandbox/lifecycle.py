@@ -1,0 +1,294 @@
+"""The whole sandbox: what `up`, `down` and `status` do, in which order.
+
+May hold: the order of things and what must be there at the end. May not hold: how one part is started (cluster.py,
+registry.py, aws.py) nor the objects that make a management cluster of it (the simulator's `seed`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from sandbox import aws, binaries, cluster, faults, processes, registry
+from sandbox import state as state_files
+from sandbox.api import Api, ApiFailure, connect, wait_until
+from sandbox.state import SandboxError
+
+HERE = pathlib.Path(__file__).parent
+MOTHERSHIP = "mothership"
+SIMULATOR = "simulator"
+KOF_USER = "k0rdent-kof"
+
+Say = Callable[[str], None]
+
+
+def up(state: pathlib.Path, *, only_control_plane: bool = False, say: Say = print) -> bool:
+    """Start the sandbox, or what is missing of it; False if all of it ran already.
+
+    What a killed `up` left is removed first. `only_control_plane` starts etcd and API server of the mothership with all
+    CRDs, those of the charts too, and nothing else. Raises SandboxError if a part does not come up.
+    """
+    tools = binaries.find_or_build(say)
+    began = time.monotonic()
+    with state_files.lock(_lock(state), "another `up` or `down` is at work; waiting for it"):
+        before = state_files.read_json(state / "sandbox.json")
+        if before and not _broken(state, before) and (only_control_plane or not before["only_control_plane"]):
+            return False
+        if before is None or before["only_control_plane"] != only_control_plane:
+            _clear_away(state)
+        (state / "sandbox.json").unlink(missing_ok=True)
+        if only_control_plane:
+            _control_plane_only(state)
+        else:
+            _everything(state, tools, say)
+        state_files.write_json(state / "sandbox.json", {"only_control_plane": only_control_plane})
+    say(f"sandbox: up in {time.monotonic() - began:.1f} s, see {state}")
+    return True
+
+
+def down(state: pathlib.Path, *, keep_logs: bool = False) -> None:
+    """End all that the sandbox started and remove its state folder's contents. Nothing happens where there is nothing."""
+    if not state.is_dir():
+        return
+    with state_files.lock(_lock(state), "another `up` or `down` is at work; waiting for it"):
+        _clear_away(state)
+        (state / "faults.json").unlink(missing_ok=True)
+        if not keep_logs:
+            shutil.rmtree(state / "logs", ignore_errors=True)
+            (state / "audit.log").unlink(missing_ok=True)
+        shutil.rmtree(state / "locks", ignore_errors=True)
+        if not any(state.iterdir()):
+            state.rmdir()
+
+
+def status(state: pathlib.Path) -> dict[str, Any]:
+    """What runs: `{"up": bool, "complete": bool, "processes": [{"name", "pid", "rss" (bytes), "cpu" (s)}], "missing": […]}`."""
+    facts = state_files.read_json(state / "sandbox.json")
+    return {
+        "up": facts is not None and not _broken(state, facts),
+        "only_control_plane": bool(facts and facts["only_control_plane"]),
+        "clusters": [name for name in cluster.names(state=state) if cluster.find(name, state=state)],
+        "processes": [
+            {"name": process.name, "pid": process.pid, "rss": process.rss(), "cpu": process.cpu_seconds()}
+            for process in processes.running(state)
+        ],
+        "missing": _broken(state, facts) if facts else [],
+    }
+
+
+def _lock(state: pathlib.Path) -> pathlib.Path:
+    """Beside the state folder's own things in the folder of locks; it goes with the last `down`."""
+    return state / "locks" / ".sandbox"
+
+
+def _broken(state: pathlib.Path, facts: dict[str, Any]) -> list[str]:
+    """Names of processes that should run and don't; those of clusters which the simulator started count too."""
+    wanted = [f"{name}.{part}" for name in cluster.names(state=state) for part in cluster.missing(name, state=state)]
+    if not cluster.names(state=state):
+        wanted.append(MOTHERSHIP)
+    if not facts["only_control_plane"]:
+        parts = (registry.NAME, aws.NAME, *((SIMULATOR,) if _has("sandbox.simulator.__main__") else ()))
+        wanted += [name for name in parts if processes.find(state, name) is None]
+    return wanted
+
+
+def _clear_away(state: pathlib.Path) -> None:
+    """End everything and remove what it held, but for logs, faults and locks."""
+    (state / "sandbox.json").unlink(missing_ok=True)
+    # The simulator first, or it would mend what we take away. It has helm processes to end.
+    processes.end(state, [SIMULATOR], patience=5)
+    processes.end_all(state)
+    for entry in list(state.iterdir()) if state.is_dir() else []:
+        if entry.name in ("logs", "locks", "faults.json", "audit.log"):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _has(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _control_plane_only(state: pathlib.Path) -> None:
+    cluster.start(MOTHERSHIP, only_control_plane=True, audit=True, state=state)
+    _kof_user(state)
+    with connect(state / f"{MOTHERSHIP}.kubeconfig") as api:
+        apply_files(api, sorted((HERE / "crds").rglob("*.yaml")))
+    _endpoints(state, binaries.find_or_build(), None, None)
+
+
+def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], say: Say) -> None:
+    addresses: dict[str, str] = {}
+
+    def registry_and_charts() -> None:
+        addresses["registry"] = registry.start(state, tools)
+        if _has("sandbox.chart_packages"):
+            from sandbox import chart_packages
+
+            chart_packages.push_all(tools["helm"], addresses["registry"], state / "chart-packages")
+
+    def stand_in_for_aws() -> None:
+        addresses["aws"] = aws.start(state)
+
+    side = [_InBackground(registry_and_charts), _InBackground(stand_in_for_aws)]
+    cluster.start(MOTHERSHIP, audit=True, state=state)
+    say("mothership: control plane, controllers and nodes are up")
+    _kof_user(state)
+    with connect(state / f"{MOTHERSHIP}.kubeconfig") as api:
+        apply_files(api, sorted((HERE / "crds").glob("*.yaml")))
+        apply_files(api, sorted((HERE / "admission").glob("*.yaml")))
+    for job in side:
+        job.join()
+    say(f"charts: pushed to oci://{addresses['registry']}; AWS: {addresses['aws']}")
+    _endpoints(state, tools, addresses["registry"], addresses["aws"])
+    if not (state / "faults.json").exists():
+        faults.clear(state)
+    elif faults.read(state) != faults.none():
+        say(f"faults are set: {state / 'faults.json'}")
+    if _has("sandbox.simulator.__main__"):
+        _management_cluster(state)
+        say("simulator: runs, the management cluster is ready")
+
+
+class _InBackground:
+    """A job in a thread whose exception comes out at `join`."""
+
+    def __init__(self, job: Callable[[], None]) -> None:
+        self._failure: BaseException | None = None
+
+        def run() -> None:
+            try:
+                job()
+            except BaseException as reason:
+                self._failure = reason
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+
+def _kof_user(state: pathlib.Path) -> None:
+    """The collection works as a user of its own, so that the audit log tells its requests from all others."""
+    cluster.user(MOTHERSHIP, KOF_USER, state / "kof.kubeconfig", state=state)
+    with connect(state / f"{MOTHERSHIP}.kubeconfig") as api:
+        api.apply(
+            f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{KOF_USER}",
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": KOF_USER},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": KOF_USER}],
+            },
+        )
+
+
+def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], oci: str | None, aws_url: str | None) -> None:
+    state_files.write_json(
+        state / "endpoints.json",
+        {
+            "registry": oci,
+            "aws": aws_url,
+            "helm": str(tools["helm"]),
+            "kubectl": str(tools["kubectl"]),
+            "kof_kubeconfig": str(state / "kof.kubeconfig"),
+            "mothership_kubeconfig": str(state / f"{MOTHERSHIP}.kubeconfig"),
+        },
+    )
+
+
+def apply_files(api: Api, files: list[pathlib.Path]) -> None:
+    """Apply every object of these YAML files, and wait until the CRDs among them are served.
+
+    Only kinds whose plural is the kind in lower case with an s or es are known here: CRDs and admission objects.
+    """
+    definitions = []
+    for file in files:
+        for document in yaml.load_all(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if not document:
+                continue
+            kind = document["kind"].lower()
+            plural = kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+            path = f"/apis/{document['apiVersion']}/{plural}/{document['metadata']['name']}"
+            try:
+                api.apply(path, document)
+            except ApiFailure as refusal:
+                raise SandboxError(f"{file}: {document['metadata']['name']}: {refusal}") from None
+            if document["kind"] == "CustomResourceDefinition":
+                definitions.append(path)
+
+    def established() -> bool:
+        while definitions:
+            conditions = (api.get(definitions[-1]) or {}).get("status", {}).get("conditions") or []
+            if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
+                return False
+            definitions.pop()
+        return True
+
+    wait_until("CRDs", 30, established, lambda: f"not served: {', '.join(definitions)}")
+
+
+def _management_cluster(state: pathlib.Path) -> None:
+    """Make a management cluster of the mothership: kcm's objects, and the simulator that plays kcm and the operators."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "KUBECONFIG" and not name.startswith(("K8S_AUTH_", "HELM_"))
+    }
+    environment |= {"KOF_SANDBOX_DIR": str(state), "PYTHONPATH": str(HERE.parent)}
+    program = [sys.executable, "-m", "sandbox.simulator"]
+    kubeconfig = state / f"{MOTHERSHIP}.kubeconfig"
+    seeded = subprocess.run(
+        [*program, "seed", "--kubeconfig", str(kubeconfig)],
+        env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if seeded.returncode:
+        raise SandboxError(f"the simulator's seed failed:\n{(seeded.stderr or seeded.stdout).strip()}")
+    processes.start(state, SIMULATOR, [*program, "run", "--state-dir", str(state)], environment)
+    log = processes.log_file(state, SIMULATOR)
+    with connect(kubeconfig) as api:
+
+        def ready() -> bool:
+            if processes.find(state, SIMULATOR) is None:
+                raise SandboxError(f"the simulator ended; the end of {log}:\n{processes.tail(log)}")
+            return not _unready(api)
+
+        wait_until("the management cluster", 60, ready, lambda: f"{_unready(api)}\n{processes.tail(log)}")
+
+
+def _unready(api: Api) -> str:
+    """What a user could trip over if they began now; empty if nothing."""
+    group = "/apis/k0rdent.mirantis.com/v1alpha1"
+    hooks = api.request("GET", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations")["items"]
+    if not hooks:
+        return "kcm's webhooks are not registered"
+    for management in api.request("GET", f"{group}/managements")["items"]:
+        conditions = management.get("status", {}).get("conditions", [])
+        if not any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+            return f"Management {management['metadata']['name']} is not ready"
+    for credential in api.request("GET", f"{group}/credentials")["items"]:
+        if "status" not in credential:
+            return f"Credential {credential['metadata']['name']} has no status"
+    for template in api.request("GET", f"{group}/clustertemplates")["items"]:
+        if "valid" not in template.get("status", {}):
+            return f"ClusterTemplate {template['metadata']['name']} is not judged"
+    return ""
