@@ -1,0 +1,411 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From connection options, K8S_AUTH_* variables and kubeconfig files to the settings of one connection.
+
+Reads files and the environment, never the network. Certificates, tokens, token files and passwords are read here; the
+`kubernetes` library, whose import costs a quarter of a second, only for exec and auth-provider users.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+
+# kubernetes.core's names and aliases; the environment variables are K8S_AUTH_<name or first alias>.
+CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
+    "kubeconfig": {"type": "raw", "no_log": True},
+    "context": {"type": "str"},
+    "host": {"type": "str"},
+    "api_key": {"type": "str", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
+    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
+    "client_cert": {"type": "path", "aliases": ["cert_file"]},
+    "client_key": {"type": "path", "aliases": ["key_file"]},
+    "proxy": {"type": "str"},
+    "no_proxy": {"type": "str"},
+    "proxy_headers": {
+        "type": "dict",
+        "options": {
+            "proxy_basic_auth": {"type": "str", "no_log": True},
+            "basic_auth": {"type": "str", "no_log": True},
+            "user_agent": {"type": "str"},
+        },
+    },
+    "persist_config": {"type": "bool"},
+    "impersonate_user": {"type": "str"},
+    "impersonate_groups": {"type": "list", "elements": "str"},
+}
+
+_IN_CLUSTER = "/var/run/secrets/kubernetes.io/serviceaccount"
+_FALSE_WORDS = ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one connection needs. Holds credentials: never print it."""
+
+    server: str  # https://host:port, perhaps with a path
+    source: str  # where that comes from, for messages: "kubeconfig /x/y, context z"
+    verify: bool = True
+    ca_pem: bytes | None = field(default=None, repr=False)  # None: the system's certificate authorities
+    client_pem: bytes | None = field(default=None, repr=False)  # certificate and key
+    tls_server_name: str | None = None
+    authorization: str | None = field(default=None, repr=False)  # value of the Authorization header
+    headers: tuple[tuple[str, str], ...] = ()  # impersonation
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    proxy_source: str = ""
+    proxy_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    renewable: bool = False  # reading again may give a fresh token (exec, token file)
+
+
+def settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """The settings for `options` (keys of CONNECTION_OPTIONS; None or "" is unset) and `environ`.
+
+    As kubernetes.core: host with credentials stands for itself, else a named kubeconfig or context, else the
+    service account of the pod we run in, else $KUBECONFIG or ~/.kube/config; options given besides win over these.
+    Other than there, a host without credentials gets none from a kubeconfig that nobody named.
+    Raises ApiUnavailable with what is wrong and what to do.
+    """
+    given = _given(options, environ)
+    by_itself = given.get("host") and (
+        (given.get("username") and given.get("password"))
+        or given.get("api_key")
+        or (given.get("client_cert") and given.get("client_key"))
+    )
+    if by_itself or (given.get("host") and not (given.get("kubeconfig") or given.get("context"))):
+        base = Settings(server="", source="option host")
+    elif given.get("kubeconfig") or given.get("context"):
+        base = _from_kubeconfig(given, environ)
+    else:
+        base = _in_cluster(environ) or _from_kubeconfig(given, environ)
+    return _with_proxy(_with_options(base, given), given, environ)
+
+
+def _given(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The options that are set, their K8S_AUTH_* variables standing in for those that aren't."""
+    given: dict[str, Any] = {}
+    for name, spec in CONNECTION_OPTIONS.items():
+        value = options.get(name)
+        if value is None:
+            value = next((options[alias] for alias in spec.get("aliases", ()) if options.get(alias) is not None), None)
+        if value is None and name == "proxy_headers":
+            found = {key: environ.get(f"K8S_AUTH_PROXY_HEADERS_{key.upper()}") for key in spec["options"]}
+            value = {key: text for key, text in found.items() if text} or None
+        elif value is None:
+            names = [name, *spec.get("aliases", ())]
+            value = next((text for text in (environ.get(f"K8S_AUTH_{n.upper()}") for n in names) if text), None)
+            if value is not None and spec["type"] == "bool":
+                value = value.strip().lower() not in _FALSE_WORDS
+            elif value is not None and spec["type"] == "list":
+                value = [part for part in value.split(",") if part]
+        if value is not None and value != "":
+            given[name] = value
+    return given
+
+
+def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
+    """`base` with what the options say besides."""
+    changes: dict[str, Any] = {}
+    if given.get("host"):
+        host = str(given["host"]).rstrip("/")
+        changes["server"] = host if "://" in host else f"https://{host}"
+        if base.server:
+            changes["source"] = f"option host with {base.source}"
+    if given.get("api_key"):
+        changes.update(authorization=f"Bearer {given['api_key']}", renewable=False)
+    elif given.get("username") and given.get("password"):
+        changes.update(authorization=_basic(given["username"], given["password"]), renewable=False)
+    if given.get("client_cert") and given.get("client_key"):
+        cert = _read(given["client_cert"], "client_cert")
+        changes["client_pem"] = cert + b"\n" + _read(given["client_key"], "client_key")
+    elif given.get("client_cert") or given.get("client_key"):
+        raise ApiUnavailable("client_cert and client_key belong together: give both or neither")
+    if given.get("ca_cert"):
+        changes["ca_pem"] = _read(given["ca_cert"], "ca_cert")
+    if "validate_certs" in given:
+        changes["verify"] = bool(given["validate_certs"])
+    headers = list(base.headers)
+    if given.get("impersonate_user"):
+        headers = [("Impersonate-User", str(given["impersonate_user"]))]
+    if given.get("impersonate_groups"):
+        headers = [pair for pair in headers if pair[0] != "Impersonate-Group"]
+        headers += [("Impersonate-Group", str(group)) for group in given["impersonate_groups"]]
+    changes["headers"] = tuple(headers)
+    if isinstance(given.get("proxy_headers"), Mapping):
+        wanted = given["proxy_headers"]
+        pairs = []
+        if wanted.get("proxy_basic_auth"):
+            pairs.append(("Proxy-Authorization", "Basic " + _base64(wanted["proxy_basic_auth"])))
+        if wanted.get("basic_auth"):
+            pairs.append(("Authorization", "Basic " + _base64(wanted["basic_auth"])))
+        if wanted.get("user_agent"):
+            pairs.append(("User-Agent", str(wanted["user_agent"])))
+        changes["proxy_headers"] = tuple(pairs)
+    return replace(base, **changes)
+
+
+def _with_proxy(base: Settings, given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """The proxy to use: option, kubeconfig, then HTTPS_PROXY/HTTP_PROXY as kubectl does; NO_PROXY for all of them."""
+    scheme, _sep, rest = base.server.partition("://")
+    host = rest.split("/")[0].rsplit("@", 1)[-1]
+    proxy, source = base.proxy, base.proxy_source
+    if given.get("proxy"):
+        proxy, source = str(given["proxy"]), "option proxy"
+    elif not proxy and not _is_loopback(host):
+        for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()):
+            if environ.get(name):
+                proxy, source = environ[name], f"environment variable {name}"
+    exceptions = given.get("no_proxy") or environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if not proxy or (source != base.proxy_source and _excepted(host, str(exceptions))):
+        return replace(base, proxy=None, proxy_source="")
+    return replace(base, proxy=proxy if "://" in proxy else f"http://{proxy}", proxy_source=source)
+
+
+def _is_loopback(host: str) -> bool:
+    name = _hostname(host)
+    return name == "localhost" or name.startswith("127.") or name == "::1"
+
+
+def _hostname(host: str) -> str:
+    """host:port or [v6]:port without the port, in lower case."""
+    if host.startswith("["):
+        return host[1:].split("]")[0].lower()
+    return host.rsplit(":", 1)[0].lower() if host.count(":") == 1 else host.lower()
+
+
+def _excepted(host: str, exceptions: str) -> bool:
+    """Is `host` (perhaps with a port) named by a NO_PROXY list of names, suffixes, addresses, networks or "*"?"""
+    import ipaddress
+
+    name = _hostname(host)
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        address = None
+    for entry in (part.strip().lower() for part in exceptions.split(",")):
+        if not entry:
+            continue
+        if entry == "*" or entry in (name, host.lower()):
+            return True
+        if address is not None and "/" in entry:
+            try:
+                if address in ipaddress.ip_network(entry, strict=False):
+                    return True
+            except ValueError:
+                continue
+        suffix = entry.lstrip("*").lstrip(".")
+        if suffix and name.endswith("." + suffix):
+            return True
+    return False
+
+
+def _in_cluster(environ: Mapping[str, str]) -> Settings | None:
+    """The service account of the pod we run in, None when we don't run in one."""
+    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host or not os.path.exists(f"{_IN_CLUSTER}/token"):
+        return None
+    token = _read(f"{_IN_CLUSTER}/token", "the service account's token").decode().strip()
+    return Settings(
+        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        source="the pod's service account",
+        ca_pem=_read(f"{_IN_CLUSTER}/ca.crt", "the service account's CA"),
+        authorization=f"Bearer {token}",
+        renewable=True,
+    )
+
+
+def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    named = given.get("kubeconfig")
+    if isinstance(named, Mapping):
+        config, where, files = _localised(dict(named), os.getcwd()), "the kubeconfig given as a dictionary", []
+    else:
+        paths = str(named or environ.get("KUBECONFIG") or "~/.kube/config")
+        files = [os.path.expanduser(path) for path in paths.split(os.pathsep) if path]
+        config, where = _merged(files, explicit=bool(named)), f"kubeconfig {paths}"
+    context_name = given.get("context") or config.get("current-context")
+    if not context_name:
+        raise ApiUnavailable(f"{where} has no current-context: name one with the option context or K8S_AUTH_CONTEXT")
+    context = _named(config, "contexts", "context", context_name, where)
+    cluster = _named(config, "clusters", "cluster", context.get("cluster"), where)
+    user = _named(config, "users", "user", context["user"], where) if context.get("user") else {}
+    where = f"{where}, context {context_name}"
+    if not cluster.get("server"):
+        raise ApiUnavailable(f"{where}: its cluster has no server")
+    result = Settings(
+        server=str(cluster["server"]).rstrip("/"),
+        source=where,
+        verify=not cluster.get("insecure-skip-tls-verify", False),
+        ca_pem=_pem(cluster, "certificate-authority", where),
+        tls_server_name=cluster.get("tls-server-name"),
+        proxy=cluster.get("proxy-url"),
+        proxy_source=f"proxy-url of {where}" if cluster.get("proxy-url") else "",
+        headers=_impersonation(user),
+    )
+    if user.get("exec") or user.get("auth-provider"):
+        return _by_library(result, config, str(context_name), given)
+    client = _pem(user, "client-certificate", where)
+    if client is not None:
+        key = _pem(user, "client-key", where)
+        if key is None:
+            raise ApiUnavailable(f"{where}: client-certificate without client-key")
+        result = replace(result, client_pem=client + b"\n" + key)
+    if user.get("token"):
+        result = replace(result, authorization=f"Bearer {user['token']}")
+    elif user.get("tokenFile"):
+        token = _read(user["tokenFile"], f"tokenFile of {where}").decode().strip()
+        result = replace(result, authorization=f"Bearer {token}", renewable=True)
+    elif user.get("username"):
+        result = replace(result, authorization=_basic(user["username"], user.get("password", "")))
+    return result
+
+
+def _merged(files: list[str], explicit: bool) -> dict[str, Any]:
+    """Several kubeconfigs as one, by kubectl's rule: the first file that sets a value or a name wins."""
+    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    merged: dict[str, Any] = {}
+    found = False
+    for path in files:
+        try:
+            with open(path, encoding="utf-8") as stream:
+                content = yaml.load(stream, Loader=loader)  # a safe loader
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            line = getattr(getattr(error, "problem_mark", None), "line", None)
+            cause = f"not YAML at line {line + 1}" if line is not None else str(error)
+            raise ApiUnavailable(f"can't read the kubeconfig {path}: {cause}") from None
+        if not isinstance(content, dict):
+            raise ApiUnavailable(f"{path} is no kubeconfig: it holds no mapping")
+        found = True
+        content = _localised(content, os.path.dirname(os.path.abspath(path)))
+        merged.setdefault("current-context", None)
+        merged["current-context"] = merged["current-context"] or content.get("current-context")
+        for section in ("clusters", "users", "contexts"):
+            merged.setdefault(section, []).extend(content.get(section) or [])
+    if not found:
+        hint = "" if explicit else ", no option host or kubeconfig is given and we don't run in a pod"
+        raise ApiUnavailable(
+            f"there is no kubeconfig {os.pathsep.join(files)}{hint}: "
+            "set kubeconfig (or K8S_AUTH_KUBECONFIG), or host with api_key or a client certificate"
+        )
+    return merged
+
+
+_FILE_FIELDS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+
+def _localised(config: dict[str, Any], folder: str) -> dict[str, Any]:
+    """`config` with relative file names made absolute from `folder`, the kubeconfig's own; commands with a "/" too."""
+    result = dict(config)
+    for section, inner in (("clusters", "cluster"), ("users", "user")):
+        entries = []
+        for entry in config.get(section) or []:
+            entry = dict(entry) if isinstance(entry, Mapping) else {}
+            content = dict(entry.get(inner) or {})
+            for name in _FILE_FIELDS:
+                if content.get(name):
+                    content[name] = os.path.join(folder, os.path.expanduser(str(content[name])))
+            command = (content.get("exec") or {}).get("command", "")
+            if "/" in command:
+                content["exec"] = {**content["exec"], "command": os.path.join(folder, command)}
+            entry[inner] = content
+            entries.append(entry)
+        result[section] = entries
+    return result
+
+
+def _named(config: Mapping[str, Any], section: str, inner: str, name: Any, where: str) -> dict[str, Any]:
+    entries = [entry for entry in config.get(section) or [] if isinstance(entry, Mapping)]
+    for entry in entries:
+        if entry.get("name") == name:
+            return dict(entry.get(inner) or {})
+    known = ", ".join(sorted(str(entry.get("name")) for entry in entries)[:10]) or "none"
+    raise ApiUnavailable(f"{where} has no {inner} named {name!r} (it has: {known})")
+
+
+def _impersonation(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    if user.get("as"):
+        pairs.append(("Impersonate-User", str(user["as"])))
+    if user.get("as-uid"):
+        pairs.append(("Impersonate-Uid", str(user["as-uid"])))
+    pairs += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or []]
+    for key, values in (user.get("as-user-extra") or {}).items():
+        pairs += [(f"Impersonate-Extra-{key}", str(value)) for value in values]
+    return tuple(pairs)
+
+
+def _pem(section: Mapping[str, Any], name: str, where: str) -> bytes | None:
+    """The PEM text of a certificate or key given as `<name>-data` (base64) or as a file `<name>`."""
+    data = section.get(f"{name}-data")
+    if data:
+        try:
+            return base64.b64decode(str(data), validate=False)
+        except (binascii.Error, ValueError):
+            raise ApiUnavailable(f"{where}: {name}-data is not base64") from None
+    return _read(section[name], f"{name} of {where}") if section.get(name) else None
+
+
+def _read(path: Any, what: str) -> bytes:
+    try:
+        with open(os.path.expanduser(str(path)), "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise ApiUnavailable(f"can't read {what}, {path}: {error.strerror}") from None
+
+
+def _basic(user: Any, password: Any) -> str:
+    return "Basic " + _base64(f"{user}:{password}")
+
+
+def _base64(text: Any) -> str:
+    return base64.b64encode(str(text).encode()).decode()
+
+
+def _by_library(base: Settings, config: dict[str, Any], context: str, given: Mapping[str, Any]) -> Settings:
+    """Credentials of exec plugins, OIDC and other auth providers, by the `kubernetes` library."""
+    try:
+        from kubernetes.client import Configuration
+        from kubernetes.config import load_kube_config, load_kube_config_from_dict
+    except ImportError:
+        raise ApiUnavailable(
+            f"{base.source} gets its credentials from a plugin (exec or auth-provider): this needs the Python library "
+            "kubernetes (pip install 'kubernetes!=37.*'), or give api_key or a client certificate instead"
+        ) from None
+    loaded = Configuration()
+    try:
+        kubeconfig = given.get("kubeconfig")
+        if isinstance(kubeconfig, str) and given.get("persist_config") and os.pathsep not in kubeconfig:
+            load_kube_config(kubeconfig, context, client_configuration=loaded, persist_config=True)
+        else:
+            load_kube_config_from_dict(config, context, client_configuration=loaded, persist_config=False)
+    except Exception as error:
+        # Plugins fail in ways of their own, and what they print may hold a token: only the kind of failure is named.
+        raise ApiUnavailable(
+            f"the credential plugin of {base.source} failed ({type(error).__name__}): try `kubectl --context {context} "
+            "get namespaces` as the same user, log in again"
+        ) from None
+    keys = loaded.api_key or {}
+    token = keys.get("BearerToken") or keys.get("authorization")
+    if token and " " not in token:
+        token = f"Bearer {token}"
+    pem = base.client_pem
+    if loaded.cert_file and loaded.key_file:
+        pem = _read(loaded.cert_file, "the plugin's certificate") + b"\n" + _read(loaded.key_file, "the plugin's key")
+    if not token and pem is None:
+        raise ApiUnavailable(
+            f"the credential plugin of {base.source} gave neither a token nor a certificate: "
+            f"try `kubectl --context {context} get namespaces` as the same user, log in again"
+        )
+    return replace(base, authorization=token, client_pem=pem, renewable=True)

@@ -1,0 +1,349 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who owns which field of a live object, from its managedFields: the proof of "unchanged", who stands in the way of an
+apply, and what a take-over hands to us. Pure: no network, no kind of object known by name.
+
+A trie is the content of a FieldsV1: {"f:spec": {"f:a": {}, ".": {}}}; "." is the node itself, {} a leaf.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FIELD_MANAGER = "k0rdent.kof"
+# Managers that are a person at a keyboard, not a controller.
+HANDS = ("kubectl*", "before-first-apply", "OpenAPI-Generator", "k9s", "lens*", "headlamp*", "Mozilla")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+Trie = dict[str, Any]
+
+# Objects that the API takes as one value (x-kubernetes-map-type: atomic) by these names everywhere. At other names a
+# leaf that holds an object may also be an empty map of ours that something else has filled: not proved.
+_ATOMIC_NAME = re.compile(r"([sS]elector|Ref)$")
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A field that we want with another value, and who owns it. time: RFC 3339 or ""."""
+
+    field: str
+    manager: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What taking over from hands means: the managedFields to write, and what comes to us with it."""
+
+    managed_fields: list[dict[str, Any]]
+    taken: tuple[tuple[str, str, Trie], ...]  # manager, time, trie of each hand
+    drop_last_applied: bool
+
+
+def is_hand(manager: str, hands: Sequence[str] = HANDS) -> bool:
+    """Is `manager` one of ours or of the patterns (shell style) in `hands`?"""
+    return manager == FIELD_MANAGER or any(fnmatch.fnmatchcase(manager, pattern) for pattern in hands)
+
+
+def entries(live: dict[str, Any]) -> list[dict[str, Any]]:
+    """The managedFields entries of `live`."""
+    return live.get("metadata", {}).get("managedFields") or []
+
+
+def own_entry(live: dict[str, Any]) -> dict[str, Any] | None:
+    """Our Apply entry, None without one."""
+    for entry in entries(live):
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return entry
+    return None
+
+
+def authored(want: dict[str, Any]) -> dict[str, Any]:
+    """What of `want` an apply makes us own: all but apiVersion, kind, name, namespace and empty metadata."""
+    result = {key: value for key, value in want.items() if key not in ("apiVersion", "kind", "metadata")}
+    metadata = {k: v for k, v in (want.get("metadata") or {}).items() if k not in ("name", "namespace")}
+    if metadata:
+        result["metadata"] = metadata
+    return result
+
+
+def unchanged(want: dict[str, Any], live: dict[str, Any], hands: Sequence[str] = HANDS) -> bool:
+    """Is it proved that applying `want` over `live` would change nothing? False says nothing either way."""
+    if live.get("apiVersion") != want.get("apiVersion") or "deletionTimestamp" in live.get("metadata", {}):
+        return False
+    ours = [entry for entry in entries(live) if entry.get("manager") == FIELD_MANAGER]
+    if len(ours) != 1:
+        return False
+    mine = ours[0]
+    if mine.get("operation") != "Apply" or mine.get("subresource") or mine.get("fieldsType") != "FieldsV1":
+        return False
+    if mine.get("apiVersion") != want.get("apiVersion"):
+        return False
+    others = [entry for entry in entries(live) if entry is not mine and entry.get("subresource") != "status"]
+    # An Update of ours can't be here: there is one entry of ours and it is the Apply.
+    if any(_under(want, entry) for entry in others if is_hand(entry.get("manager", ""), hands)):
+        return False
+    tries = [entry.get("fieldsV1") or {} for entry in others]
+    return _proved(authored(want), live, mine.get("fieldsV1") or {}, tries, "")
+
+
+def _proved(want: Any, live: Any, owned: Trie, others: list[Trie], name: str) -> bool:
+    """The recursion of `unchanged`: `owned` is our trie at this node, `others` the tries of other managers there."""
+    size = len(owned) - ("." in owned)
+    if size:
+        if not isinstance(want, dict) or not isinstance(live, dict) or size != len(want):
+            return False
+        for key, value in want.items():
+            step = f"f:{key}"
+            if step not in owned or key not in live:
+                return False
+            below = [trie[step] for trie in others if step in trie]
+            if not _proved(value, live[key], owned[step], below, key):
+                return False
+        return True
+    if isinstance(want, (dict, list)) and want:
+        if any(len(trie) - ("." in trie) for trie in others):
+            return False
+        if isinstance(want, dict) and not _ATOMIC_NAME.search(name):
+            return False
+    return same(want, live)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Deep equality as JSON means it: True isn't 1, 1.0 is 1, None only None, lists in order."""
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and len(left) == len(right)
+            and all(key in right and same(value, right[key]) for key, value in left.items())
+        )
+    if isinstance(left, (list, tuple)):
+        return (
+            isinstance(right, (list, tuple))
+            and len(left) == len(right)
+            and all(same(a, b) for a, b in zip(left, right, strict=True))
+        )
+    if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
+        return left is right
+    if isinstance(left, (int, float)):
+        return isinstance(right, (int, float)) and left == right
+    return isinstance(right, str) and left == right
+
+
+# -- who stands in the way
+
+
+def claims(want: dict[str, Any], live: dict[str, Any]) -> tuple[list[Claim], bool]:
+    """The fields of `want` that differ in `live` and are owned by others, and whether that list is complete.
+
+    It isn't where lists with keys, or objects taken as one value, are involved: then only the server can say.
+    """
+    nodes = [
+        (entry, entry.get("fieldsV1") or {})
+        for entry in entries(live)
+        if not (entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply")
+        and entry.get("subresource") != "status"
+    ]
+    found: list[Claim] = []
+    complete = _contested(authored(want), live, nodes, "", found)
+    return found, complete
+
+
+def _contested(want: Any, live: Any, nodes: list[tuple[dict[str, Any], Trie]], path: str, found: list[Claim]) -> bool:
+    if isinstance(want, dict) and isinstance(live, dict):
+        complete = True
+        for key, value in want.items():
+            step = f"f:{key}"
+            below = [(entry, trie[step]) for entry, trie in nodes if step in trie]
+            if below:
+                complete = _contested(value, live.get(key, _MISSING), below, join(path, key), found) and complete
+        # A leaf of theirs that holds an object: theirs as a whole, or just the empty object.
+        if path and want and any(not trie for _entry, trie in nodes) and not same(want, live):
+            return False
+        return complete
+    if live is not _MISSING and same(want, live):
+        return True
+    for entry, trie in nodes:
+        if len(trie) - ("." in trie):
+            return False
+        found.append(Claim(path, entry.get("manager", ""), entry.get("time", "")))
+    return True
+
+
+def join(path: str, key: str) -> str:
+    """The path of `key` below `path`: spec.config, metadata.labels[a.b/c]."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else key
+
+
+# -- taking over from hands
+
+
+def _under(want: dict[str, Any], entry: dict[str, Any]) -> Trie:
+    """The part of a hand's `entry` that lies under what `want` authors: whole top-level keys, but of metadata only
+    the very fields (a person's own labels and annotations stay theirs)."""
+    fields = entry.get("fieldsV1") or {}
+    part: Trie = {
+        f"f:{key}": fields[f"f:{key}"] for key in authored(want) if key != "metadata" and f"f:{key}" in fields
+    }
+    metadata = _exact(authored(want).get("metadata"), fields.get("f:metadata"))
+    if metadata:
+        part["f:metadata"] = metadata
+    return part
+
+
+def _exact(want: Any, trie: Any) -> Trie:
+    """The leaves of `trie` that `want` has too."""
+    if not isinstance(want, dict) or not trie:
+        return {}
+    result: Trie = {}
+    for key, value in want.items():
+        step = f"f:{key}"
+        if step not in trie:
+            continue
+        if not len(trie[step]) - ("." in trie[step]):
+            result[step] = trie[step]
+        else:
+            below = _exact(value, trie[step])
+            if below:
+                result[step] = below
+    return result
+
+
+def handover(want: dict[str, Any], live: dict[str, Any], now: str, hands: Sequence[str] = HANDS) -> Handover | None:
+    """What to hand from hands' entries to our Apply entry, None when no hand holds anything under what we author.
+
+    Of someone who applied a manifest for this object (kubectl apply) everything comes to us, so that what we don't
+    want goes; of an edit only what lies under what we author. now: RFC 3339 time for our entry.
+    """
+    rest: list[dict[str, Any]] = []
+    taken: list[tuple[str, str, Trie]] = []
+    mine: Trie = {}
+    drop = False
+    beyond_metadata = any(key != "metadata" for key in authored(want))
+    for entry in entries(live):
+        is_apply = entry.get("operation") == "Apply"
+        if entry.get("subresource") or not is_hand(entry.get("manager", ""), hands):
+            rest.append(entry)
+            continue
+        fields = entry.get("fieldsV1") or {}
+        if entry.get("manager") == FIELD_MANAGER and is_apply:
+            mine = union(mine, fields)
+            continue
+        part = _under(want, entry)
+        if not part:
+            rest.append(entry)
+            continue
+        annotations = fields.get("f:metadata", {}).get("f:annotations", {})
+        manifest = is_apply or f"f:{LAST_APPLIED}" in annotations
+        if manifest and beyond_metadata:
+            part = fields
+            drop = drop or f"f:{LAST_APPLIED}" in annotations
+        left = subtract(fields, part)
+        if left:
+            rest.append({**entry, "fieldsV1": left})
+        part = _without_last_applied(part)
+        taken.append((entry.get("manager", ""), entry.get("time", ""), part))
+        mine = union(mine, part)
+    if not taken:
+        return None
+    ours = {
+        "manager": FIELD_MANAGER,
+        "operation": "Apply",
+        "apiVersion": want["apiVersion"],
+        "time": now,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": mine,
+    }
+    return Handover([*rest, ours], tuple(taken), drop)
+
+
+def _without_last_applied(trie: Trie) -> Trie:
+    return subtract(trie, {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}) or {}
+
+
+def union(left: Trie, right: Trie) -> Trie:
+    """Both tries' fields. A leaf and a node with children become a node that is a member itself."""
+    result = dict(left)
+    for step, below in right.items():
+        if step not in result:
+            result[step] = below
+        elif step != ".":
+            first = result[step]
+            merged = union(first, below)
+            if merged and (not first or not below):
+                merged = {".": {}, **merged}
+            result[step] = merged
+    return result
+
+
+def subtract(trie: Trie, minus: Trie) -> Trie | None:
+    """`trie` without the leaves of `minus`; None when nothing but containers is left."""
+    if not minus:
+        return None
+    result: Trie = {}
+    for step, below in trie.items():
+        if step == ".":
+            continue
+        left = subtract(below, minus[step]) if step in minus else below
+        if left is not None:
+            result[step] = left
+    if result and "." in trie and "." not in minus:
+        result["."] = {}
+    return result or None
+
+
+def without(value: Any, taken: Trie, keep: Trie) -> Any:
+    """A copy of `value` less what `taken` owns and nobody in `keep` does: what an apply removes after a take-over."""
+    if isinstance(value, dict):
+        result = {}
+        for key, child in value.items():
+            step = f"f:{key}"
+            if step not in taken:
+                result[key] = child
+            elif step in keep:
+                result[key] = without(child, taken[step], keep[step])
+        return result
+    if isinstance(value, list):
+        items = []
+        for item in value:
+            found = _step_of(item, taken)
+            if found is None:
+                items.append(item)
+            elif found in keep:
+                items.append(without(item, taken[found], keep[found]))
+        return items
+    return value
+
+
+def _step_of(item: Any, trie: Trie) -> str | None:
+    """The step of `trie` that stands for list item `item`: k:{"name":"x"} or v:"x"."""
+    for step in trie:
+        kind, _colon, text = step.partition(":")
+        if kind == "v" and same(json.loads(text), item):
+            return step
+        if kind == "k" and isinstance(item, dict):
+            keys = json.loads(text)
+            if all(key in item and same(item[key], value) for key, value in keys.items()):
+                return step
+    return None
+
+
+def owner_of(path: str, taken: Iterable[tuple[str, str, Trie]], steps: Sequence[str]) -> Claim | None:
+    """Which of the `taken` entries owns the field at `steps` (keys from the root); `path` is how to call it."""
+    for manager, time, trie in taken:
+        node: Trie | None = trie
+        for key in steps:
+            if node is None or not len(node) - ("." in node):
+                break  # a leaf above: the whole value is theirs
+            node = node.get(f"f:{key}")
+        if node is not None:
+            return Claim(path, manager, time)
+    return None
