@@ -1,0 +1,76 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one check of the preflight says. The type, its wording, its narrowing to a batch; makes no check."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+OK = "ok"
+WARNING = "warning"
+FAILED = "failed"
+ANNOUNCED = "announced"  #: not there yet, and this run will bring it
+STATUSES = (FAILED, WARNING, ANNOUNCED, OK)
+
+#: How many names a sentence lists before it counts the rest.
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the preflight table.
+
+    :ivar name: what is checked, a noun ("storage class").
+    :ivar found: what is there. Never a secret value.
+    :ivar wanted: what would be right; empty where found says it all.
+    :ivar remedy: what to do about it; empty when there is nothing to do.
+    :ivar status: ok | warning | failed | announced.
+    :ivar hosts: the inventory hosts it is about; empty when it concerns the whole run.
+    :ivar variable: the variable that decides it, if there is one.
+    """
+
+    name: str
+    found: str
+    wanted: str = ""
+    remedy: str = ""
+    status: str = OK
+    hosts: tuple[str, ...] = ()
+    variable: str | None = None
+
+    def line(self) -> str:
+        """The check as one sentence, `host: variable: problem; remedy`, for a task's `msg` and `errors`."""
+        about = [some(self.hosts)] if self.hosts else []
+        about.append(self.variable or self.name)
+        told = self.found + (f" (wanted: {self.wanted})" if self.wanted else "")
+        return ": ".join([*about, told]) + (f"; {self.remedy}" if self.remedy else "")
+
+
+def some(names: Iterable[str], shown: int = NAMES_SHOWN) -> str:
+    """`a, b, c and 4 more`, in the order given."""
+    names = list(names)
+    text = ", ".join(names[:shown])
+    return f"{text} and {len(names) - shown} more" if len(names) > shown else text
+
+
+def narrowed(check: Check, batch: Collection[str]) -> Check:
+    """A fault of clusters outside the batch is worth a warning, but must not stop the others."""
+    if check.status != FAILED or not check.hosts or any(host in batch for host in check.hosts):
+        return check
+    return replace(check, status=WARNING)
+
+
+def failures(checks: Iterable[Check]) -> list[Check]:
+    """The checks that must stop the run."""
+    return [check for check in checks if check.status == FAILED]
+
+
+def message(checks: Sequence[Check], shown: int = 10) -> str:
+    """What a failed preflight says: how many failed, and the first of them, one line each; empty if none failed."""
+    failed = failures(checks)
+    if not failed:
+        return ""
+    head = f"preflight: {len(failed)} of {len(checks)} checks failed; nothing was changed."
+    more = [f"... and {len(failed) - shown} more"] if len(failed) > shown else []
+    return "\n".join([head, *(check.line() for check in failed[:shown]), *more])

@@ -1,0 +1,377 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is there: everything the checks look at, fetched over the project's connection in a handful of requests.
+
+This is the only file of the preflight that touches the network or starts a process. It judges nothing: what could not
+be read is noted with the server's reason, and the checks say what that means.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
+
+KCM_GROUP = "k0rdent.mirantis.com"
+#: Versions of kcm's API whose fields this collection knows, newest first.
+KCM_VERSIONS = ("v1beta1", "v1alpha1")
+PROMXY_GROUP = "kof.k0rdent.mirantis.com"
+GRAFANA_GROUP = "grafana.integreatly.org"
+SVELTOS_GROUP = "config.projectsveltos.io"
+FLUX_GROUP = "source.toolkit.fluxcd.io"
+#: The operators whose chart version the guide asks for, by their Deployment's app.kubernetes.io/name.
+OPERATORS = ("opentelemetry-operator", "victoria-metrics-operator")
+#: As many as the connection pool keeps.
+PARALLEL = 8
+HELM_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Need:
+    """A right that a layer can't do without.
+
+    :ivar namespace: where; None for cluster-wide.
+    :ivar layer: mothership | regional | child.
+    """
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str | None
+    layer: str
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A need the server's access review refuses, with its reason (often empty)."""
+
+    need: Need
+    reason: str
+
+
+@dataclass(frozen=True)
+class Helm:
+    """The helm binary: where it is, the version it says, or why it says none."""
+
+    path: str | None
+    version: str | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for.
+
+    :ivar layers: layers this run will walk through.
+    :ivar secrets: names of Secrets in the kof namespace that matter beside those the PromxyServerGroups name.
+    :ivar helm: whether the helm binary is needed; `helm_binary` its path, None for the one on PATH.
+    :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
+    :ivar grafana_version: the same for GrafanaDatasource.
+    """
+
+    namespace: str
+    kcm_namespace: str
+    layers: frozenset[str]
+    secrets: frozenset[str] = frozenset()
+    needs: tuple[Need, ...] = ()
+    helm: bool = True
+    helm_binary: str | None = None
+    promxy_version: str = "v1alpha1"
+    grafana_version: str = "v1beta1"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The management cluster and the controller as they are. Objects are as the API server sent them.
+
+    :ivar kubernetes: gitVersion, `v1.34.4`.
+    :ivar apis: served versions by API group.
+    :ivar kcm_version: the newest version of kcm's API that is served and known here; None if there is none.
+    :ivar secrets: data of the Secrets asked for by name, decoded; None for one that doesn't exist. Never printed.
+    :ivar unread: what could not be read: kind -> the server's reason.
+    """
+
+    server: str
+    kubernetes: str | None = None
+    apis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kcm_version: str | None = None
+    managements: tuple[dict, ...] = ()
+    releases: tuple[dict, ...] = ()
+    storage_classes: tuple[dict, ...] = ()
+    credentials: tuple[dict, ...] = ()
+    cluster_templates: tuple[dict, ...] = ()
+    service_templates: tuple[dict, ...] = ()
+    cluster_deployments: tuple[dict, ...] = ()
+    promxy_server_groups: tuple[dict, ...] = ()
+    grafana_datasources: tuple[dict, ...] = ()
+    operators: tuple[dict, ...] = ()
+    namespaces: Mapping[str, dict | None] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, bytes] | None] = field(default_factory=dict, repr=False)
+    denied: tuple[Denied, ...] = ()
+    helm: Helm | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, replace: bool = False) -> tuple[Need, ...]:
+    """Every right the layers need. Helm's own need: whatever the charts hold, of which the telling kinds are named.
+
+    :param replace: whether the guide's fixed-name objects will be deleted.
+    """
+    needs: list[Need] = []
+
+    def add(layer: str, verbs: str, group: str, resource: str, where: str | None) -> None:
+        needs.extend(Need(verb, group, resource, where, layer) for verb in verbs.split())
+
+    if "mothership" in layers:
+        add("mothership", "get create patch", "", "namespaces", None)
+        add("mothership", "get list create update patch delete", "", "secrets", namespace)
+        for group, resource in (
+            ("", "configmaps"),
+            ("", "services"),
+            ("", "serviceaccounts"),
+            ("apps", "deployments"),
+        ):
+            add("mothership", "get list watch create patch", group, resource, namespace)
+        for group, resource in (
+            ("apiextensions.k8s.io", "customresourcedefinitions"),
+            ("rbac.authorization.k8s.io", "clusterroles"),
+            ("rbac.authorization.k8s.io", "clusterrolebindings"),
+            (SVELTOS_GROUP, "clusterprofiles"),
+        ):
+            add("mothership", "get create patch", group, resource, None)
+        add("mothership", "list", "storage.k8s.io", "storageclasses", None)
+        add("mothership", "get list watch create patch", KCM_GROUP, "servicetemplates", kcm_namespace)
+        add("mothership", "get create patch", FLUX_GROUP, "helmrepositories", kcm_namespace)
+    for layer in ("regional", "child"):
+        if layer not in layers:
+            continue
+        add(layer, "get list watch create patch", KCM_GROUP, "clusterdeployments", kcm_namespace)
+        for resource in ("clustertemplates", "servicetemplates", "credentials"):
+            add(layer, "list", KCM_GROUP, resource, kcm_namespace)
+        add(layer, "list watch", SVELTOS_GROUP, "clustersummaries", kcm_namespace)
+    if "regional" in layers:
+        verbs = "get list watch create patch" + (" delete" if replace else "")
+        add("regional", verbs, PROMXY_GROUP, "promxyservergroups", namespace)
+        add("regional", verbs, GRAFANA_GROUP, "grafanadatasources", namespace)
+        add("regional", "get", "", "secrets", namespace)
+    seen: dict[tuple[str, str, str, str | None], Need] = {}
+    for need in needs:
+        seen.setdefault((need.verb, need.group, need.resource, need.namespace), need)
+    return tuple(seen.values())
+
+
+class _Reader:
+    """Reads objects and keeps why something could not be read. ApiUnavailable and a refused login go through."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.unread: dict[str, str] = {}
+
+    def listed(self, what: str, path: str, query: Mapping[str, str] | None = None) -> tuple[dict, ...]:
+        try:
+            return tuple(self.connection.list_objects(path, query=query)[0])
+        except ApiError as error:
+            self.note(what, error)
+            return ()
+
+    def one(self, what: str, path: str) -> dict | None:
+        try:
+            return self.connection.request("GET", path)
+        except ApiError as error:
+            self.note(what, error)
+            return None
+
+    def note(self, what: str, error: ApiError) -> None:
+        if error.status == 401:
+            raise error
+        if error.status != 404:  # not served, or not there: the checks see that themselves
+            self.unread.setdefault(what, f"{error.status} {error.reason}: {error.message}")
+
+
+def gather(connection: Any, wanted: Wanted) -> Facts:
+    """Read what the checks need: two requests to get to know the server, then about a dozen side by side.
+
+    Secrets are read by name, never listed. Nothing is written: an access review is a question sent as POST.
+
+    :raises ApiUnavailable: the API server can't be reached.
+    :raises ApiError: it doesn't accept the credentials (401), or fails on the first question.
+    """
+    reader = _Reader(connection)
+    kubernetes, groups = _who_is_there(connection)
+    apis = {group["name"]: tuple(version["version"] for version in group["versions"]) for group in groups}
+    kcm_version = next((version for version in KCM_VERSIONS if version in apis.get(KCM_GROUP, ())), None)
+    kcm = f"/apis/{KCM_GROUP}/{kcm_version}"
+    in_kcm = f"{kcm}/namespaces/{wanted.kcm_namespace}"
+
+    jobs: dict[str, Callable[[], Any]] = {}
+    if kcm_version:
+        jobs["managements"] = lambda: reader.listed("Management", f"{kcm}/managements")
+        jobs["releases"] = lambda: reader.listed("Release", f"{kcm}/releases")
+        if wanted.layers & {"regional", "child"}:
+            jobs["credentials"] = lambda: reader.listed("Credential", f"{in_kcm}/credentials")
+            jobs["cluster_templates"] = lambda: reader.listed("ClusterTemplate", f"{in_kcm}/clustertemplates")
+            jobs["service_templates"] = lambda: reader.listed("ServiceTemplate", f"{in_kcm}/servicetemplates")
+            jobs["cluster_deployments"] = lambda: reader.listed("ClusterDeployment", f"{in_kcm}/clusterdeployments")
+    if "mothership" in wanted.layers:
+        jobs["storage_classes"] = lambda: reader.listed("StorageClass", "/apis/storage.k8s.io/v1/storageclasses")
+        jobs["operators"] = lambda: _operators(reader, wanted.namespace)
+    for name, group, version, plural, kind in (
+        ("promxy_server_groups", PROMXY_GROUP, wanted.promxy_version, "promxyservergroups", "PromxyServerGroup"),
+        ("grafana_datasources", GRAFANA_GROUP, wanted.grafana_version, "grafanadatasources", "GrafanaDatasource"),
+    ):
+        if version in apis.get(group, ()) and wanted.layers & {"regional", "child"}:
+            path = f"/apis/{group}/{version}/namespaces/{wanted.namespace}/{plural}"
+            jobs[name] = lambda kind=kind, path=path: reader.listed(kind, path)  # type: ignore[misc]
+    spaces = (wanted.namespace, wanted.kcm_namespace)
+    for space in spaces:
+        jobs[f"namespace {space}"] = lambda space=space: reader.one("Namespace", f"/api/v1/namespaces/{space}")  # type: ignore[misc]
+    jobs["denied"] = lambda: _denied(connection, wanted.needs)
+    if wanted.helm:
+        jobs["helm"] = lambda: helm_version(wanted.helm_binary)
+
+    results = _side_by_side(jobs)
+    secrets = set(wanted.secrets) | set(credential_secrets(results.get("promxy_server_groups", ())))
+    secret_jobs: dict[str, Callable[[], Any]] = {
+        name: lambda name=name: _secret(reader, wanted.namespace, name)  # type: ignore[misc]
+        for name in sorted(secrets)
+    }
+    found = _side_by_side(secret_jobs)
+    return Facts(
+        server=connection.server,
+        kubernetes=kubernetes,
+        apis=apis,
+        kcm_version=kcm_version,
+        namespaces={space: results.pop(f"namespace {space}", None) for space in spaces},
+        secrets=found,
+        unread=dict(reader.unread),
+        **results,
+    )
+
+
+def _who_is_there(connection: Any) -> tuple[str | None, list[dict[str, Any]]]:
+    version = connection.request("GET", "/version").get("gitVersion")
+    groups = connection.request("GET", "/apis").get("groups")
+    if not isinstance(groups, list):
+        raise ApiUnavailable(
+            f"{connection.server} answers, but not like a Kubernetes API server; "
+            "check kof_kubeconfig, kof_context and kof_host"
+        )
+    return version, groups
+
+
+def _side_by_side(jobs: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    if not jobs:
+        return {}
+    with ThreadPoolExecutor(min(PARALLEL, len(jobs))) as pool:
+        running = {name: pool.submit(job) for name, job in jobs.items()}
+        return {name: future.result() for name, future in running.items()}
+
+
+def credential_secrets(promxy_server_groups: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the Secrets that PromxyServerGroups take their credentials from, each once."""
+    names: dict[str, None] = {}
+    for group in promxy_server_groups:
+        basic_auth = ((group.get("spec") or {}).get("http_client") or {}).get("basic_auth") or {}
+        if basic_auth.get("credentials_secret_name"):
+            names[basic_auth["credentials_secret_name"]] = None
+    return list(names)
+
+
+def _secret(reader: _Reader, namespace: str, name: str) -> dict[str, bytes] | None:
+    item = reader.one(f"Secret {name}", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    if item is None:
+        return None
+    data = {}
+    for key, value in (item.get("data") or {}).items():
+        try:
+            data[key] = base64.b64decode(value, validate=True)
+        except (binascii.Error, TypeError):  # the API server sends nothing else, a stand-in might
+            data[key] = b""
+    return data
+
+
+def _operators(reader: _Reader, namespace: str) -> tuple[dict, ...]:
+    """Deployments of the operators in any namespace; only in ours where the user may not look further."""
+    query = {"labelSelector": f"app.kubernetes.io/name in ({','.join(OPERATORS)})"}
+    try:
+        return tuple(reader.connection.list_objects("/apis/apps/v1/deployments", query=query)[0])
+    except ApiError as error:
+        if error.status != 403:
+            reader.note("Deployment", error)
+            return ()
+    return reader.listed("Deployment", f"/apis/apps/v1/namespaces/{namespace}/deployments", query)
+
+
+def _denied(connection: Any, needs: Sequence[Need]) -> tuple[Denied, ...]:
+    """The needs that are refused. One question settles it for an administrator, else each need is asked for.
+
+    A SelfSubjectRulesReview would be one request too, but is incomplete with authorizing webhooks and doesn't tell a
+    namespace's rules from the cluster's.
+    """
+    if not needs:
+        return ()
+    if _reviewed(connection, {"verb": "*", "group": "*", "resource": "*"})[0]:
+        return ()
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        answers = pool.map(lambda need: _reviewed(connection, _attributes(need)), needs)
+        return tuple(
+            Denied(need, reason) for need, (allowed, reason) in zip(needs, answers, strict=True) if not allowed
+        )
+
+
+def _attributes(need: Need) -> dict[str, str]:
+    attributes = {"verb": need.verb, "group": need.group, "resource": need.resource}
+    if need.namespace:
+        attributes["namespace"] = need.namespace
+    return attributes
+
+
+def _reviewed(connection: Any, attributes: Mapping[str, str]) -> tuple[bool, str]:
+    answer = connection.request(
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        body={
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": dict(attributes)},
+        },
+    )
+    status = answer.get("status") or {}
+    return bool(status.get("allowed")), str(status.get("reason") or status.get("evaluationError") or "")
+
+
+def helm_version(binary: str | None = None) -> Helm:
+    """Ask the helm binary for its version; needs no cluster, and takes no more than HELM_SECONDS.
+
+    :param binary: its path or name; None for `helm` on PATH.
+    """
+    name = os.path.expanduser(binary) if binary else "helm"
+    path = shutil.which(name)
+    if not path:
+        where = f"{name} is not an executable file" if os.sep in name else f"no {name} on PATH"
+        return Helm(None, None, where)
+    try:
+        answer = subprocess.run(
+            [path, "version", "--template", "{{.Version}}"],
+            capture_output=True,
+            text=True,
+            timeout=HELM_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as problem:
+        return Helm(path, None, f"{path} version failed: {problem}")
+    text = answer.stdout.strip()
+    if answer.returncode or not text:
+        said = " ".join((answer.stderr or answer.stdout).split())[:200]
+        return Helm(path, None, f"{path} version ended with {answer.returncode}: {said}")
+    return Helm(path, text)

@@ -1,0 +1,123 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which ClusterTemplate a cluster gets, and which keys its `config` may have. Pure; objects in, names out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import Version, parse_dashed
+
+#: Maps of a cluster template whose keys are the user's own, although the template may have some by default.
+FREE_FORM = (
+    "clusterLabels",
+    "clusterAnnotations",
+    "labels",
+    "annotations",
+    "tags",
+    "additionalTags",
+    "extraArgs",
+    "nodeSelector",
+)
+#: Two keys at least this alike are taken for a slip of the keyboard (difflib's ratio).
+ALIKE = 0.75
+
+
+def of_kind(template: Mapping[str, Any], kind: str) -> Version | None:
+    """The version of a template of this kind by its name, `<kind>-<dashed version>`; None if it is of another kind.
+
+    `aws-standalone-cp` is not the kind of `aws-standalone-cp-custom-0-1-0`.
+    """
+    name = template["metadata"]["name"]
+    return parse_dashed(name[len(kind) + 1 :]) if name.startswith(f"{kind}-") else None
+
+
+def is_valid(template: Mapping[str, Any]) -> bool:
+    """kcm's own verdict; a template it has not looked at yet isn't valid (its webhook would refuse it)."""
+    return (template.get("status") or {}).get("valid") is True
+
+
+def choose_template(templates: Iterable[Mapping[str, Any]], kind: str) -> str | None:
+    """The newest valid ClusterTemplate of a kind, by semantic version; None if there is none.
+
+    Pre-releases count only where no release is valid: nobody who didn't ask for one should get one.
+    """
+    best: tuple[bool, Version, str] | None = None
+    for template in templates:
+        version = of_kind(template, kind)
+        if version is None or not is_valid(template):
+            continue
+        candidate = (not version.prerelease, version, template["metadata"]["name"])
+        if best is None or candidate > best:
+            best = candidate
+    return best[2] if best else None
+
+
+def template_for(
+    wanted: str | None, kind: str, live: Mapping[str, Any] | None, templates: Iterable[Mapping[str, Any]]
+) -> str | None:
+    """The ClusterTemplate of one cluster: the one named, else the one it has, else the newest valid of its kind.
+
+    A cluster that exists is not upgraded unasked.
+
+    :param live: the ClusterDeployment, if there is one.
+    :returns: None if nothing is named, nothing is there and no template of the kind is valid.
+    """
+    return wanted or ((live or {}).get("spec") or {}).get("template") or choose_template(templates, kind)
+
+
+@dataclass(frozen=True)
+class UnknownKey:
+    """A key of `config` that the template's defaults don't have.
+
+    :ivar path: where it is, `worker.instanceTyp`.
+    :ivar meant: the known key beside it that it is probably a slip of, as a path; None if none is alike.
+    :ivar elsewhere: a path where the very same key is known; None if it is known nowhere.
+    """
+
+    path: str
+    meant: str | None
+    elsewhere: str | None
+
+
+def unknown_keys(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[UnknownKey]:
+    """Keys under a cluster's `config` that its template doesn't have in `status.config` (the chart's default values).
+
+    An empty map among the defaults, and the maps of FREE_FORM, take any key: charts leave those to the user.
+    A key without a look-alike may still be real, charts can have options without a default.
+    """
+    places: dict[str, str] = {}
+    for path, key in _keys(known):
+        places.setdefault(key, path)
+    return list(_unknown(config, known, "", places))
+
+
+def _keys(known: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in known.items():
+        yield f"{prefix}{key}", key
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _unknown(
+    config: Mapping[str, Any], known: Mapping[str, Any], prefix: str, places: Mapping[str, str]
+) -> Iterator[UnknownKey]:
+    for key, value in config.items():
+        if key in known:
+            below = known[key]
+            if isinstance(value, Mapping) and isinstance(below, Mapping) and below and key not in FREE_FORM:
+                yield from _unknown(value, below, f"{prefix}{key}.", places)
+            continue
+        near = _alike(key, [name for name in known if name not in config])
+        yield UnknownKey(f"{prefix}{key}", f"{prefix}{near}" if near else None, places.get(key))
+
+
+def _alike(key: str, names: Iterable[str]) -> str | None:
+    """The name that `key` is a slip of: another case or snake_case counts as the same word."""
+    plain = {name.replace("_", "").replace("-", "").lower(): name for name in names}
+    found = difflib.get_close_matches(key.replace("_", "").replace("-", "").lower(), plain, n=1, cutoff=ALIKE)
+    return plain[found[0]] if found else None

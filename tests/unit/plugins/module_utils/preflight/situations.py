@@ -1,0 +1,205 @@
+"""A healthy management cluster and fleet as data, to be spoilt in one place by each test. No tests in here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks import Minimums, Situation, Subject
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts, Helm
+
+LABEL = "k0rdent.mirantis.com/promxy-secret-name"
+MINIMUMS = Minimums(
+    kof="0.1.1",
+    k0rdent="0.0.7",
+    kubernetes="1.32",
+    operators={
+        "opentelemetry-operator": ("0.75", "0.75.1", "kof-operators 0.1.1"),
+        "victoria-metrics-operator": ("0.40", "0.40.5", "kof-storage 0.1.1"),
+    },
+    service_templates=frozenset({"kof-storage-0-1-1", "kof-operators-0-1-1", "cert-manager-1-16-2"}),
+    secrets=frozenset({"storage-vmuser-credentials", "grafana-admin-credentials"}),
+    release_names=frozenset({"kof-operators", "kof-mothership"}),
+    promxy_label=LABEL,
+)
+CONFIG = {
+    "controlPlaneNumber": 3,
+    "workersNumber": 2,
+    "region": "",
+    "publicIP": False,
+    "clusterLabels": {},
+    "clusterIdentity": {"name": "", "kind": "AWSClusterStaticIdentity"},
+    "controlPlane": {"instanceType": "", "amiID": ""},
+    "worker": {"instanceType": "", "amiID": ""},
+}
+
+
+def named(
+    name: str, namespace: str | None = None, *, status: Any = None, spec: Any = None, **meta: Any
+) -> dict[str, Any]:
+    """A Kubernetes object with as much as the checks look at."""
+    item: dict[str, Any] = {"metadata": {"name": name, **meta}}
+    if namespace:
+        item["metadata"]["namespace"] = namespace
+    if status is not None:
+        item["status"] = status
+    if spec is not None:
+        item["spec"] = spec
+    return item
+
+
+def template(name: str, valid: bool | None = True, config: Any = None, error: str | None = None) -> dict[str, Any]:
+    status: dict[str, Any] = {"config": CONFIG if config is None else config}
+    if valid is not None:
+        status["valid"] = valid
+    if error:
+        status["validationError"] = error
+    return named(name, "kcm-system", status=status)
+
+
+def group(
+    name: str, cluster: str, domain: str = "x.example.com", secret: str = "storage-vmuser-credentials", **meta: Any
+) -> dict[str, Any]:
+    meta.setdefault("labels", {LABEL: "kof-mothership-promxy-config"})
+    return named(
+        name,
+        "kof",
+        spec={
+            "cluster_name": cluster,
+            "targets": [f"vmauth.{domain}:443"],
+            "path_prefix": "/vm/select/0/prometheus/",
+            "scheme": "https",
+            "http_client": {"dial_timeout": "5s", "basic_auth": {"credentials_secret_name": secret}},
+        },
+        **meta,
+    )
+
+
+def datasource(name: str, cluster: str, domain: str = "x.example.com", **meta: Any) -> dict[str, Any]:
+    return named(
+        name,
+        "kof",
+        spec={
+            "datasource": {
+                "name": cluster,
+                "url": f"https://vmauth.{domain}/vls",
+                "type": "victoriametrics-logs-datasource",
+            }
+        },
+        **meta,
+    )
+
+
+def deployment(name: str, **changes: Any) -> dict[str, Any]:
+    return named(name, "kcm-system", spec={"template": "aws-standalone-cp-0-1-0"}, **changes)
+
+
+OURS = {"app.kubernetes.io/managed-by": "k0rdent.kof", "app.kubernetes.io/part-of": "kof"}
+THEIRS = {"app.kubernetes.io/managed-by": "k0rdent.kof", "app.kubernetes.io/part-of": "other"}
+
+HEALTHY = Facts(
+    server="https://127.0.0.1:6443",
+    kubernetes="v1.34.4",
+    apis={
+        "k0rdent.mirantis.com": ("v1alpha1",),
+        "kof.k0rdent.mirantis.com": ("v1alpha1",),
+        "grafana.integreatly.org": ("v1beta1",),
+        "config.projectsveltos.io": ("v1beta1",),
+    },
+    kcm_version="v1alpha1",
+    managements=(
+        named(
+            "kcm",
+            status={
+                "release": "kcm-0-1-0",
+                "components": {"capi": {"success": True}, "kcm": {"success": True}},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        ),
+    ),
+    releases=(named("kcm-0-1-0", spec={"version": "0.1.0"}),),
+    storage_classes=(
+        {
+            **named("standard", annotations={"storageclass.kubernetes.io/is-default-class": "true"}),
+            "provisioner": "ebs.csi.aws.com",
+        },
+    ),
+    credentials=(named("aws-cluster-identity-cred", "kcm-system", status={"ready": True}),),
+    cluster_templates=(
+        template("aws-standalone-cp-0-0-5"),
+        template("aws-standalone-cp-0-1-0"),
+        template("aws-standalone-cp-0-9-0", False, error="chart not found"),
+    ),
+    service_templates=tuple(
+        named(name, "kcm-system", status={"valid": True})
+        for name in ("kof-storage-0-1-1", "kof-operators-0-1-1", "cert-manager-1-16-2")
+    ),
+    namespaces={"kof": named("kof"), "kcm-system": named("kcm-system")},
+    secrets={
+        "storage-vmuser-credentials": {"username": b"abc", "password": b"defghi"},
+        "external-dns-aws-credentials": {"external-dns-aws-credentials": b"[default]"},
+    },
+    helm=Helm("/usr/bin/helm", "v3.19.5"),
+)
+
+EU1 = Subject(
+    host="eu1",
+    layer="regional",
+    name="eu1",
+    template=None,
+    template_kind="aws-standalone-cp",
+    credential="aws-cluster-identity-cred",
+    config={"region": "eu-west-1", "controlPlane": {"instanceType": "t3.large"}},
+    templates=(
+        ("kof-storage-0-1-1", "regional_service_templates"),
+        ("cert-manager-1-16-2", "regional_service_templates"),
+    ),
+    vmuser_secret="storage-vmuser-credentials",
+    domain="eu1.example.com",
+    external_dns="secret",
+    promxy_server_group="eu1-metrics",
+    grafana_datasource="eu1-logs",
+)
+US1 = replace(
+    EU1,
+    host="us1",
+    name="us1",
+    domain="us1.example.com",
+    promxy_server_group="us1-metrics",
+    grafana_datasource="us1-logs",
+)
+CHILD = Subject(
+    host="eu1-a",
+    layer="child",
+    name="eu1-a",
+    template=None,
+    template_kind="aws-standalone-cp",
+    credential="aws-cluster-identity-cred",
+    config={"region": "eu-west-1"},
+    templates=(("kof-operators-0-1-1", "child_service_templates"),),
+    vmuser_secret="storage-vmuser-credentials",
+    regional="eu1",
+)
+
+SITUATION = Situation(
+    facts=HEALTHY,
+    minimums=MINIMUMS,
+    layers=frozenset({"mothership", "regional", "child"}),
+    announce=True,
+    namespace="kof",
+    kcm_namespace="kcm-system",
+    fleet="kof",
+    subjects=(EU1, US1, CHILD),
+    mothership_host="mothership",
+    mothership_in_batch=True,
+    render_promxy_config=lambda groups, credentials: "x" * 400 * len(groups),
+)
+
+
+def situation(**changes: Any) -> Situation:
+    """SITUATION with other fields; those of Facts go into its facts, those of Subject into eu1."""
+    facts = {key: changes.pop(key) for key in list(changes) if key in Facts.__dataclass_fields__}
+    eu1 = {key: changes.pop(key) for key in list(changes) if key in Subject.__dataclass_fields__}
+    if eu1:
+        changes["subjects"] = (replace(EU1, **eu1), US1, CHILD)
+    return replace(SITUATION, facts=replace(HEALTHY, **facts), **changes)

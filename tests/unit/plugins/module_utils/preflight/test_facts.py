@@ -1,0 +1,227 @@
+"""Gathering: few requests, Secrets by name, nothing written, and no refusal that ends in a traceback."""
+
+from __future__ import annotations
+
+import base64
+import stat
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
+    Need,
+    Wanted,
+    gather,
+    helm_version,
+    needs_of,
+)
+
+from .situations import group, named
+
+ALL_LAYERS = frozenset({"mothership", "regional", "child"})
+REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+KCM = "/apis/k0rdent.mirantis.com/v1alpha1"
+GROUPS = {
+    "k0rdent.mirantis.com": ["v1alpha1"],
+    "kof.k0rdent.mirantis.com": ["v1alpha1"],
+    "grafana.integreatly.org": ["v1beta1"],
+}
+
+
+class FakeConnection:
+    """Answers from a dict of path -> object, list of items, or error to raise; notes what was asked."""
+
+    server = "https://fake:6443"
+
+    def __init__(self, answers: dict[str, Any], groups: dict[str, list[str]] | None = None, may: Any = None) -> None:
+        self.answers: dict[str, Any] = {
+            "/version": {"gitVersion": "v1.34.4"},
+            "/apis": {
+                "groups": [
+                    {"name": name, "versions": [{"version": version} for version in versions]}
+                    for name, versions in (GROUPS if groups is None else groups).items()
+                ]
+            },
+            **answers,
+        }
+        self.may = may or (lambda attributes: True)
+        self.asked: list[tuple[str, str]] = []
+
+    def _answer(self, method: str, path: str) -> Any:
+        self.asked.append((method, path))
+        answer = self.answers.get(path, ApiError(404, "NotFound", f"{path} not found"))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def request(self, method, path, *, query=None, body=None, **_options):
+        if path == REVIEW:
+            self.asked.append((method, path))
+            return {"status": {"allowed": self.may(body["spec"]["resourceAttributes"]), "reason": ""}}
+        return self._answer(method, path)
+
+    def list_objects(self, path, *, query=None, page=500):
+        return self._answer("LIST", path), "1"
+
+
+def wanted(**changes: Any) -> Wanted:
+    return Wanted(**{"namespace": "kof", "kcm_namespace": "kcm-system", "layers": ALL_LAYERS, "helm": False, **changes})
+
+
+def test_a_whole_preflight_is_a_handful_of_requests():
+    needs = needs_of(ALL_LAYERS, "kof", "kcm-system")
+    connection = FakeConnection(
+        {
+            f"{KCM}/managements": [named("kcm")],
+            f"{KCM}/namespaces/kcm-system/clusterdeployments": [named(f"c{n}") for n in range(1000)],
+            "/apis/kof.k0rdent.mirantis.com/v1alpha1/namespaces/kof/promxyservergroups": [
+                group(f"g{n}", f"c{n}", secret="mine") for n in range(100)
+            ],
+            "/api/v1/namespaces/kof/secrets/mine": {"data": {"password": base64.b64encode(b"geheim").decode()}},
+            "/api/v1/namespaces/kof": named("kof"),
+        }
+    )
+    facts = gather(connection, wanted(needs=needs, secrets=frozenset({"storage-vmuser-credentials"})))
+    assert len(facts.cluster_deployments) == 1000
+    assert facts.secrets == {"mine": {"password": b"geheim"}, "storage-vmuser-credentials": None}
+    assert facts.namespaces == {"kof": named("kof"), "kcm-system": None}
+    assert facts.kubernetes == "v1.34.4"
+    assert facts.kcm_version == "v1alpha1"
+    assert len(connection.asked) <= 20
+    assert max(Counter(connection.asked).values()) == 1
+    assert not [path for method, path in connection.asked if method == "LIST" and path.endswith("/secrets")]
+    assert {path for method, path in connection.asked if method not in ("GET", "LIST")} == {REVIEW}
+    assert "geheim" not in repr(facts)
+
+
+def test_the_newest_known_version_of_kcm_is_discovered():
+    both = {"k0rdent.mirantis.com": ["v1alpha1", "v1beta1"]}
+    connection = FakeConnection({"/apis/k0rdent.mirantis.com/v1beta1/managements": [named("kcm")]}, both)
+    facts = gather(connection, wanted())
+    assert facts.kcm_version == "v1beta1"
+    assert len(facts.managements) == 1
+    assert gather(FakeConnection({}, {"k0rdent.mirantis.com": ["v9"]}), wanted()).kcm_version is None
+
+
+def test_an_ordinary_cluster_is_no_error_here():
+    facts = gather(FakeConnection({}, {}), wanted())
+    assert facts.kcm_version is None
+    assert facts.unread == {}
+
+
+def test_only_what_the_layers_need_is_read():
+    connection = FakeConnection({})
+    gather(connection, wanted(layers=frozenset({"mothership"})))
+    assert not [path for _method, path in connection.asked if "clusterdeployments" in path or "promxy" in path]
+    connection = FakeConnection({})
+    gather(connection, wanted(layers=frozenset({"child"})))
+    assert not [
+        path
+        for _method, path in connection.asked
+        if "storageclasses" in path or (path[-11:] == "deployments" and "apps" in path)
+    ]
+
+
+def test_a_refusal_is_noted_with_the_servers_reason():
+    denied = ApiError(403, "Forbidden", 'credentials is forbidden: User "u" cannot list')
+    connection = FakeConnection({f"{KCM}/namespaces/kcm-system/credentials": denied})
+    facts = gather(connection, wanted())
+    assert facts.unread == {"Credential": '403 Forbidden: credentials is forbidden: User "u" cannot list'}
+    assert facts.credentials == ()
+
+
+def test_operators_are_looked_for_at_home_where_the_whole_cluster_is_forbidden():
+    connection = FakeConnection(
+        {
+            "/apis/apps/v1/deployments": ApiError(403, "Forbidden", "no"),
+            "/apis/apps/v1/namespaces/kof/deployments": [named("otel", "kof")],
+        }
+    )
+    facts = gather(connection, wanted())
+    assert [item["metadata"]["name"] for item in facts.operators] == ["otel"]
+    assert facts.unread == {}
+
+
+@pytest.mark.parametrize("path", ["/version", "/apis", f"{KCM}/managements", "/api/v1/namespaces/kof"])
+@pytest.mark.parametrize("error", [ApiUnavailable("https://fake:6443 is away"), ApiError(401, "Unauthorized", "no")])
+def test_a_lost_connection_and_a_refused_login_are_for_the_caller(path, error):
+    with pytest.raises(type(error)):
+        gather(FakeConnection({path: error}), wanted())
+
+
+def test_something_else_than_kubernetes_is_told():
+    with pytest.raises(ApiUnavailable, match="not like a Kubernetes API server"):
+        gather(FakeConnection({"/apis": {"hello": "world"}}), wanted())
+
+
+def test_an_administrator_is_asked_about_once():
+    connection = FakeConnection({})
+    assert gather(connection, wanted(needs=needs_of(ALL_LAYERS, "kof", "kcm-system"))).denied == ()
+    assert connection.asked.count(("POST", REVIEW)) == 1
+
+
+def test_everybody_else_is_asked_about_every_need():
+    needs = needs_of(ALL_LAYERS, "kof", "kcm-system")
+    asked = []
+
+    def may(attributes):
+        asked.append(attributes)
+        return attributes["verb"] in ("get", "list", "watch")
+
+    denied = gather(FakeConnection({}, may=may), wanted(needs=needs)).denied
+    assert len(asked) == len(needs) + 1
+    assert {one.need for one in denied} == {need for need in needs if need.verb not in ("get", "list", "watch")}
+    cluster_wide = [one for one in asked if one["resource"] == "namespaces"]
+    assert all("namespace" not in one for one in cluster_wide)
+    assert {
+        "verb": "patch",
+        "group": "k0rdent.mirantis.com",
+        "resource": "clusterdeployments",
+        "namespace": "kcm-system",
+    } in asked
+
+
+def test_deleting_is_only_needed_where_something_is_replaced():
+    def may_delete(needs):
+        return [need for need in needs if need.verb == "delete" and need.resource == "promxyservergroups"]
+
+    assert may_delete(needs_of({"regional"}, "kof", "kcm-system")) == []
+    assert may_delete(needs_of({"regional"}, "kof", "kcm-system", replace=True)) == [
+        Need("delete", "kof.k0rdent.mirantis.com", "promxyservergroups", "kof", "regional")
+    ]
+
+
+def test_the_same_need_of_two_layers_is_one():
+    needs = needs_of(ALL_LAYERS, "kof", "kcm-system")
+    places = [(need.verb, need.group, need.resource, need.namespace) for need in needs]
+    assert len(places) == len(set(places))
+
+
+def executable(path, text):
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_helm_says_its_version(tmp_path):
+    helm = executable(tmp_path / "helm", '#!/bin/sh\n[ "$1" = version ] && echo v3.19.5\n')
+    found = helm_version(helm)
+    assert (found.path, found.version, found.problem) == (helm, "v3.19.5", None)
+
+
+def test_helm_on_path_is_the_default(tmp_path, monkeypatch):
+    helm = executable(tmp_path / "helm", "#!/bin/sh\necho v3.8.0\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert helm_version().path == helm
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert helm_version().problem == "no helm on PATH"
+
+
+def test_a_helm_that_is_none_is_told(tmp_path):
+    assert "not an executable file" in str(helm_version(str(tmp_path / "helm")).problem)
+    broken = executable(tmp_path / "broken", "#!/bin/sh\necho unknown flag >&2; exit 1\n")
+    assert helm_version(broken).problem == f"{broken} version ended with 1: unknown flag"
+    garbage = executable(tmp_path / "garbage", "\x7fELF nonsense")
+    assert helm_version(garbage).problem is not None

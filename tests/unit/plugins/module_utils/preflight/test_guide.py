@@ -1,0 +1,100 @@
+"""Recognising what stands for a cluster of ours under another name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    Expected,
+    domain_of_target,
+    domain_of_url,
+    guide_objects,
+    regional_domains,
+)
+
+from .situations import OURS, THEIRS, datasource, deployment, group
+
+EU1 = Expected("eu1", "eu1.example.com", "eu1-metrics", "eu1-logs")
+
+
+def found(groups=(), datasources=()):
+    return [str(one) for one in guide_objects(groups, datasources, [EU1], "kof")]
+
+
+def test_the_guides_objects_are_found_by_name_of_the_cluster_or_by_domain():
+    assert found([group("promxyservergroup-sample", "eu1")]) == ["PromxyServerGroup kof/promxyservergroup-sample"]
+    assert found([group("other", "x", "eu1.example.com")]) == ["PromxyServerGroup kof/other"]
+    assert found((), [datasource("victoria-logs-regional0", "eu1")]) == [
+        "GrafanaDatasource kof/victoria-logs-regional0"
+    ]
+    assert found((), [datasource("other", "x", "eu1.example.com")]) == ["GrafanaDatasource kof/other"]
+
+
+def test_ours_and_those_of_other_clusters_are_left_alone():
+    assert found([group("eu1-metrics", "eu1", "eu1.example.com", labels=OURS)]) == []
+    assert found([group("promxyservergroup-sample", "us9", "us9.example.com")]) == []
+    assert (
+        found((), [datasource("eu1-logs", "eu1"), datasource("victoria-logs-regional0", "us9", "us9.example.com")])
+        == []
+    )
+
+
+def test_a_metrics_datasource_of_the_same_name_is_no_stand_in():
+    metrics = datasource("mine", "eu1")
+    metrics["spec"]["datasource"]["type"] = "prometheus"
+    assert found((), [metrics]) == []
+
+
+def test_one_being_deleted_does_not_count():
+    assert found([group("promxyservergroup-sample", "eu1", deletionTimestamp="2026-01-01T00:00:00Z")]) == []
+
+
+def test_another_fleets_group_is_told_apart():
+    (one,) = guide_objects([group("g", "eu1", labels=THEIRS)], [], [EU1], "kof")
+    assert one.fleet == "other"
+    (one,) = guide_objects([group("g", "eu1", labels=OURS)], [], [EU1], "kof")
+    assert one.fleet is None
+
+
+def test_objects_without_any_field_are_no_trouble():
+    bare = {"metadata": {"name": "bare"}}
+    assert guide_objects([bare], [bare], [EU1], "kof") == []
+    odd = {
+        "metadata": {"name": "odd"},
+        "spec": {"targets": [None, 3, ""], "datasource": {"url": "http://[", "name": 4}},
+    }
+    assert guide_objects([odd], [odd], [EU1], "kof") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "domain"),
+    [
+        ("vmauth.eu1.example.com:443", "eu1.example.com"),
+        ("vmauth.EU1.example.com", "eu1.example.com"),
+        ("vmselect-cluster.kof:8481", None),
+        (None, None),
+    ],
+)
+def test_domain_of_a_target(target, domain):
+    assert domain_of_target(target) == domain
+
+
+def test_domain_of_an_url():
+    assert domain_of_url("https://vmauth.eu1.example.com/vls") == "eu1.example.com"
+    assert domain_of_url("https://vmauth.eu1.example.com:8443/vls") == "eu1.example.com"
+    assert domain_of_url("http://grafana.example.com") is None
+    assert domain_of_url("http://[") is None
+
+
+def test_domains_of_live_regionals():
+    clusters = [
+        deployment("a", annotations={"k0rdent-kof/regional-domain": "a.example.com"}),
+        deployment("b"),
+        deployment("c"),
+    ]
+    groups = [
+        group("x", "a", "stale.example.com"),
+        group("y", "b", "b.example.com"),
+        group("z", "gone", "z.example.com"),
+    ]
+    assert regional_domains(clusters, groups) == {"a": "a.example.com", "b": "b.example.com"}
