@@ -1,0 +1,162 @@
+"""Packages the stand-in charts and pushes them to the sandbox's OCI registry.
+
+May know the charts' folders, which CRDs each chart brings and where the real charts are published. May not know what is in a chart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_HERE = pathlib.Path(__file__).resolve().parent
+CHARTS = _HERE / "charts"
+CRDS = _HERE / "crds"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A stand-in chart and where it goes.
+
+    ``repository`` is the path in the registry, the same as in the real one (ghcr.io/k0rdent/<repository>).
+    ``crds`` are files under tests/sandbox/crds which helm installs once (the chart's crds/ folder), ``files`` those which the chart's
+    own templates render.
+    """
+
+    name: str
+    version: str
+    repository: str
+    crds: Sequence[str] = ()
+    files: Sequence[str] = ()
+
+
+_GRAFANA = "charts/grafana.integreatly.org.yaml"
+_VICTORIA_METRICS = "charts/operator.victoriametrics.com.yaml"
+
+ALL: tuple[Chart, ...] = (
+    Chart(
+        "kof-operators",
+        "0.1.1",
+        "kof/charts",
+        files=("charts/monitoring.coreos.com.yaml", "charts/opentelemetry.io.yaml"),
+    ),
+    Chart(
+        "kof-mothership",
+        "0.1.1",
+        "kof/charts",
+        crds=("charts/kof.k0rdent.mirantis.com.yaml", _GRAFANA, _VICTORIA_METRICS),
+    ),
+    Chart("kof-storage", "0.1.1", "kof/charts", crds=(_GRAFANA, _VICTORIA_METRICS)),
+    Chart("kof-collectors", "0.1.1", "kof/charts"),
+    Chart("cert-manager", "1.16.2", "catalog/charts", files=("cert-manager.io.yaml",)),
+    Chart("ingress-nginx", "4.11.3", "catalog/charts"),
+)
+
+
+class ChartPackagingFailed(Exception):
+    """helm could not package or push a chart; the message holds helm's own words."""
+
+
+@dataclass
+class _Helm:
+    """helm with every folder of its own below ``home``, so that nobody's registry login or repository list takes part."""
+
+    binary: pathlib.Path
+    home: pathlib.Path
+    environment: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.environment = {
+            **os.environ,
+            "HELM_CACHE_HOME": str(self.home / "cache"),
+            "HELM_CONFIG_HOME": str(self.home / "config"),
+            "HELM_DATA_HOME": str(self.home / "data"),
+            "HELM_REGISTRY_CONFIG": str(self.home / "config" / "registry.json"),
+        }
+
+    def __call__(self, *arguments: str) -> str:
+        ran = subprocess.run(
+            [str(self.binary), *arguments], env=dict(self.environment), capture_output=True, text=True, check=False
+        )
+        if ran.returncode:
+            raise ChartPackagingFailed(f"helm {' '.join(arguments)}: {ran.stderr.strip() or ran.stdout.strip()}")
+        return ran.stdout
+
+
+def assemble(chart: Chart, folder: pathlib.Path) -> pathlib.Path:
+    """Lays the chart out in ``folder``/<name> with the shared templates and its CRDs, ready for helm; returns that path.
+
+    A folder that is there already is replaced.
+    """
+    target = folder / chart.name
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(CHARTS / chart.name, target)
+    shutil.copy(CHARTS / "shared" / "_workloads.tpl", target / "templates" / "_workloads.tpl")
+    for place, names in (("crds", chart.crds), ("files", chart.files)):
+        for name in names:
+            (target / place).mkdir(exist_ok=True)
+            shutil.copy(CRDS / name, target / place / pathlib.Path(name).name)
+    return target
+
+
+def package(helm: pathlib.Path, chart: Chart, work: pathlib.Path) -> pathlib.Path:
+    """Packages one chart below ``work``; returns the .tgz. Raises ChartPackagingFailed."""
+    packages = work / "packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    _Helm(helm, work / "helm")("package", str(assemble(chart, work / "assembled")), "--destination", str(packages))
+    return packages / f"{chart.name}-{chart.version}.tgz"
+
+
+def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path) -> list[str]:
+    """Packages the charts and pushes them to ``registry`` ("127.0.0.1:PORT", plain HTTP); returns the names of those it pushed.
+
+    What the registry holds already, made of the same files, is left alone. ``work`` keeps the packages and a note of what was
+    pushed. Raises ChartPackagingFailed.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    note = work / "pushed.json"
+    pushed: dict[str, str] = json.loads(note.read_text()) if note.exists() else {}
+    done = []
+    for chart in ALL:
+        content = _content_digest(chart)
+        if pushed.get(chart.name) == content and _is_in_registry(registry, chart):
+            continue
+        archive = package(helm, chart, work)
+        _Helm(helm, work / "helm")("push", str(archive), f"oci://{registry}/{chart.repository}", "--plain-http")
+        pushed[chart.name] = content
+        note.write_text(json.dumps(pushed, indent=1, sort_keys=True))
+        done.append(chart.name)
+    return done
+
+
+def _content_digest(chart: Chart) -> str:
+    """Digest over every file the package is made of."""
+    sources = sorted(path for path in (CHARTS / chart.name).rglob("*") if path.is_file())
+    sources += [CHARTS / "shared" / "_workloads.tpl", *(CRDS / name for name in (*chart.crds, *chart.files))]
+    digest = hashlib.sha256(repr(chart).encode())
+    for path in sources:
+        digest.update(str(path.relative_to(_HERE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _is_in_registry(registry: str, chart: Chart) -> bool:
+    """Whether the registry has the chart's version; a registry that doesn't answer has nothing (the push will say why)."""
+    request = urllib.request.Request(
+        f"http://{registry}/v2/{chart.repository}/{chart.name}/manifests/{chart.version}",
+        headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+        method="HEAD",
+    )
+    # The registry is on loopback: a proxy from the environment must not be asked.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
