@@ -1,0 +1,147 @@
+"""The Grafana operator (5.13 to 5.15): stages of a Grafana, and what becomes of a GrafanaDatasource.
+
+There is no Grafana behind it; a datasource that the operator could send counts as sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox.simulator.api import Api, Object
+from sandbox.simulator.conditions import now
+from sandbox.simulator.kinds import CONFIG_MAP, GRAFANA, GRAFANA_DATASOURCE, SECRET
+from sandbox.simulator.runtime import Cluster, enqueue, key_of
+
+
+class CannotResolve(Exception):
+    """valuesFrom can't be filled in; the text goes to status.lastMessage."""
+
+
+def selects(selector: Object, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector matches (an empty one matches all)."""
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for rule in selector.get("matchExpressions") or []:
+        operator, value, values = rule["operator"], labels.get(rule["key"]), rule.get("values") or []
+        met = {  # an operator we don't know selects nothing
+            "In": value in values,
+            "NotIn": value not in values,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }.get(operator, False)
+        if not met:
+            return False
+    return True
+
+
+def substitute(datasource: Object, values_from: list[Object], read: Callable[[str, str, str], str]) -> Object:
+    """The datasource with `${key}` and `$key` replaced, at each targetPath, by what `read(kind, name, key)` gives.
+
+    Raises CannotResolve where there is no string at the path: the operator replaces inside what is there.
+    """
+    result = copy.deepcopy(datasource)
+    for entry in values_from:
+        path = entry["targetPath"].split(".")
+        parent: Any = result
+        for part in path[:-1]:
+            parent = parent.get(part) if isinstance(parent, dict) else None
+        pattern = parent.get(path[-1]) if isinstance(parent, dict) else None
+        if not isinstance(pattern, str):
+            raise CannotResolve("pattern must be a string")
+        source = entry["valueFrom"]
+        kind = next((k for k in ("secretKeyRef", "configMapKeyRef") if k in source), None)
+        if kind is None:
+            raise CannotResolve(f"no source for {entry['targetPath']}")
+        ref = source[kind]
+        value = read(kind, ref.get("name", ""), ref["key"])
+        parent[path[-1]] = pattern.replace("${" + ref["key"] + "}", value).replace("$" + ref["key"], value)
+    return result
+
+
+class GrafanaOperator:
+    """Reconciles Grafana and GrafanaDatasource objects of one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._api: Api = cluster.api
+        self._grafanas = cluster.informer(GRAFANA)
+        self._datasources = cluster.informer(GRAFANA_DATASOURCE)
+        instances = cluster.queue("grafana", self._reconcile_grafana)
+        datasources = cluster.queue("datasource", self._reconcile_datasource)
+        self._grafanas.on_change(enqueue(instances))
+        self._datasources.on_change(enqueue(datasources))
+
+        def instances_changed(_old: Object | None, _new: Object | None) -> None:
+            for datasource in self._datasources.all():
+                datasources.add(key_of(datasource))
+
+        self._grafanas.on_change(instances_changed)
+
+    def _reconcile_grafana(self, key: tuple[str, str]) -> None:
+        grafana = self._grafanas.get(*key)
+        if grafana is None or grafana["metadata"].get("deletionTimestamp"):
+            return
+        status = {
+            **(grafana.get("status") or {}),
+            "adminUrl": f"http://{key[1]}-service.{key[0]}:3000",
+            "stage": "complete",
+            "stageStatus": "success",
+            "version": (grafana.get("spec") or {}).get("version", ""),
+        }
+        if status != grafana.get("status"):
+            self._grafanas.put(self._api.replace(GRAFANA, {**grafana, "status": status}, subresource="status"))
+
+    def _read(self, namespace: str) -> Callable[[str, str, str], str]:
+        def read(kind: str, name: str, key: str) -> str:
+            source, label = (SECRET, "secret") if kind == "secretKeyRef" else (CONFIG_MAP, "configmap")
+            obj = self._api.get(source, namespace, name)
+            if obj is None:
+                raise CannotResolve(f'{label}s "{name}" not found')
+            value = (obj.get("data") or {}).get(key)
+            if value is None:
+                raise CannotResolve(f"missing key {key} in {label} {name}")
+            return base64.b64decode(value).decode(errors="replace") if source is SECRET else value
+
+        return read
+
+    def _reconcile_datasource(self, key: tuple[str, str]) -> float | None:
+        datasource = self._datasources.get(*key)
+        if datasource is None or datasource["metadata"].get("deletionTimestamp"):
+            return None
+        spec, meta = datasource["spec"], datasource["metadata"]
+        everywhere = bool(spec.get("allowCrossNamespaceImport"))
+        instances = [
+            grafana
+            for grafana in self._grafanas.all(None if everywhere else meta["namespace"])
+            if selects(spec["instanceSelector"], grafana["metadata"].get("labels") or {})
+        ]
+        old = datasource.get("status") or {}
+        again: float | None = None
+        status = {k: v for k, v in old.items() if k not in ("NoMatchingInstances", "lastMessage")}
+        if not instances:
+            status["NoMatchingInstances"] = True
+        elif not all(
+            (g.get("status") or {}).get("stage") == "complete" and g["status"].get("stageStatus") == "success"
+            for g in instances
+        ):
+            return None  # the Grafana's own change comes back here
+        else:
+            try:
+                content = substitute(spec["datasource"], spec.get("valuesFrom") or [], self._read(meta["namespace"]))
+            except CannotResolve as error:
+                status["lastMessage"] = str(error)
+                again = 2.0  # the operator retries; it doesn't watch Secrets
+            else:
+                digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+                status["uid"] = spec["datasource"].get("uid") or meta["uid"]
+                if digest != old.get("hash") or "lastResync" not in old:
+                    status.update(hash=digest, lastResync=now())
+        if status != old:
+            updated = self._api.replace(GRAFANA_DATASOURCE, {**datasource, "status": status}, subresource="status")
+            self._datasources.put(updated)
+        return again

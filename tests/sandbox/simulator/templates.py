@@ -1,0 +1,175 @@
+"""kcm's template and credential controllers: status.valid and status.ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.simulator.api import Api, Object
+from sandbox.simulator.conditions import SUCCEEDED, set_condition
+from sandbox.simulator.faults import Faults
+from sandbox.simulator.kinds import (
+    AWS_STATIC_IDENTITY,
+    CLUSTER_TEMPLATE,
+    CREDENTIAL,
+    HELM_CHART,
+    HELM_REPOSITORY,
+    SERVICE_TEMPLATE,
+    Kind,
+)
+from sandbox.simulator.oci import ChartMissing, Registry, source
+from sandbox.simulator.runtime import Cluster, Informer, Key, enqueue, enqueue_all, key_of
+
+#: How often an invalid template's chart is looked for again (seconds), longer each time.
+_RETRIES = (2.0, 5.0, 15.0, 60.0)
+
+
+class Templates:
+    """ServiceTemplates and ClusterTemplates turn valid when their chart really is in the registry."""
+
+    def __init__(self, cluster: Cluster, registry: str | None) -> None:
+        self._api: Api = cluster.api
+        self._registry = registry
+        self._charts = Registry()
+        self._repositories = cluster.informer(HELM_REPOSITORY)
+        self._informers: dict[Kind, Informer] = {k: cluster.informer(k) for k in (SERVICE_TEMPLATE, CLUSTER_TEMPLATE)}
+        self._tries: dict[tuple[Kind, Key], int] = {}
+        queue = cluster.queue("templates", self._reconcile, workers=2)
+
+        for kind, informer in self._informers.items():
+
+            def changed(old: Object | None, new: Object | None, kind: Kind = kind) -> None:
+                if new is not None:
+                    queue.add((kind, key_of(new)))
+
+            informer.on_change(changed)
+
+        def repository_changed(old: Object | None, new: Object | None) -> None:
+            for kind, informer in self._informers.items():
+                for template in informer.all((new or old or {})["metadata"]["namespace"]):
+                    queue.add((kind, key_of(template)))
+
+        self._repositories.on_change(repository_changed)
+
+    def _reconcile(self, item: tuple[Kind, Key]) -> float | None:
+        kind, key = item
+        template = self._informers[kind].get(*key)
+        if template is None or template["metadata"].get("deletionTimestamp"):
+            self._tries.pop(item, None)
+            return None
+        status = template.get("status")
+        if kind is CLUSTER_TEMPLATE and status is not None:
+            return None  # seeded: their charts are Cluster API's business, which nobody plays
+        if status and status.get("valid") and status.get("observedGeneration") == template["metadata"]["generation"]:
+            return None
+        again: float | None = None
+        try:
+            wanted = self._valid(template)
+            self._tries.pop(item, None)
+        except ChartMissing as error:
+            wanted = {"valid": False, "validationError": str(error)}
+            count = self._tries.get(item, 0)
+            self._tries[item] = count + 1
+            again = _RETRIES[min(count, len(_RETRIES) - 1)]
+        wanted["observedGeneration"] = template["metadata"]["generation"]
+        if wanted != status:
+            updated = self._api.replace(kind, {**template, "status": wanted}, subresource="status")
+            self._informers[kind].put(updated)
+        return again
+
+    def _valid(self, template: Object) -> Object:
+        helm, meta = template["spec"]["helm"], template["metadata"]
+        if "chartRef" in helm:
+            raise ChartMissing("the sandbox plays chartSpec only")
+        spec = helm["chartSpec"]
+        repository = self._repositories.get(meta["namespace"], spec["sourceRef"]["name"])
+        if spec["sourceRef"]["kind"] != "HelmRepository" or repository is None:
+            raise ChartMissing(f'failed to get source: HelmRepository "{spec["sourceRef"]["name"]}" not found')
+        place = source(
+            repository["spec"]["url"], spec["chart"], bool(repository["spec"].get("insecure")), self._registry
+        )
+        self._charts.check(place, spec["version"])
+        self._helm_chart(template, spec)
+        return {
+            "valid": True,
+            "chartRef": {"kind": "HelmChart", "name": meta["name"], "namespace": meta["namespace"]},
+            "chartVersion": spec["version"],
+            "description": f"A Helm chart for {spec['chart']}",
+        }
+
+    def _helm_chart(self, template: Object, spec: Object) -> None:
+        """The HelmChart that kcm makes for a template, owned by it."""
+        meta = template["metadata"]
+        if self._api.get(HELM_CHART, meta["namespace"], meta["name"]):
+            return
+        owner = {
+            "apiVersion": template["apiVersion"],
+            "kind": template["kind"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+        }
+        chart: Object = {
+            "apiVersion": HELM_CHART.api_version,
+            "kind": HELM_CHART.kind,
+            "metadata": {
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "labels": {"k0rdent.mirantis.com/managed": "true"},
+                "ownerReferences": [owner],
+            },
+            "spec": {
+                k: spec[k] for k in ("chart", "version", "interval", "sourceRef", "reconcileStrategy") if k in spec
+            },
+        }
+        made = self._api.create(HELM_CHART, chart)
+        conditions: list[dict[str, Any]] = []
+        message = f"pulled '{spec['chart']}' chart with version '{spec['version']}'"
+        set_condition(conditions, "Ready", "True", "ChartPullSucceeded", message)
+        set_condition(conditions, "ArtifactInStorage", "True", "ChartPullSucceeded", message)
+        status = {"conditions": conditions, "observedGeneration": 1, "observedChartName": spec["chart"]}
+        self._api.replace(HELM_CHART, {**made, "status": status}, subresource="status", manager="source-controller")
+
+
+class Credentials:
+    """A Credential is ready when its identity exists, unless a fault says otherwise."""
+
+    def __init__(self, cluster: Cluster, faults: Faults) -> None:
+        self._api: Api = cluster.api
+        self._faults = faults
+        self._credentials = cluster.informer(CREDENTIAL)
+        self._identities = cluster.informer(AWS_STATIC_IDENTITY)
+        self._queue = cluster.queue("credentials", self._reconcile)
+        self._credentials.on_change(enqueue(self._queue))
+        self._identities.on_change(enqueue_all(self._queue, self._keys))
+
+    def _keys(self) -> list[Key]:
+        return [key_of(credential) for credential in self._credentials.all()]
+
+    def recheck(self) -> None:
+        """Faults changed."""
+        for key in self._keys():
+            self._queue.add(key)
+
+    def _problem(self, credential: Object) -> str | None:
+        reference = credential["spec"]["identityRef"]
+        if credential["metadata"]["name"] in self._faults.current().credential_not_ready:
+            return f"failed to get ClusterIdentity object of Kind={reference.get('kind')}: secret is not usable"
+        kind = AWS_STATIC_IDENTITY.kind
+        if reference.get("kind") == kind and self._identities.get(None, reference.get("name", "")) is None:
+            return f"ClusterIdentity object of Kind={kind} {reference.get('name')} not found"
+        return None
+
+    def _reconcile(self, key: Key) -> None:
+        credential = self._credentials.get(*key)
+        if credential is None or credential["metadata"].get("deletionTimestamp"):
+            return
+        problem = self._problem(credential)
+        old = credential.get("status") or {}
+        conditions = [dict(condition) for condition in old.get("conditions") or []]
+        if problem:
+            set_condition(conditions, "CredentialReady", "False", "Failed", problem)
+        else:
+            set_condition(conditions, "CredentialReady", "True", SUCCEEDED, "Credential is ready")
+        status = {**old, "conditions": conditions, "ready": problem is None}
+        if status != credential.get("status"):
+            updated = self._api.replace(CREDENTIAL, {**credential, "status": status}, subresource="status")
+            self._credentials.put(updated)
