@@ -1,0 +1,135 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of modules/external_dns_secret.py: reads a key from variables or a file and writes the Secret.
+
+An action, not a module, because arguments of a module are written to a file and shown by -vvv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
+    RECONCILE_OPTIONS,
+    Credentials,
+    CredentialsFault,
+    checked,
+    policy_from,
+    read_ini,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "access_key_id_variable": {"type": "str"},
+    # The names of variables are no secrets, and hiding them would mask them everywhere.
+    "secret_access_key_variable": {"type": "str", "no_log": False},
+    "file": {"type": "str"},
+    "file_profile": {"type": "str", "default": "default"},
+    "fleet": {"type": "str", "required": True},
+    "namespace": {"type": "str", "default": "kof"},
+}
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, options = self.validate_argument_spec(
+            argument_spec={**CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS},
+            required_together=[("access_key_id_variable", "secret_access_key_variable")],
+            required_one_of=[("access_key_id_variable", "file")],
+            mutually_exclusive=[("access_key_id_variable", "file")],
+        )
+        try:
+            result.update(self._write(options, self._read(options, task_vars or {})))
+        except (CredentialsFault, ApiError, ApiUnavailable, UnsendableString) as problem:
+            result.update(failed=True, msg=str(problem))
+        return result
+
+    def _read(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Credentials:
+        if options["file"]:
+            return self._from_file(options["file"], options["file_profile"])
+        names = (options["access_key_id_variable"], options["secret_access_key_variable"])
+        try:
+            return checked(*(self._variable(name, task_vars) for name in names))
+        except CredentialsFault as fault:
+            raise CredentialsFault(f"{' and '.join(names)}: {fault}") from None
+
+    def _variable(self, name: str, task_vars: Mapping[str, Any]) -> str:
+        if name not in task_vars:
+            raise CredentialsFault(f"{name} is not set")
+        try:
+            value = self._templar.template(task_vars[name])
+            if isinstance(value, (dict, list, bool, int, float)) or value is None:
+                raise CredentialsFault(f"{name} is not text")
+            # str() also decrypts a single vaulted value.
+            return str(value)
+        except AnsibleError:
+            # Not quoted: what can't be templated or decrypted may be the secret itself.
+            raise CredentialsFault(f"{name} can't be read: a template in it fails, or no vault password fits") from None
+
+    def _from_file(self, name: str, profile: str) -> Credentials:
+        path = self._loader.path_dwim(name)
+        try:
+            text = self._loader.get_text_file_contents(path)
+        except AnsibleError as error:
+            there = self._loader.path_exists(path)
+            why = f"can't be read or decrypted ({type(error).__name__})" if there else "no such file"
+            raise CredentialsFault(f"dns_credentials_file {path}: {why}") from None
+        try:
+            return read_ini(text, profile)
+        except CredentialsFault as fault:
+            raise CredentialsFault(f"dns_credentials_file {path}: {fault}") from None
+
+    def _write(self, options: Mapping[str, Any], credentials: Credentials) -> dict[str, Any]:
+        check_mode = bool(self._task.check_mode)
+        policy = policy_from(options)
+        connection = connect(options)
+        try:
+            # One after the other: in check mode the Secret's namespace may not exist yet.
+            made = reconcile.reconcile(
+                connection, [namespace(options["namespace"], options["fleet"])], policy=policy, check_mode=check_mode
+            )[0]
+            pending = reconcile.Pending()
+            if check_mode and made.action == "created":
+                pending.add("Namespace", options["namespace"])
+            wanted = external_dns_secret(
+                options["namespace"], options["fleet"], credentials.access_key_id, credentials.secret_access_key
+            )
+            outcomes = [made]
+            if made.action != "refused":
+                outcomes += reconcile.reconcile(
+                    connection, [wanted], policy=policy, check_mode=check_mode, pending=pending
+                )
+        finally:
+            connection.close()
+        refused = [f"{each.ref} is refused: {each.reason}" for each in outcomes if each.action == "refused"]
+        if refused:
+            return {"failed": True, "msg": "; ".join(refused)}
+        result: dict[str, Any] = {
+            "changed": any(each.changed for each in outcomes),
+            "access_key_id": credentials.access_key_id,
+            "objects": [
+                {"object": str(each.ref), "action": each.action}
+                | ({"not_checked": each.not_checked} if each.not_checked else {})
+                for each in outcomes
+                if each.changed
+            ],
+            "msg": f"access key {credentials.access_key_id} is in {outcomes[-1].ref}",
+        }
+        if self._task.diff or self._play_context.diff:
+            result["diff"] = reconcile.diff_of(outcomes)
+        return result
