@@ -80,7 +80,8 @@ def main() -> int:
     elif arguments.command == "kubeconfig":
         file = state / f"{arguments.name}.kubeconfig"
         if not file.exists():
-            raise SandboxError(f"no cluster {arguments.name}; there is: {', '.join(cluster.names(state=state)) or 'none'}")
+            there = ", ".join(cluster.names(state=state)) or "none"
+            raise SandboxError(f"no cluster {arguments.name}; there is: {there}")
         print(file)
     elif arguments.command == "fault":
         wanted = faults.parse(arguments.settings)

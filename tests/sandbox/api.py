@@ -59,8 +59,10 @@ class Api:
             urllib.parse.urlsplit(self.server).netloc, timeout=timeout, context=context
         )
 
-    def raw(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> tuple[int, bytes]:
-        """Send one request and return status and body. Raises OSError or http.client.HTTPException without an answer."""
+    def raw(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
+        """Send one request; returns status and body. Raises OSError or http.client.HTTPException without an answer."""
         text = None if body is None else json.dumps(body).encode("utf-8")
         headers = {"Accept": "application/json", "User-Agent": "kof-sandbox"}
         if text is not None:
@@ -95,7 +97,8 @@ class Api:
 
     def apply(self, path: str, wanted: dict[str, Any]) -> Any:
         """Server-side apply of an object at its path."""
-        return self.request("PATCH", f"{path}?fieldManager=kof-sandbox&force=true", wanted, "application/apply-patch+yaml")
+        query = "fieldManager=kof-sandbox&force=true"
+        return self.request("PATCH", f"{path}?{query}", wanted, "application/apply-patch+yaml")
 
     def close(self) -> None:
         """Close the connection."""

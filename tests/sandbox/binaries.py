@@ -96,7 +96,7 @@ def _kubernetes(name: str) -> Tool:
 BUILDS = (
     Build(
         tools=(Tool("etcd", ETCD, ("--version",), _same_minor(ETCD), "go.etcd.io/etcd/server/v3"),),
-        packages=640,
+        packages=560,
         module=MODULE_OF_KUBERNETES,
         flags=("-trimpath",),
     ),
@@ -114,7 +114,7 @@ BUILDS = (
                 "k8s.io/kubernetes/cmd/kubectl",
             ),
         ),
-        packages=2200,
+        packages=2080,
         link=f"-s -w {_kubernetes_stamp()}",
         module=MODULE_OF_KUBERNETES,
         flags=("-trimpath",),
@@ -129,12 +129,12 @@ BUILDS = (
                 f"helm.sh/helm/v3/cmd/helm@{HELM}",
             ),
         ),
-        packages=1300,
+        packages=950,
         link=f"-s -w -X helm.sh/helm/v3/internal/version.version={HELM}",
     ),
     Build(
         tools=(Tool("kwok", KWOK, ("--version",), _same_minor(KWOK), f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"),),
-        packages=1200,
+        packages=1000,
         link=f"-s -w -X sigs.k8s.io/kwok/pkg/consts.Version={KWOK}",
     ),
     Build(
@@ -210,7 +210,7 @@ def find_or_build(progress: Callable[[str], None] = print) -> dict[str, pathlib.
         if absent:
             to_do.append((build, absent))
     if to_do:
-        with state_files.lock(cache() / "build.lock", "another process is building the sandbox's programs; waiting for it"):
+        with state_files.lock(cache() / "build.lock", "another process builds the sandbox's programs; waiting for it"):
             _remove_leftovers()
             for number, (build, tools) in enumerate(to_do, 1):
                 still_absent = [tool for tool in tools if not _cached(tool).exists()]
@@ -293,13 +293,12 @@ def _make(build: Build, tools: Sequence[Tool], step: str, progress: Callable[[st
         environment = _go_environment(go)
         if build.module:
             # go.sum pins what is built: -mod=readonly is the default and refuses to change it.
-            command = [str(go), "build", *flags, "-o", f"{folder}/", *packages]
+            output = str(folder / tools[0].name) if len(tools) == 1 else f"{folder}/"
+            command = [str(go), "build", *flags, "-o", output, *packages]
         else:
             command = [str(go), "install", *flags, *packages]
             environment["GOBIN"] = str(folder)
         _watch(command, build, environment, f"{step} {tools[0].name}{', …' if len(tools) > 1 else ''}", progress)
-        if build.tools[0].name == "etcd":
-            os.rename(folder / "v3", folder / "etcd") if (folder / "v3").exists() else None
         for tool in tools:
             target = _cached(tool)
             (folder / tool.name).chmod(0o755)

@@ -75,7 +75,11 @@ class Authority:
         )
 
     def issue(
-        self, common_name: str, organizations: tuple[str, ...] = (), addresses: tuple[str, ...] = (), server: bool = False
+        self,
+        common_name: str,
+        organizations: tuple[str, ...] = (),
+        addresses: tuple[str, ...] = (),
+        server: bool = False,
     ) -> tuple[str, str]:
         """PEM texts (certificate, key) for a client, or for a server with these DNS names and IP addresses."""
         key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""Control planes: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok (nodes and pods), one set a cluster.
+"""Control planes: one set of etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok for each cluster.
 
 May hold: how such a set is configured, started, found again and ended. May not hold: any Kubernetes object beyond the
 nodes, or knowledge of kof, kcm or the simulator. Everything is on disk, so that any process may start, find and end a
@@ -92,8 +92,12 @@ spec:
       phase: Running
       conditions:
       {{ range NodeConditions }}
-      - {type: {{ .type | Quote }}, status: {{ .status | Quote }}, reason: {{ .reason | Quote }}, message: {{ .message | Quote }},
-         lastHeartbeatTime: {{ $now | Quote }}, lastTransitionTime: {{ $now | Quote }}}
+      - type: {{ .type | Quote }}
+        status: {{ .status | Quote }}
+        reason: {{ .reason | Quote }}
+        message: {{ .message | Quote }}
+        lastHeartbeatTime: {{ $now | Quote }}
+        lastTransitionTime: {{ $now | Quote }}
       {{ end }}
       addresses:
       - {type: InternalIP, address: {{ NodeIP | Quote }}}
@@ -445,7 +449,7 @@ def _node(cluster: str, number: int) -> dict[str, object]:
 
 
 def user(name: str, common_name: str, file: pathlib.Path, *, state: pathlib.Path | None = None) -> None:
-    """Write a kubeconfig for a user with a client certificate of its own, unless the file is there. Rights are not given."""
+    """Write a kubeconfig for a user with a client certificate of its own, unless the file is there; gives no rights."""
     state = state or state_files.folder()
     facts = state_files.read_json(_folder(state, name) / "cluster.json")
     if facts is None:

@@ -50,9 +50,10 @@ def parse(settings: Iterable[str]) -> Faults:
                 raise SandboxError(f"slow_seconds wants seconds, not {value!r}")
             wanted[name] = seconds
         else:
-            wanted[name] = [entry.strip() for entry in value.split(",") if entry.strip()]
-            if name.startswith("helm_") and (odd := [entry for entry in wanted[name] if entry.count("/") != 1]):
+            entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+            if name.startswith("helm_") and (odd := [entry for entry in entries if entry.count("/") != 1]):
                 raise SandboxError(f"{name} wants cluster/service, not {odd[0]!r}")
+            wanted[name] = entries
     return wanted
 
 

@@ -57,7 +57,7 @@ def up(state: pathlib.Path, *, only_control_plane: bool = False, say: Say = prin
 
 
 def down(state: pathlib.Path, *, keep_logs: bool = False) -> None:
-    """End all that the sandbox started and remove its state folder's contents. Nothing happens where there is nothing."""
+    """End all that the sandbox started and remove its state folder. Nothing happens where there is nothing."""
     if not state.is_dir():
         return
     with state_files.lock(_lock(state), "another `up` or `down` is at work; waiting for it"):
@@ -72,7 +72,11 @@ def down(state: pathlib.Path, *, keep_logs: bool = False) -> None:
 
 
 def status(state: pathlib.Path) -> dict[str, Any]:
-    """What runs: `{"up": bool, "complete": bool, "processes": [{"name", "pid", "rss" (bytes), "cpu" (s)}], "missing": […]}`."""
+    """What runs, as plain data.
+
+    `{"up": bool, "only_control_plane": bool, "clusters": [name], "processes": [{"name", "pid", "rss" (bytes), "cpu"
+    (seconds)}], "missing": [name of a process that should run]}`.
+    """
     facts = state_files.read_json(state / "sandbox.json")
     return {
         "up": facts is not None and not _broken(state, facts),
@@ -248,7 +252,7 @@ def apply_files(api: Api, files: list[pathlib.Path]) -> None:
 
 
 def _management_cluster(state: pathlib.Path) -> None:
-    """Make a management cluster of the mothership: kcm's objects, and the simulator that plays kcm and the operators."""
+    """Make a management cluster of the mothership: kcm's objects, and the simulator, which plays kcm and operators."""
     environment = {
         name: value
         for name, value in os.environ.items()

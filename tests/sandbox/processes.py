@@ -23,8 +23,8 @@ from sandbox.state import SandboxError
 # The child notes itself down before it becomes the program, so that no moment exists at which the starter can be
 # killed and leave a process which nobody knows.
 _NOTE_AND_EXEC = (
-    'read -r boot </proc/sys/kernel/random/boot_id && read -r stat </proc/$$/stat && printf "%s\\n" "$boot $stat" >"$0" '
-    '&& exec "$@"'
+    "read -r boot </proc/sys/kernel/random/boot_id && read -r stat </proc/$$/stat && "
+    'printf "%s\\n" "$boot $stat" >"$0" && exec "$@"'
 )
 
 
@@ -212,7 +212,7 @@ def end_all(state: pathlib.Path, patience: float = 0) -> None:
     shutil.rmtree(moved.parent, ignore_errors=True)
     moved.parent.mkdir()
     os.rename(folder, moved)
-    late = [entry for entry in moved.iterdir()]
+    late = list(moved.iterdir())
     deadline = time.monotonic() + 1
     while any(entry.stat().st_size == 0 for entry in late) and time.monotonic() < deadline:
         time.sleep(0.01)
