@@ -14,7 +14,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -377,10 +377,12 @@ class Connection:
         timeout_seconds: int = 290,
         read_timeout: float = 90,
         query: Mapping[str, str] | None = None,
-    ) -> Iterator[dict[str, Any]]:
+        opened: Callable[[Callable[[], None]], None] | None = None,
+    ) -> Generator[dict[str, Any], None, None]:
         """The raw events after `resource_version`, bookmarks and ERROR events included, until the server ends it.
 
-        timeout_seconds: after which the server ends it; read_timeout: seconds of silence. Raises ApiError (410: the
+        timeout_seconds: after which the server ends it; read_timeout: seconds of silence; opened: called with
+        a function that ends the watch from another thread. Raises ApiError (410: the
         version is too old, list again), ApiUnavailable (silence or a broken stream: list again).
         """
         ask = {
@@ -395,7 +397,10 @@ class Connection:
         headers.pop("Accept-Encoding")  # events must not wait in a compressor
         self._count("WATCH")
         try:
-            with self._transport.stream(self._target(path, ask), headers, silence=read_timeout) as (head, lines):
+            with self._transport.stream(self._target(path, ask), headers, silence=read_timeout, opened=opened) as (
+                head,
+                lines,
+            ):
                 if head.status != 200:
                     if head.status == 401:
                         self._renew_after(generation)

@@ -92,6 +92,11 @@ def _walk(
         old, new = left, {}
     elif isinstance(right, dict) and right and left is _ABSENT:
         old, new = {}, right
+    elif _list_of_objects(left if right is _ABSENT else right) and (left is _ABSENT or right is _ABSENT):
+        for index, item in enumerate(left if right is _ABSENT else right):
+            one, other = (item, _ABSENT) if right is _ABSENT else (_ABSENT, item)
+            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hide, True)
+        return
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         for index, (one, other) in enumerate(zip(left, right, strict=True)):
             yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hide, True)
@@ -111,6 +116,10 @@ def _walk(
             hidden,
             in_list,
         )
+
+
+def _list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def _masked_pair(left: Any, right: Any, hide: bool, name: str) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -165,6 +165,14 @@ class _Line:
         link.endheaders(body)
         return link.getresponse()
 
+    def abort(self) -> None:
+        """End a read that another thread is blocked in; the socket's own method, since TLS's would pull the layer from
+        under the reader."""
+        sock = self.http.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
     def close(self) -> None:
         with contextlib.suppress(Exception):
             self.http.close()
@@ -227,14 +235,22 @@ class Transport:
 
     @contextlib.contextmanager
     def stream(
-        self, target: str, headers: Mapping[str, str], *, silence: float
+        self,
+        target: str,
+        headers: Mapping[str, str],
+        *,
+        silence: float,
+        opened: Callable[[Callable[[], None]], None] | None = None,
     ) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """A GET whose answer is read line by line as it comes; `silence`: seconds without a byte that end it
-        (TimeoutError). Gives the head (its body filled only for an error status) and the lines."""
+        (TimeoutError); opened: called with a function that ends the stream from another thread. Gives the head (its
+        body filled only for an error status) and the lines."""
         line = self._new()
         line.clock.idle = silence
         try:
             response = line.send("GET", self._target(target), headers, None, self._extra())
+            if opened is not None:
+                opened(line.abort)
             if response.status != 200:
                 yield Answer(response.status, response.headers, response.read(1 << 20)), iter(())
             else:
