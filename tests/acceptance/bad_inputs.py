@@ -1,0 +1,292 @@
+"""Bad input, as data: what is spoilt in the sandbox's inventory or surroundings, and what the run must say about it.
+
+Each case starts from inventories/sandbox, in which all is well (test_bad_input.py shows that too). No test is in here.
+"""
+
+# ruff: noqa: E501 (a case is one row)
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MOTHERSHIP, US, EU = "mothership", "aws-us-east-2", "aws-eu-west-1"
+US_CHILD, EU_CHILD = f"{US}-child1", f"{EU}-child1"
+HOSTS = (MOTHERSHIP, US, EU, US_CHILD, EU_CHILD)
+#: Key of BadInput.variables for all hosts of the inventory.
+EVERY = "every host"
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """One kind of bad input.
+
+    :ivar says: a regular expression that one line of the output must have: which host, which variable, what is right.
+    :ivar variables: YAML text of host variables by host, over those of the sandbox inventory.
+    :ivar cut: lines of the sandbox inventory that have one of these texts are left out.
+    :ivar hosts: the whole text of hosts.yml instead of the sandbox's; None keeps it.
+    :ivar arguments: more arguments for ansible-playbook; `{work}` is the case's own folder, `{sandbox}` the state folder.
+    :ivar environment: more environment variables; the same placeholders.
+    :ivar files: text files to make in the case's folder first, executable; the same placeholders.
+    :ivar playbook: name in playbooks/, or text of a playbook to run from the case's folder.
+    :ivar objects: Kubernetes objects to make on the mothership first, as an administrator, and to delete again after.
+    :ivar patches: kubectl arguments to spoil what is there, each with those that mend it.
+    :ivar faults: of `python -m sandbox fault`, cleared after.
+    :ivar hides: texts that the output must not have (the value of an option that is secret).
+    :ivar inventory: False leaves out -i's own hosts: the inventory path doesn't exist.
+    """
+
+    name: str
+    says: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    cut: tuple[str, ...] = ()
+    hosts: str | None = None
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    playbook: str = "preflight"
+    objects: str = ""
+    patches: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    faults: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
+    inventory: bool = True
+
+    @property
+    def alone(self) -> bool:
+        """Whether it spoils the mothership itself, so that nothing may run beside it."""
+        return bool(self.objects or self.patches or self.faults)
+
+
+def regional(name: str, text: str, says: str, **more: object) -> BadInput:
+    """A case of one variable (or some) of the regional host US."""
+    return BadInput(name, rf"{US}\b.*{says}", {US: text}, **more)  # type: ignore[arg-type]
+
+
+def child(name: str, text: str, says: str) -> BadInput:
+    return BadInput(name, rf"{US_CHILD}\b.*{says}", {US_CHILD: text})
+
+
+def mothership(name: str, text: str, says: str, **more: object) -> BadInput:
+    return BadInput(name, rf"{MOTHERSHIP}\b.*{says}", {MOTHERSHIP: text}, **more)  # type: ignore[arg-type]
+
+
+def shared(name: str, text: str, says: str, **more: object) -> BadInput:
+    """A case of kof_* variables, the same for every host."""
+    return BadInput(name, says, {EVERY: text}, **more)  # type: ignore[arg-type]
+
+
+INVENTORY = (
+    BadInput("inventory missing", r"(?i)(no kof_|has no host|unable to parse|no inventory)", inventory=False),
+    BadInput("inventory empty", r"(?i)(has no host in kof_mothership, kof_regional or kof_child|unable to parse|no inventory)", hosts="---\n"),
+    BadInput("inventory unparsable", r"(?i)(unable to parse|failed to parse)", hosts="kof_mothership:\n  hosts: [unclosed\n"),
+    BadInput("inventory of something else", r"no host in kof_mothership, kof_regional or kof_child", hosts="web:\n  hosts:\n    www1:\n"),
+    BadInput(
+        "group misspelt",
+        r"kof_regionals\b.*did you mean kof_regional\?",
+        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nkof_regionals:\n  hosts:\n    {US}:\n",
+    ),
+    BadInput(
+        "group of our prefix, unknown",
+        r"kof_storage\b.*kof_mothership, kof_regional, kof_child",
+        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nkof_storage:\n  hosts:\n    {US}:\n",
+    ),
+    BadInput(
+        "two motherships",
+        r"kof_mothership\b.*exactly one",
+        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\n    second:\n",
+    ),
+    BadInput(
+        "host in two groups",
+        rf"{US}\b.*kof_regional\b.*kof_child\b.*one cluster",
+        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nkof_regional:\n  hosts:\n    {US}:\nkof_child:\n  hosts:\n    {US}:\n",
+    ),
+    BadInput("limit without a host", r"(?i)(no hosts to target|does not match any hosts|no hosts matched)", arguments=("--limit", "nowhere")),
+    BadInput("strategy free", r"(?i)(strategy|free).*(linear|BYPASS_HOST_LOOP|run_once|bypass)", environment={"ANSIBLE_STRATEGY": "free"}),
+)  # fmt: skip
+
+VARIABLES = (
+    BadInput("domain missing", rf"{US}\b.*regional_domain\b.*(?i:missing|required)", cut=(f"regional_domain: {US}",)),
+    regional("domain null", "regional_domain: null", r"regional_domain\b"),
+    regional("domain a map", "regional_domain: {a: b}", r"regional_domain\b.*(?i:string|domain)"),
+    regional("domain an url", "regional_domain: https://us.example.com", r"regional_domain\b.*kof\.example\.com|regional_domain\b.*(?i:domain|DNS)"),
+    regional("domain with an underscore", "regional_domain: us_east.example.com", r"regional_domain\b.*(?i:DNS|domain)"),
+    regional("domain with a quote", "regional_domain: 'us\".example.com'", r"regional_domain\b.*(?i:DNS|domain)"),
+    BadInput("domain twice", rf"({US}|{EU})\b.*regional_domain\b.*({US}|{EU})", {EU: f"regional_domain: {US}.kof.example.com"}),
+    BadInput("e-mail missing", r"regional_admin_email\b.*(?i:missing|required)", cut=("regional_admin_email",)),
+    regional("e-mail no address", "regional_admin_email: nobody", r"regional_admin_email\b.*(?i:mail|@)"),
+    regional("cluster name too long", f"regional_cluster_name: {'a' * 64}", r"regional_cluster_name\b.*(?i:characters|longer|DNS|at most)"),
+    regional("cluster name no DNS label", "regional_cluster_name: US_East", r"regional_cluster_name\b.*(?i:DNS|lower|a-z)"),
+    regional("cluster name a number", "regional_cluster_name: 12", r"regional_cluster_name\b.*(?i:string|quote|DNS)"),
+    BadInput("cluster name twice", rf"({US}|{EU})\b.*regional_cluster_name\b.*({US}|{EU})", {EU: f"regional_cluster_name: {US}"}),
+    BadInput("regional missing", rf"{US_CHILD}\b.*child_regional\b.*(?i:missing|required)", cut=(f"child_regional: {US}",)),
+    child("regional unknown", "child_regional: aws-us-east-3", r"child_regional\b.*aws-us-east-3\b.*aws-us-east-2"),
+    child("regional a child", f"child_regional: {EU_CHILD}", r"child_regional\b.*kof_regional"),
+    child("regional a list", f"child_regional: [{US}]", r"child_regional\b.*(?i:string)"),
+    child("priority zero", "child_service_priority: 0", r"child_service_priority\b.*(?i:1|least|minimum)"),
+    child("boolean a word", "child_opencost: perhaps", r"child_opencost\b.*(?i:bool|true|false)"),
+    regional("config a list", "regional_config: [region]", r"regional_config\b.*(?i:map|dict|object)"),
+    regional("config null", "regional_config: null", r"regional_config\b.*(?i:map|dict|object|null)"),
+    regional("config key no string", "regional_config: {1: one}", r"regional_config\b.*(?i:key)"),
+    regional("config a date", "regional_config: {region: us-east-2, since: 2026-01-01}", r"regional_config\b.*(?i:date|quote)"),
+    regional("config not a number", "regional_config: {region: us-east-2, workersNumber: .nan}", r"regional_config\b.*(?i:nan|number)"),
+    regional("labels a string", "regional_cluster_labels: 'a=1'", r"regional_cluster_labels\b.*(?i:map|dict|object)"),
+    regional("dial time-out without unit", 'regional_promxy_dial_timeout: "5"', r"regional_promxy_dial_timeout\b.*5s"),
+    regional("dial time-out a number", "regional_promxy_dial_timeout: 5", r"regional_promxy_dial_timeout\b.*(?i:string|5s)"),
+    regional("retention without unit", 'regional_retention: "30"', r"regional_retention\b.*30d"),
+    regional("storage size in words", "regional_logs_storage_size: 10 gigs", r"regional_logs_storage_size\b.*(?i:10Gi)"),
+    regional("external-dns unknown", "regional_external_dns: maybe", r"regional_external_dns\b.*secret\b.*node\b.*none"),
+    regional("secret name with a quote", "regional_vmuser_secret: 'a\"b'", r"regional_vmuser_secret\b.*(?i:name|DNS|lower)"),
+    regional("extra service without template", "regional_extra_services: [{name: x}]", r"regional_extra_services\b.*template"),
+    regional("extra service without name", "regional_extra_services: [{template: x-1-0-0}]", r"regional_extra_services\b.*name"),
+    regional("service template for no service", "regional_service_templates: {kof-storag: x-1-0-0}", r"regional_service_templates\b.*kof-storag"),
+    regional("undefined variable", 'regional_domain: "{{ nowhere }}.example.com"', r"regional_domain\b.*nowhere"),
+    regional("variable misspelt", "regional_domian: us.example.com", r"regional_domian\b.*did you mean regional_domain\?"),
+    child("child variable misspelt", "child_regoinal: us", r"child_regoinal\b.*did you mean child_regional\?"),
+    shared("shared variable misspelt", "kof_kubeconfg: /tmp/x", r"kof_kubeconfg\b.*did you mean kof_kubeconfig\?"),
+    mothership("unquoted template of an alert", 'mothership_values: {a: "{{ $labels.x }}"}', r"mothership_values\b.*(?i:templat|unsafe)"),
+    mothership("retention of the mothership without unit", 'mothership_retention: "1"', r"mothership_retention\b.*d\b"),
+    mothership("helm time-out in words", "mothership_helm_timeout: soon", r"mothership_helm_timeout\b.*(?i:int|number|seconds)"),
+    mothership("dns method unknown", "dns_credentials_method: magic", r"dns_credentials_method\b.*iam_user"),
+    shared("version a number", "kof_version: 1.10", r"kof_version\b.*(?i:string|quot)"),
+    shared("version unknown", 'kof_version: "9.9.9"', r"kof_version\b.*0\.1\.1"),
+    shared("time-out negative", "kof_wait_timeout: -5", r"kof_wait_timeout\b.*(?i:-5|least|minimum|0|1)"),
+    shared("percentage over 100", "kof_max_fail_percentage: 150", r"kof_max_fail_percentage\b.*100"),
+    shared("force unknown", "kof_force_conflicts: maybe", r"kof_force_conflicts\b.*hands\b.*never\b.*always"),
+    shared("namespace no DNS label", "kof_namespace: KOF_1", r"kof_namespace\b.*(?i:DNS|lower|a-z)"),
+    shared("fleet no label", "kof_fleet: 'a fleet!'", r"kof_fleet\b.*(?i:label|letters|a-z)"),
+    shared("boolean an assignment", "kof_adopt: a=1", r"kof_adopt\b.*(?i:bool|true|false)"),
+    shared("drift managers a map", "kof_drift_managers: {kubectl: true}", r"kof_drift_managers\b.*(?i:list|array)"),
+    shared("password a map", "kof_password: {word: TOPSECRET}", r"kof_password\b.*(?i:string)", hides=("TOPSECRET",)),
+    shared("repository without oci", "kof_chart_repository: https://charts.example.com", r"kof_chart_repository\b.*oci://"),
+    shared("repository CA missing", "kof_chart_repository_ca_file: /nowhere/ca.pem", r"kof_chart_repository_ca_file\b.*(?i:/nowhere/ca\.pem|exist|file)"),
+    shared("serial in the inventory", "kof_serial: 1", r"kof_serial\b.*-e kof_serial"),
+    BadInput("two management clusters", r"kof_kubeconfig\b.*(?i:one management cluster)", {US: "kof_kubeconfig: /tmp/other.kubeconfig"}),
+    BadInput("two contexts", r"kof_context\b.*(?i:one management cluster)", {US: "kof_context: other"}),
+    BadInput("two fleets", r"kof_fleet\b.*(?i:one management cluster|fleet)", {US: "kof_fleet: other"}),
+    BadInput(
+        "variable on the play",
+        r"regional_retention\b.*play\.yml.*(?i:inventory)",
+        playbook="""\
+- hosts: kof_mothership:kof_regional:kof_child
+  gather_facts: false
+  connection: local
+  vars: {regional_retention: 30d}
+  tasks:
+    - k0rdent.kof.fleet_preflight:
+      run_once: true
+""",
+    ),
+    BadInput(
+        "variable in vars_files",
+        r"kof_namespace\b.*(?i:inventory)",
+        files={"more.yml": "kof_namespace: elsewhere\n"},
+        playbook="""\
+- hosts: kof_mothership:kof_regional:kof_child
+  gather_facts: false
+  connection: local
+  vars_files: [more.yml]
+  tasks:
+    - k0rdent.kof.fleet_preflight:
+      run_once: true
+""",
+    ),
+)  # fmt: skip
+
+KUBECONFIG_WITHOUT_CLUSTER = "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\ncurrent-context: ''\n"
+HELM = "#!/bin/sh\necho {}\n"
+SURROUNDINGS = (
+    shared("API server away", "kof_host: https://127.0.0.1:1", r"https://127\.0\.0\.1:1\b", playbook="site"),
+    shared("API server a name nobody knows", "kof_host: https://api.nowhere.invalid:6443", r"api\.nowhere\.invalid"),
+    shared("kubeconfig missing", "kof_kubeconfig: /nowhere/kubeconfig", r"/nowhere/kubeconfig", playbook="site"),
+    BadInput("kubeconfig empty", r"(?i)kubeconfig", {EVERY: "kof_kubeconfig: '{work}/kubeconfig'"}, files={"kubeconfig": KUBECONFIG_WITHOUT_CLUSTER}),
+    shared("context unknown", "kof_context: nowhere", r"(?i)context.*nowhere"),
+    BadInput("certificate of another authority", r"(?i)(certificate|TLS|CA)", {EVERY: "kof_ca_cert: '{work}/ca.pem'"}, files={"ca.pem": "not a certificate\n"}),
+    shared("login refused", "kof_kubeconfig: null\nkof_host: \"{{ (lookup('file', sandbox.kof_kubeconfig) | from_yaml).clusters[0].cluster.server }}\"\nkof_validate_certs: false\nkof_api_key: TOPSECRET", r"(?i)(401|unauthorized|not accept|credentials)", hides=("TOPSECRET",)),
+    BadInput("no permission", r"may not .*clusterdeployments\.k0rdent\.mirantis\.com in namespace kcm-system", {EVERY: "kof_impersonate_user: nobody"}, playbook="site"),
+    shared("namespace of kcm wrong", "kof_kcm_namespace: kcm", r"kof_kcm_namespace\b.*missing"),
+    BadInput("helm 4", r"mothership\b.*kof_helm_binary\b.*v4\.0\.1.*< 4", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v4.0.1")}, playbook="site"),
+    BadInput("helm too old", r"kof_helm_binary\b.*v3\.7\.0.*>= 3\.8", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v3.7.0")}),
+    BadInput("helm broken", r"kof_helm_binary\b.*ended with 3", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": "#!/bin/sh\nexit 3\n"}),
+    shared("helm missing", "kof_helm_binary: /nowhere/helm", r"kof_helm_binary\b.*/nowhere/helm"),
+    mothership("storage class that doesn't exist", "mothership_storage_class: standart", r"mothership_storage_class\b.*standart.*did you mean standard\?"),
+    regional("template that doesn't exist", "regional_template: aws-standalone-cp-0-1-1", r"regional_template\b.*(did you mean|valid are)", playbook="site"),
+    regional("template invalid", "regional_template: aws-standalone-cp-0-9-0", r"regional_template\b.*invalid.*use aws-standalone-cp-0-1-0"),
+    regional("template kind that doesn't exist", "regional_template_kind: aws-standalon-cp", r"regional_template_kind\b.*did you mean aws-standalone-cp\?"),
+    child("template of a child that doesn't exist", "child_template: nothing-1-0-0", r"child_template\b.*valid are"),
+    regional("credential that doesn't exist", "regional_credential: aws-cluster-identity-crd", r"regional_credential\b.*did you mean aws-cluster-identity-cred\?", playbook="site"),
+    regional("config key misspelt", "regional_config: {regoin: us-east-2}", r"regional_config\b.*regoin.*did you mean region\?"),
+    child("config key below misspelt", "child_config: {region: us-east-2, worker: {instanceTyp: t3.small}}", r"child_config\b.*worker\.instanceTyp\b.*did you mean worker\.instanceType\?"),
+    regional("extra service's template that doesn't exist", "regional_extra_services: [{name: dex, template: dex-0-23-0, namespace: dex}]", r"dex-0-23-0|regional_extra_services\b.*not in kcm-system"),
+    regional("service template that doesn't exist", "regional_service_templates: {kof-storage: kof-storage-9-9-9}", r"regional_service_templates\b.*not in kcm-system"),
+    BadInput("DNS Secret that nobody makes", rf"{US}\b.*regional_external_dns\b.*dns_credentials_method", {MOTHERSHIP: "dns_credentials_method: none"}),
+    BadInput("no mothership in the batch, and none installed", rf"{US}\b.*mothership playbook", arguments=("--limit", US)),
+)  # fmt: skip
+
+NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: kof}\n"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+CLUSTER_DEPLOYMENT = """\
+apiVersion: k0rdent.mirantis.com/v1alpha1
+kind: ClusterDeployment
+metadata:
+  name: {name}
+  namespace: kcm-system
+  labels: {{app.kubernetes.io/managed-by: k0rdent.kof, app.kubernetes.io/part-of: other}}
+  annotations: {{k0rdent-kof/regional-domain: {domain}}}
+spec:
+  template: aws-standalone-cp-0-1-0
+  credential: aws-cluster-identity-cred
+  dryRun: true
+"""
+#: What has to be spoilt on the mothership itself; these run one after the other.
+MOTHERSHIP_ITSELF = (
+    BadInput(
+        "no default storage class",
+        r"mothership\b.*mothership_storage_class\b.*no default among standard",
+        patches=(
+            (
+                ("annotate", "storageclass", "standard", f"{DEFAULT_CLASS}-", "--overwrite"),
+                ("annotate", "storageclass", "standard", f"{DEFAULT_CLASS}=true", "--overwrite"),
+            ),
+        ),
+    ),
+    BadInput(
+        "credential not ready",
+        rf"{US}\b.*_credential\b.*not ready: .*secret is not usable",
+        faults=("credential_not_ready=aws-cluster-identity-cred",),
+    ),
+    BadInput(
+        "quote in a password",
+        rf"{US}\b.*regional_vmuser_secret\b.*its password has a double quote.*letters and digits",
+        objects=NAMESPACE
+        + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: storage-vmuser-credentials, namespace: kof}\n"
+        + "stringData: {username: kof, password: 'TOP\"SECRET'}\n",
+        hides=("HIDDENWORD",),
+    ),
+    BadInput(
+        "backslash in a user name",
+        rf"{US}\b.*regional_vmuser_secret\b.*its username has a backslash",
+        objects=NAMESPACE
+        + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: storage-vmuser-credentials, namespace: kof}\n"
+        + "stringData: {username: 'ab\\HIDDENWORD', password: word}\n",
+        hides=("HIDDENWORD",),
+    ),
+    BadInput(
+        "DNS Secret with keys of its own",
+        rf"{US}\b.*regional_external_dns\b.*no key external-dns-aws-credentials.*aws_access_key_id",
+        {MOTHERSHIP: "dns_credentials_method: none"},
+        objects=NAMESPACE
+        + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: external-dns-aws-credentials, namespace: kof}\n"
+        + "stringData: {aws_access_key_id: AKIA}\n",
+    ),
+    BadInput(
+        "cluster of another fleet",
+        rf"{US}\b.*regional_cluster_name\b.*belongs to fleet other",
+        objects=CLUSTER_DEPLOYMENT.format(name=US, domain="elsewhere.example.com"),
+    ),
+    BadInput(
+        "domain of another fleet's cluster",
+        rf"{US}\b.*regional_domain\b.*the live cluster taken of fleet other",
+        objects=CLUSTER_DEPLOYMENT.format(name="taken", domain=f"{US}.kof.example.com"),
+    ),
+)
+
+CASES = (*INVENTORY, *VARIABLES, *SURROUNDINGS, *MOTHERSHIP_ITSELF)

@@ -1,0 +1,201 @@
+"""Every kind of bad input in bad_inputs.py ends the run before any change, with one clear message and no traceback.
+
+The mothership is empty here, as before a first run: what the message must not be hidden behind is all that will come.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from bad_inputs import CASES, EVERY, HOSTS, BadInput
+from support import REPOSITORY, Run, Sandbox, finish
+
+#: At once: the machine has two cores, and a run is one process that reads and waits little.
+PARALLEL = 2
+#: A run that finds its fault takes some seconds; one that doesn't would go on to install (seconds).
+LIMIT = 90
+
+#: Nothing is wrong with it: the sandbox's own inventory.
+CALM = BadInput("nothing wrong", "")
+#: What a run printed, and what the collection's user changed meanwhile.
+Result = tuple[Run, list[str]]
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[Sandbox]:
+    """A mothership as k0rdent leaves it, and no clusters."""
+    sandbox = Sandbox(REPOSITORY / ".work" / "acceptance-bad-input")
+    sandbox.command("down")
+    sandbox.command("up")
+    yield sandbox
+    if not os.environ.get("KOF_ACCEPTANCE_KEEP"):
+        sandbox.command("down")
+
+
+def prepared(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> tuple[list[str], dict[str, str]]:
+    """Lay out a case's folder. Returns ansible-playbook's arguments, the playbook first, and its environment."""
+
+    def filled(text: str) -> str:
+        return text.replace("{work}", str(work)).replace("{sandbox}", str(sandbox.folder))
+
+    inventory = work / "inventory"
+    shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
+    if case.hosts is not None:
+        (inventory / "hosts.yml").write_text(case.hosts)
+    for path in inventory.rglob("*.yml"):
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not any(text in line for text in case.cut)]
+        path.write_text("".join(kept))
+    (inventory / "host_vars").mkdir(exist_ok=True)
+    for key, text in case.variables.items():
+        for host in HOSTS if key == EVERY else (key,):
+            with open(inventory / "host_vars" / f"{host}.yml", "a") as file:
+                file.write(filled(text) + "\n")
+    for name, text in case.files.items():
+        (work / name).write_text(filled(text))
+        (work / name).chmod(0o755)
+    if "\n" in case.playbook:
+        (work / "play.yml").write_text(case.playbook)
+        playbook = work / "play.yml"
+    else:
+        playbook = REPOSITORY / "playbooks" / f"{case.playbook}.yml"
+    where = inventory if case.inventory else work / "nowhere"
+    arguments = [str(playbook), "-i", str(where), *map(filled, case.arguments)]
+    return arguments, {name: filled(text) for name, text in case.environment.items()}
+
+
+def run_case(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> Result:
+    """Run one case. Returns what it printed, and what the collection's user changed meanwhile."""
+    work.mkdir(parents=True)
+    arguments, environment = prepared(case, sandbox, work)
+    events = work / "events.jsonl"
+    events.touch()
+    mark = sandbox.audit_mark()
+    process = subprocess.Popen(
+        ["ansible-playbook", *arguments],
+        cwd=REPOSITORY,
+        env=sandbox.environment
+        | {
+            "KOF_EVENTS_FILE": str(events),
+            "ANSIBLE_CALLBACKS_ENABLED": "kof_events",
+            "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "acceptance" / "callback_plugins"),
+        }
+        | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        run = finish((process, events), timeout=LIMIT)
+    finally:
+        process.kill()
+    return run, sandbox.mutations_since(mark)
+
+
+def lines(output: str) -> list[str]:
+    """What a person reads, line by line: Ansible writes a message once as text and once escaped as JSON."""
+    return output.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\").splitlines()
+
+
+class Runner:
+    """Runs the cases: those that leave the mothership alone two at a time ahead of their tests, the others by turns."""
+
+    def __init__(self, sandbox: Sandbox, folder: pathlib.Path, ahead: Iterable[BadInput]) -> None:
+        self._sandbox = sandbox
+        self._folder = folder
+        self._pool = ThreadPoolExecutor(PARALLEL)
+        self._ahead: dict[str, Future[Result]] = {case.name: self._pool.submit(self._run, case) for case in ahead}
+
+    def _run(self, case: BadInput) -> Result:
+        return run_case(case, self._sandbox, self._folder / re.sub(r"\W+", "-", case.name))
+
+    def __call__(self, case: BadInput) -> Result:
+        return self._ahead[case.name].result() if case.name in self._ahead else self._run(case)
+
+    def settle(self) -> None:
+        """Wait for all that were started ahead; what fails in one belongs to its own test."""
+        for future in self._ahead.values():
+            future.exception()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def run(empty: Sandbox, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    selected = [
+        item.callspec.params["case"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "case" in item.callspec.params
+    ]
+    ahead = [case for case in selected if isinstance(case, BadInput) and not case.alone]
+    runner = Runner(empty, tmp_path_factory.mktemp("bad-input"), [CALM, *ahead])
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def spoilt(case: BadInput, empty: Sandbox, run: Runner) -> Iterator[None]:
+    """The mothership as the case wants it, mended afterwards."""
+    if not case.alone:
+        yield
+        return
+    run.settle()
+    try:
+        if case.objects:
+            empty.kubectl("apply", "-f", "-", stdin=case.objects)
+        for spoil, _mend in case.patches:
+            empty.kubectl(*spoil)
+        if case.faults:
+            empty.command("fault", *case.faults)
+            until(empty, ready=False)
+        yield
+    finally:
+        if case.faults:
+            empty.command("fault", "--clear")
+            until(empty, ready=True)
+        for _spoil, mend in case.patches:
+            empty.kubectl(*mend)
+        if case.objects:
+            empty.kubectl("delete", "-f", "-", "--ignore-not-found", "--wait=true", "--timeout=60s", stdin=case.objects)
+
+
+def until(sandbox: Sandbox, *, ready: bool) -> None:
+    """Wait until kcm agrees whether the fleet's Credential is ready."""
+    end = time.monotonic() + 30
+    while True:
+        item = sandbox.get("credential", "-n", "kcm-system", "aws-cluster-identity-cred")
+        if item.get("status", {}).get("ready", False) is ready:
+            return
+        assert time.monotonic() < end, item
+        time.sleep(0.2)
+
+
+def test_the_inventory_the_cases_start_from_is_good(run: Runner) -> None:
+    result, mutations = run(CALM)
+    assert result.code == 0, result.output
+    assert mutations == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: re.sub(r"\W+", "-", case.name))
+def test_bad_input_ends_before_any_change(case: BadInput, spoilt: None, run: Runner) -> None:
+    result, mutations = run(case)
+    assert result.code != 0, result.output
+    assert any(re.search(case.says, line) for line in lines(result.output)), result.output
+    assert mutations == []
+    assert result.total("changed") == 0
+    assert "Traceback" not in result.output
+    assert "MODULE FAILURE" not in result.output
+    text = result.output + json.dumps(result.events)
+    assert [secret for secret in case.hides if secret in text] == []
