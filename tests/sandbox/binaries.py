@@ -9,6 +9,7 @@ it and is moved there whole, so that a killed build leaves nothing that looks fi
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -147,7 +148,7 @@ BUILDS = (
                 f"github.com/distribution/distribution/v3/cmd/registry@{DISTRIBUTION}",
             ),
         ),
-        packages=900,
+        packages=920,
         link=f"-s -w -X github.com/distribution/distribution/v3/version.version={DISTRIBUTION}",
     ),
 )
@@ -174,7 +175,9 @@ def _on_this_machine(tool: Tool) -> pathlib.Path | None:
     return None
 
 
-def _version_of(program: str, ask: Sequence[str]) -> Version | None:
+@functools.cache
+def _version_of(program: str, ask: tuple[str, ...]) -> Version | None:
+    """The version that a program tells, or None if it tells none."""
     try:
         answer = subprocess.run(
             [program, *ask], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False

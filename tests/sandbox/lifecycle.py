@@ -40,12 +40,14 @@ def up(state: pathlib.Path, *, only_control_plane: bool = False, say: Say = prin
     """
     tools = binaries.find_or_build(say)
     began = time.monotonic()
-    with state_files.lock(_lock(state), "another `up` or `down` is at work; waiting for it"):
+    state_files.claim(state)
+    with state_files.lock(state_files.main_lock(state), "another `up` or `down` is at work; waiting for it"):
         before = state_files.read_json(state / "sandbox.json")
         if before and not _broken(state, before) and (only_control_plane or not before["only_control_plane"]):
             return False
         if before is None or before["only_control_plane"] != only_control_plane:
             _clear_away(state)
+            _remove_logs(state)
         (state / "sandbox.json").unlink(missing_ok=True)
         if only_control_plane:
             _control_plane_only(state)
@@ -58,14 +60,13 @@ def up(state: pathlib.Path, *, only_control_plane: bool = False, say: Say = prin
 
 def down(state: pathlib.Path, *, keep_logs: bool = False) -> None:
     """End all that the sandbox started and remove its state folder. Nothing happens where there is nothing."""
-    if not state.is_dir():
+    if not state_files.is_ours(state):
         return
-    with state_files.lock(_lock(state), "another `up` or `down` is at work; waiting for it"):
+    with state_files.lock(state_files.main_lock(state), "another `up` or `down` is at work; waiting for it"):
         _clear_away(state)
         (state / "faults.json").unlink(missing_ok=True)
         if not keep_logs:
-            shutil.rmtree(state / "logs", ignore_errors=True)
-            (state / "audit.log").unlink(missing_ok=True)
+            _remove_logs(state)
         shutil.rmtree(state / "locks", ignore_errors=True)
         if not any(state.iterdir()):
             state.rmdir()
@@ -90,15 +91,16 @@ def status(state: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def _lock(state: pathlib.Path) -> pathlib.Path:
-    """Beside the state folder's own things in the folder of locks; it goes with the last `down`."""
-    return state / "locks" / ".sandbox"
+def _remove_logs(state: pathlib.Path) -> None:
+    shutil.rmtree(state / "logs", ignore_errors=True)
+    for file in state.glob("audit*.log"):
+        file.unlink()
 
 
 def _broken(state: pathlib.Path, facts: dict[str, Any]) -> list[str]:
     """Names of processes that should run and don't; those of clusters which the simulator started count too."""
     wanted = [f"{name}.{part}" for name in cluster.names(state=state) for part in cluster.missing(name, state=state)]
-    if not cluster.names(state=state):
+    if MOTHERSHIP not in cluster.names(state=state):
         wanted.append(MOTHERSHIP)
     if not facts["only_control_plane"]:
         parts = (registry.NAME, aws.NAME, *((SIMULATOR,) if _has("sandbox.simulator.__main__") else ()))
@@ -149,6 +151,8 @@ def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], say: Say) -
     def stand_in_for_aws() -> None:
         addresses["aws"] = aws.start(state)
 
+    for name in cluster.names(state=state):
+        cluster.mend(name, state=state)
     side = [_InBackground(registry_and_charts), _InBackground(stand_in_for_aws)]
     cluster.start(MOTHERSHIP, audit=True, state=state)
     say("mothership: control plane, controllers and nodes are up")
@@ -181,7 +185,7 @@ class _InBackground:
             except BaseException as reason:
                 self._failure = reason
 
-        self._thread = threading.Thread(target=run)
+        self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
     def join(self) -> None:
@@ -258,7 +262,9 @@ def _management_cluster(state: pathlib.Path) -> None:
         for name, value in os.environ.items()
         if name != "KUBECONFIG" and not name.startswith(("K8S_AUTH_", "HELM_"))
     }
-    environment |= {"KOF_SANDBOX_DIR": str(state), "PYTHONPATH": str(HERE.parent)}
+    # What it leaves in its folder for temporary files, if killed, goes with the state folder.
+    (state / "tmp").mkdir(exist_ok=True)
+    environment |= {"KOF_SANDBOX_DIR": str(state), "PYTHONPATH": str(HERE.parent), "TMPDIR": str(state / "tmp")}
     program = [sys.executable, "-m", "sandbox.simulator"]
     kubeconfig = state / f"{MOTHERSHIP}.kubeconfig"
     seeded = subprocess.run(
@@ -274,7 +280,8 @@ def _management_cluster(state: pathlib.Path) -> None:
         def ready() -> bool:
             if processes.find(state, SIMULATOR) is None:
                 raise SandboxError(f"the simulator ended; the end of {log}:\n{processes.tail(log)}")
-            return not _unready(api)
+            # Written by the simulator once it watches everything.
+            return (state / "simulator.json").exists() and not _unready(api)
 
         wait_until("the management cluster", 60, ready, lambda: f"{_unready(api)}\n{processes.tail(log)}")
 

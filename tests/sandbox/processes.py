@@ -101,24 +101,30 @@ def find(state: pathlib.Path, name: str) -> Process | None:
     return Process(name, pid, started)
 
 
-def _descendants(state: pathlib.Path, name: str) -> list[int]:
-    """Processes of the session that a recorded process leads or led (a helm that the simulator runs).
+def _sessions() -> dict[int, list[int]]:
+    """Pids of all processes of this machine but zombies, by session."""
+    sessions: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            fields = _stat_fields(int(entry))
+            if fields and fields[0] not in ("Z", "X"):
+                sessions.setdefault(int(fields[3]), []).append(int(entry))
+    return sessions
+
+
+def _left_behind(state: pathlib.Path, names: Iterable[str]) -> list[int]:
+    """Processes of the sessions that ended processes of ours led (a helm that the simulator ran).
 
     A session's number is not given to anyone else while it has members; if somebody else leads it now, it is not ours.
     """
-    note = _noted(state, name)
-    if note is None or note[0] != _boot():
-        return []
-    leader = _stat_fields(note[1])
-    if leader is not None and int(leader[19]) != note[2]:
-        return []
-    members = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != note[1]:
-            fields = _stat_fields(int(entry))
-            if fields and int(fields[3]) == note[1] and fields[0] not in ("Z", "X"):
-                members.append(int(entry))
-    return members
+    notes = [note for note in (_noted(state, name) for name in names) if note and note[0] == _boot()]
+    sessions = _sessions() if notes else {}
+    found = []
+    for _, pid, started in notes:
+        leader = _stat_fields(pid)
+        if leader is None or int(leader[19]) == started:
+            found += [member for member in sessions.get(pid, ()) if member != pid]
+    return found
 
 
 def running(state: pathlib.Path) -> list[Process]:
@@ -141,6 +147,8 @@ def start(
 
     `environment` replaces ours if given. The process gets a session of its own: a Ctrl-C on us does not reach it.
     """
+    if not os.path.exists("/proc/self/stat"):
+        raise SandboxError("the sandbox runs on Linux only: it knows its processes by /proc")
     if find(state, name):
         return
     record, log = _record(state, name), log_file(state, name)
@@ -156,10 +164,13 @@ def start(
             env=dict(environment) if environment is not None else None,
             cwd=directory,
         )
-    deadline = time.monotonic() + 10
-    while find(state, name) is None:
-        if child.poll() is not None or time.monotonic() > deadline:
-            raise SandboxError(f"{name} ended at once; the end of {log}:\n{tail(log)}")
+    # Noted is started, even if it has ended by now: whoever waits for it to answer tells why.
+    while (note := _noted(state, name)) is None or note[1] != child.pid:
+        if child.poll() is not None:
+            note = _noted(state, name)
+            if note is None or note[1] != child.pid:
+                raise SandboxError(f"{name} could not be started; the end of {log}:\n{tail(log)}")
+            break
         time.sleep(0.005)
     child.returncode = 0  # it outlives us on purpose: keeps subprocess from warning about it
 
@@ -189,11 +200,10 @@ def end(state: pathlib.Path, names: Iterable[str], patience: float = 0) -> None:
         while found and time.monotonic() < deadline:
             time.sleep(0.01)
             found = {name: process for name, process in found.items() if find(state, name) == process}
-    for name in names:
-        # Whoever was started by it and outlived it; it can start no more.
-        for pid in _descendants(state, name):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    # Whoever was started by them and outlived them; they can start no more.
+    for pid in _left_behind(state, names):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     if found:
         raise SandboxError(f"processes that do not end: {', '.join(f'{p.name} (pid {p.pid})' for p in found.values())}")
     for name in names:

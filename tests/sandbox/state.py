@@ -32,6 +32,27 @@ def folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("KOF_SANDBOX_DIR") or REPOSITORY / ".sandbox").absolute()
 
 
+def claim(state: pathlib.Path) -> None:
+    """Make the state folder and mark it as ours: `down` empties it, so it must not be anybody's home.
+
+    Raises SandboxError if it exists, is not marked, and holds something.
+    """
+    if state.is_dir() and not is_ours(state) and any(entry.name != "faults.json" for entry in state.iterdir()):
+        raise SandboxError(f"{state} holds other things; KOF_SANDBOX_DIR must name an empty or a new folder")
+    main_lock(state).parent.mkdir(parents=True, exist_ok=True)
+    main_lock(state).touch()
+
+
+def is_ours(state: pathlib.Path) -> bool:
+    """Whether a folder was claimed by a sandbox."""
+    return main_lock(state).exists()
+
+
+def main_lock(state: pathlib.Path) -> pathlib.Path:
+    """The lock that `up` and `down` hold, which marks the folder too."""
+    return state / "locks" / ".sandbox"
+
+
 def write(path: pathlib.Path, text: str, mode: int = 0o644) -> None:
     """Write a file so that a reader, or a later run after a SIGKILL, sees the old text or the new one, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
