@@ -409,8 +409,9 @@ class ClusterDeployments:
         meta = deployment["metadata"]
         if FINALIZER not in (meta.get("finalizers") or []) or key[1] in self._faults.current().stuck_finalizer:
             return
-        self._api.delete(PROFILE, *key)
+        # The cluster first: a profile that goes before it is taken back from it, release by release.
         self._api.delete(CAPI_CLUSTER, *key)
+        self._api.delete(PROFILE, *key)
         if self._fleet is not None:
             self._fleet.remove(key)
         self._api.delete(SECRET, key[0], f"{key[1]}-kubeconfig")

@@ -21,7 +21,7 @@ from sandbox.simulator.api import Api, ApiError, Object
 from sandbox.simulator.grafana import GrafanaOperator
 from sandbox.simulator.kinds import DEPLOYMENT, NAMESPACE, STORAGE_CLASS, Kind
 from sandbox.simulator.provisioners import LoadBalancers, VolumeProvisioner
-from sandbox.simulator.runtime import Cluster, Key
+from sandbox.simulator.runtime import Cluster, Key, Later
 
 log = logging.getLogger("simulator")
 
@@ -49,7 +49,7 @@ class Fleet(Protocol):
     def running(self, key: Key) -> Running | None: ...
 
     def remove(self, key: Key) -> None:
-        """Take the cluster away; returns when it is gone."""
+        """Take the cluster away; returns when it is gone. Raises Later while it is still starting."""
         ...
 
 
@@ -183,7 +183,7 @@ class RealFleet:
             busy = key in self._starting
             running = None if busy else self._running.pop(key, None)
         if busy:
-            raise RuntimeError(f"cluster {key[1]} is still starting")  # the queue comes back
+            raise Later(f"cluster {key[1]} is still starting")
         if running and running.cluster:
             running.cluster.stop()
         control_planes.stop(self.control_plane(key), state=self._state)

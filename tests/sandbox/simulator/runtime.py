@@ -28,6 +28,10 @@ def key_of(obj: Object) -> Key:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
+class Later(Exception):
+    """Something isn't as it must be yet; the queue tries again. The text is logged as it is, without a traceback."""
+
+
 class Stopped(Exception):
     """The owner is going away; leave the loop."""
 
@@ -106,7 +110,7 @@ class Queue:
                 after = self._back_off(key)
                 if not error.conflict:  # somebody wrote meanwhile: an everyday event
                     log.warning("%s %s: %s", self.name, key, error)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
+            except (urllib3.exceptions.HTTPError, OSError, Later) as error:
                 after = self._back_off(key)
                 log.warning("%s %s: %s", self.name, key, error)
             except Exception:
@@ -223,7 +227,13 @@ class Informer:
                     self._absent()
                     pause = 0.2
                     continue
-                log.warning("watch of %s: %s", self.kind.plural, error)
+                # 429: the server is still setting up the storage of a kind whose CRD is new
+                log.log(
+                    logging.DEBUG if error.status == 429 else logging.WARNING,
+                    "watch of %s: %s",
+                    self.kind.plural,
+                    error,
+                )
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 if not self._stopped:
                     log.warning("watch of %s: %s", self.kind.plural, error)

@@ -37,7 +37,7 @@ from sandbox.simulator.kinds import (
     Kind,
 )
 from sandbox.simulator.oci import ChartSource
-from sandbox.simulator.runtime import Cluster, Key, enqueue, key_of
+from sandbox.simulator.runtime import Cluster, Key, Later, enqueue, key_of
 
 log = logging.getLogger("simulator")
 
@@ -133,12 +133,18 @@ class Profiles:
         for summary in self._summaries.all(key[0]):
             name = summary["metadata"]["name"]
             if summary["spec"]["clusterName"] == key[1] and name not in wanted:
-                if not gone:
-                    self._deployer.withdraw(summary)
+                if not gone and self._api.get(CAPI_CLUSTER, *key):  # the cache may not know yet that it went
+                    self._withdraw(summary)
                 self._api.delete(CLUSTER_SUMMARY, key[0], name)
                 self._touch(summary["metadata"].get("ownerReferences") or [])
         for name, profile in wanted.items():
             self._ensure(key, name, profile)
+
+    def _withdraw(self, summary: Object) -> None:
+        try:
+            self._deployer.withdraw(summary)
+        except DeployFailed as error:
+            raise Later(f"withdrawing {summary['metadata']['name']}: {error}") from error
 
     def _touch(self, owners: list[Object]) -> None:
         for owner in owners:
