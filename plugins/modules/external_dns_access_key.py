@@ -291,12 +291,10 @@ class KeyAndSecret:
                 self._write(held)
                 self.report.access_key_id = plan.keep
                 self.report.warnings = list(plan.warnings)
-                if not plan.delete or self.check_mode:
-                    return self.report
-            else:
-                self._create()
-                if self.check_mode:
-                    return self.report
+                return self.report
+            self._create()
+            if self.check_mode:
+                return self.report
         raise Stop(
             f"The access keys of IAM user {self.user} keep changing: another run is at work on the same Secret. "
             "Let it end, then run again."
