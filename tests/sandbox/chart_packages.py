@@ -1,6 +1,7 @@
 """Packages the stand-in charts and pushes them to the sandbox's OCI registry.
 
-May know the charts' folders, which CRDs each chart brings and where the real charts are published. May not know what is in a chart.
+May know the charts' folders, which CRDs each chart brings and where the real charts are published. May not know
+what is in a chart.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Chart:
     """A stand-in chart and where it goes.
 
     ``repository`` is the path in the registry, the same as in the real one (ghcr.io/k0rdent/<repository>).
-    ``crds`` are files under tests/sandbox/crds which helm installs once (the chart's crds/ folder), ``files`` those which the chart's
-    own templates render.
+    ``crds`` are files under tests/sandbox/crds which helm installs once (the chart's crds/ folder), ``files`` those
+    which the chart's own templates render.
     """
 
     name: str
@@ -66,7 +67,8 @@ class ChartPackagingFailed(Exception):
 
 @dataclass
 class _Helm:
-    """helm with every folder of its own below ``home``, so that nobody's registry login or repository list takes part."""
+    """helm with every folder of its own below ``home``, so that nobody's registry login or repository list takes
+    part."""
 
     binary: pathlib.Path
     home: pathlib.Path
@@ -91,7 +93,8 @@ class _Helm:
 
 
 def assemble(chart: Chart, folder: pathlib.Path) -> pathlib.Path:
-    """Lays the chart out in ``folder``/<name> with the shared templates and its CRDs, ready for helm; returns that path.
+    """Lays the chart out in ``folder``/<name> with the shared templates and its CRDs, ready for helm; returns that
+    path.
 
     A folder that is there already is replaced.
     """
@@ -115,10 +118,11 @@ def package(helm: pathlib.Path, chart: Chart, work: pathlib.Path) -> pathlib.Pat
 
 
 def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path) -> list[str]:
-    """Packages the charts and pushes them to ``registry`` ("127.0.0.1:PORT", plain HTTP); returns the names of those it pushed.
+    """Packages the charts and pushes them to ``registry`` ("127.0.0.1:PORT", plain HTTP); returns the names of
+    those it pushed.
 
-    What the registry holds already, made of the same files, is left alone. ``work`` keeps the packages and a note of what was
-    pushed. Raises ChartPackagingFailed.
+    What the registry holds already, made of the same files, is left alone. ``work`` keeps the packages and a note
+    of what was pushed. Raises ChartPackagingFailed.
     """
     work.mkdir(parents=True, exist_ok=True)
     note = work / "pushed.json"
@@ -147,7 +151,8 @@ def _content_digest(chart: Chart) -> str:
 
 
 def _is_in_registry(registry: str, chart: Chart) -> bool:
-    """Whether the registry has the chart's version; a registry that doesn't answer has nothing (the push will say why)."""
+    """Whether the registry has the chart's version; a registry that doesn't answer has nothing (the push will say
+    why)."""
     request = urllib.request.Request(
         f"http://{registry}/v2/{chart.repository}/{chart.name}/manifests/{chart.version}",
         headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},

@@ -1,0 +1,335 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What helm 3 stores about a release, and what has to be done about it. Pure: decodes, compares and decides.
+
+May know helm's release Secrets and statuses; may not start helm (helm_command) nor speak to an API server (helm_store).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.diff import changes, is_secret_name
+
+#: A helm is at work on the release, or was killed at it.
+PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
+#: Oldest helm 3 whose flags we use: `--dry-run=server` with `lookup` came in 3.13, its fixes in 3.14.
+OLDEST_HELM = (3, 14)
+#: helm's own rule for the name of a release.
+RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+RELEASE_NAME_LIMIT = 53
+#: Seconds that a helm may need beside its time-out, before it starts to wait and after.
+GRACE = 10.0
+
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|m|s|ms)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_GZIP = b"\x1f\x8b"
+
+
+class NotARelease(Exception):
+    """A Secret labelled as helm's whose payload can't be read; the message names the Secret."""
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """One object of a rendered manifest. ``namespace`` is None where the manifest names none."""
+
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One revision of a release, as its Secret has it.
+
+    ``config`` is what the user gave as values. ``started`` is when the revision's Secret was made, by the API
+    server's clock. ``payload`` is the whole decoded release, for writing it back.
+    """
+
+    version: int
+    status: str
+    chart: str
+    chart_version: str
+    app_version: str
+    config: Mapping[str, Any]
+    manifest: str
+    hooks: Sequence[Mapping[str, Any]]
+    started: datetime
+    secret: str
+    resource_version: str
+    payload: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The release that shall be: chart name, version (None: any that is there) and the user's values."""
+
+    chart: str
+    chart_version: str | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The next step for a release and why.
+
+    - ``install``: nothing is there (or an uninstalled release's history is)
+    - ``reinstall``: a first install that ended before its install hooks did, which an upgrade would never run
+    - ``upgrade``
+    - ``rollback``: to revision ``base``, then decide again
+    - ``check``: the release is as wanted if all its objects are there
+    - ``wait``: a helm may be at work
+    """
+
+    step: Literal["install", "reinstall", "upgrade", "rollback", "check", "wait"]
+    why: str
+    base: int | None = None
+
+
+# -- what is stored
+
+
+def decode(secret: Mapping[str, Any]) -> Revision:
+    """The revision that a release Secret (as the API server gives it) holds. Raises NotARelease."""
+    metadata = secret["metadata"]
+    name = metadata["name"]
+    try:
+        raw = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+        payload = json.loads(gzip.decompress(raw) if raw.startswith(_GZIP) else raw)
+        chart = payload.get("chart", {}).get("metadata", {})
+        return Revision(
+            version=int(payload["version"]),
+            status=str(payload["info"]["status"]),
+            chart=str(chart.get("name", "")),
+            chart_version=str(chart.get("version", "")),
+            app_version=str(chart.get("appVersion", "")),
+            config=payload.get("config") or {},
+            manifest=payload.get("manifest") or "",
+            hooks=payload.get("hooks") or [],
+            started=_time(metadata["creationTimestamp"]),
+            secret=name,
+            resource_version=str(metadata.get("resourceVersion", "")),
+            payload=payload,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, EOFError, zlib.error, binascii.Error) as error:
+        raise NotARelease(
+            f"the Secret {name} is labelled as a release of helm's but can't be read ({type(error).__name__}): "
+            "was it edited, or written by a helm of another major version?"
+        ) from None
+
+
+def marked_failed(revision: Revision, why: str) -> dict[str, Any]:
+    """A merge patch for the revision's Secret which says that it failed, as helm itself would have; guarded by its
+    resourceVersion."""
+    payload = dict(revision.payload)
+    payload["info"] = {**payload["info"], "status": "failed", "description": why}
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    # No time in the gzip header: the same release gives the same bytes.
+    stored = base64.b64encode(base64.b64encode(gzip.compress(text, mtime=0))).decode()
+    return {
+        "metadata": {"resourceVersion": revision.resource_version, "labels": {"status": "failed"}},
+        "data": {"release": stored},
+    }
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def age(revision: Revision, now: datetime | None = None) -> float:
+    """Seconds since the revision was begun; 0 where the clocks disagree."""
+    return max(0.0, ((now or datetime.now(UTC)) - revision.started).total_seconds())
+
+
+# -- what to do
+
+
+def decide(history: Sequence[Revision], wanted: Wanted) -> Decision:
+    """The next step towards `wanted`, by the release's revisions in ascending order (none: there is no release)."""
+    if not history:
+        return Decision("install", "there is no such release")
+    last = history[-1]
+    if last.status == "uninstalled":
+        return Decision("install", "it was uninstalled")
+    if last.status in PENDING:
+        return Decision("wait", f"revision {last.version} is {last.status}")
+    if last.status == "deployed":
+        difference = differs(last, wanted)
+        return Decision("upgrade", difference) if difference else Decision("check", "it is deployed as wanted")
+    why = f"revision {last.version} is {last.status}"
+    base = _last_good(history)
+    if base is None:
+        missed = missed_hooks(last)
+        if missed:
+            return Decision("reinstall", f"{why} and was never deployed; its {', '.join(missed)} did not run")
+        return Decision("upgrade", f"{why} and was never deployed")
+    abandoned = [revision for revision in history if revision.version > base.version]
+    if all(not differs(revision, wanted) for revision in abandoned):
+        # The same again over the last good one: helm's three-way merge leaves nothing behind then.
+        return Decision("upgrade", why)
+    return Decision("rollback", f"{why}, with another chart or other values than wanted", base.version)
+
+
+def _last_good(history: Sequence[Revision]) -> Revision | None:
+    for status in ("deployed", "superseded"):
+        found = [revision for revision in history if revision.status == status]
+        if found:
+            return found[-1]
+    return None
+
+
+def missed_hooks(revision: Revision) -> list[str]:
+    """The install hooks ("pre-install HelmRepository x") of a revision that did not end well; an upgrade doesn't
+    run them."""
+    missed = []
+    for hook in revision.hooks:
+        events = [event for event in hook.get("events") or [] if event in ("pre-install", "post-install")]
+        if events and (hook.get("last_run") or {}).get("phase") != "Succeeded":
+            missed.append(f"{events[0]} hook {hook.get('kind')} {hook.get('name')}")
+    return missed
+
+
+def differs(revision: Revision, wanted: Wanted) -> str:
+    """In which way a revision is not the wanted one, "" if it is."""
+    if revision.chart != wanted.chart:
+        return f"it is of chart {revision.chart}"
+    if wanted.chart_version is not None and _plain(revision.chart_version) != _plain(wanted.chart_version):
+        return f"it is of chart version {revision.chart_version}"
+    if not same_values(wanted.values, revision.config):
+        return "its values differ"
+    return ""
+
+
+def _plain(version: str) -> str:
+    """helm takes v1.2.3 for 1.2.3."""
+    return version.removeprefix("v")
+
+
+def same_values(one: Any, other: Any) -> bool:
+    """Deep equality of values, as helm stores them: numbers are floats there, but a boolean is never a number."""
+    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
+        return one is other
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return float(one) == float(other)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same_values(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(same_values(a, b) for a, b in zip(one, other, strict=True))
+    return type(one) is type(other) and one == other
+
+
+def objects(manifest: str) -> list[ObjectRef]:
+    """The objects of a rendered manifest, in its order; lists are opened."""
+    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [
+        ObjectRef(
+            str(document["apiVersion"]),
+            str(document["kind"]),
+            (document.get("metadata") or {}).get("namespace"),
+            str((document.get("metadata") or {}).get("name", "")),
+        )
+        for document in _documents(yaml.load_all(manifest, Loader=loader))  # a safe loader
+    ]
+
+
+def secret_data(manifest: str) -> dict[tuple[str | None, str], dict[str, str]]:
+    """The data of the Secrets of a rendered manifest, by namespace (None: the release's) and name."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found = {}
+    for document in _documents(yaml.load_all(manifest, Loader=loader)):  # a safe loader
+        if document["kind"] == "Secret" and document["apiVersion"] == "v1":
+            metadata = document["metadata"]
+            found[metadata.get("namespace"), metadata["name"]] = {
+                key: str(value) for key, value in (document.get("data") or {}).items()
+            }
+    return found
+
+
+def _documents(documents: Any) -> Iterator[dict[str, Any]]:
+    for document in documents:
+        if not isinstance(document, dict) or not document.get("kind"):
+            continue
+        if document["kind"] == "List" and isinstance(document.get("items"), list):
+            yield from _documents(document["items"])
+        else:
+            yield document
+
+
+# -- what is asked
+
+
+def seconds(duration: str) -> float:
+    """The seconds of a duration in Go's form ("10m", "1h30m", "90s"); a bare number is seconds. Raises ValueError."""
+    text = duration.strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    if not re.fullmatch(rf"(?:{_DURATION_PART.pattern})+", text):
+        raise ValueError(f"{duration!r} is no duration: write for example 10m or 600s")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def fault_of_version(text: str) -> str | None:
+    """Why we can't use a helm that calls itself `text` ("v3.19.5+g1a2b"), None if we can."""
+    match = re.search(r"v?(\d+)\.(\d+)\.", text)
+    oldest = ".".join(map(str, OLDEST_HELM))
+    if not match:
+        return f"it says no version that we understand ({text.strip()[:80]!r}); helm 3, {oldest} or newer, is needed"
+    found = int(match[1]), int(match[2])
+    if found[0] > OLDEST_HELM[0]:
+        return (
+            f"it is helm {text.strip()}: helm {found[0]} applies and owns fields in another way, which kof's charts "
+            f"do not bear; install helm 3 ({oldest} or newer) beside it and name it with binary_path"
+        )
+    if found < OLDEST_HELM:
+        return f"it is helm {text.strip()}; helm 3, {oldest} or newer, is needed"
+    return None
+
+
+def scrubbed(text: str, secrets: Sequence[str]) -> str:
+    """`text` without any of the `secrets`, plain or base64."""
+    for secret in sorted({one for one in secrets if len(one) > 2}, key=len, reverse=True):
+        for form in (secret, base64.b64encode(secret.encode(errors="surrogatepass")).decode()):
+            text = text.replace(form, "(hidden)")
+    return text
+
+
+def secrets_of(values: Any, secret: bool = False) -> list[str]:
+    """All strings and numbers under password-like keys of `values`, as text."""
+    if isinstance(values, Mapping):
+        return [text for key, child in values.items() for text in secrets_of(child, secret or is_secret_name(str(key)))]
+    if isinstance(values, list):
+        return [text for child in values for text in secrets_of(child, secret)]
+    if secret and values is not None and not isinstance(values, bool):
+        return [str(values)]
+    return []
+
+
+def values_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
+    """The values that differ, as lines "path: value" before and after, what is secret masked."""
+    old_lines, new_lines = [], []
+    for change in changes({"values": dict(before or {})}, {"values": dict(after or {})}):
+        path = change.path.removeprefix("values").removeprefix(".") or "values"
+        if change.before is not None:
+            old_lines.append(f"{path}: {json.dumps(change.before, ensure_ascii=False)}")
+        if change.after is not None:
+            new_lines.append(f"{path}: {json.dumps(change.after, ensure_ascii=False)}")
+    return old_lines, new_lines

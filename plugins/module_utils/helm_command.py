@@ -1,0 +1,344 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the helm 3 binary: what it gets to read, where it may write, what it says when it fails. Decides nothing.
+
+No secret goes on a command line, into the environment or into a lasting file: values go through standard input, the
+kubeconfig and the registry's login through memory files where the system has them, else through files of mode 0600
+that are removed.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, scrubbed
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings
+
+#: Characters of helm's own words in a message.
+_WORDS_LIMIT = 800
+#: Seconds for what doesn't wait for the cluster: the version, one chart from a registry.
+_SHORT = 120.0
+
+_UNREACHABLE = re.compile(
+    r"dial tcp|connection refused|connection reset|no such host|i/o timeout|context deadline exceeded"
+    r"|TLS handshake timeout|network is unreachable|no route to host|unexpected EOF"
+    r"|proxyconnect|50[234] (Bad Gateway|Service Unavailable|Gateway Timeout)"
+    r"|server misbehaving|tls: |x509: ",
+    re.IGNORECASE,
+)
+_NOT_YET = re.compile(
+    r"ensure CRDs are installed first|no matches for kind"
+    r"|could not find the requested resource|namespaces \"[^\"]*\" not found"
+)
+_KINDS_NOT_SERVED = re.compile(r"no matches for kind \"([^\"]+)\" in version \"([^\"]+)\"")
+#: Another helm began between our look and our act.
+_OVERTAKEN = re.compile(
+    r"another operation \(install/upgrade/rollback\) is in progress|cannot re-use a name that is still in use"
+)
+
+
+class HelmUnusable(Exception):
+    """There is no helm, or none that we can use; the message says what to do."""
+
+
+class HelmFailed(Exception):
+    """helm ended with an error. The message holds its own words, secrets taken out."""
+
+    def __init__(self, message: str, words: str) -> None:
+        super().__init__(message)
+        self.words = words
+
+    @property
+    def unreachable(self) -> bool:
+        """Was it that a server (for `pull`: the registry) could not be reached?"""
+        return bool(_UNREACHABLE.search(self.words))
+
+    @property
+    def overtaken(self) -> bool:
+        """Was another helm quicker?"""
+        return bool(_OVERTAKEN.search(self.words))
+
+    @property
+    def lacking(self) -> str | None:
+        """What the cluster does not have yet and the chart needs ("CustomResourceDefinition of ServiceMonitor
+        (…)"), else None."""
+        kinds = sorted(set(_KINDS_NOT_SERVED.findall(self.words)))
+        if kinds:
+            return "needs CustomResourceDefinition of " + ", ".join(f"{kind} ({version})" for kind, version in kinds)
+        return "needs something the cluster doesn't serve yet" if _NOT_YET.search(self.words) else None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """How to reach the registry of an oci:// chart. Empty is unset: then whoever `helm registry login` has logged
+    in counts."""
+
+    username: str = ""
+    password: str = ""
+    ca_file: str = ""
+    plain_http: bool = False
+
+    def flags(self) -> list[str]:
+        """helm's flags for it; no credentials among them."""
+        return [*(["--ca-file", self.ca_file] if self.ca_file else []), *(["--plain-http"] if self.plain_http else [])]
+
+
+def find_helm(binary: str | None) -> str:
+    """The path of the helm binary: the one named, else the one on PATH. Raises HelmUnusable."""
+    if binary:
+        path = os.path.expanduser(binary)
+        if not os.access(path, os.X_OK) or os.path.isdir(path):
+            raise HelmUnusable(f"binary_path {binary} is no program that can be run")
+        return path
+    found = shutil.which("helm")
+    if not found:
+        raise HelmUnusable("there is no helm on PATH: install helm 3, or name it with binary_path")
+    return found
+
+
+class Helm:
+    """The helm binary on one cluster. A context manager: leaving it takes all private files away."""
+
+    def __init__(
+        self,
+        binary: str,
+        settings: Settings,
+        registry: Registry,
+        *,
+        scratch: str | None = None,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        """scratch: folder under which the private one is made; secrets: what must never be in a message."""
+        self._binary = binary
+        self._settings = settings
+        self._registry = registry
+        self._secrets = [*secrets, *([registry.password] if registry.password else []), *_credentials(settings)]
+        self._scratch_parent = scratch
+        self._folder = ""
+        self._descriptors: list[int] = []
+        self._kubeconfig = ""
+        self._login = ""
+
+    def __enter__(self) -> Helm:
+        self._folder = tempfile.mkdtemp(prefix="helm-", dir=self._scratch_parent)
+        try:
+            self._kubeconfig = self._hidden_file("kubeconfig", json.dumps(kubeconfig(self._settings)).encode())
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def check_version(self) -> None:
+        """Raises HelmUnusable unless it is a helm 3 that is new enough."""
+        try:
+            said = self._run(["version", "--template", "{{.Version}}"], _SHORT, on_cluster=False)
+        except HelmFailed as error:
+            raise HelmUnusable(f"{self._binary} can't be used: {error}") from None
+        fault = fault_of_version(said)
+        if fault:
+            raise HelmUnusable(f"{self._binary} can't be used: {fault}")
+
+    def pull(self, chart: str, version: str | None) -> str:
+        """Fetch a chart that isn't on this disk; returns the path of its package. Raises HelmFailed."""
+        target = os.path.join(self._folder, "chart")
+        os.makedirs(target, exist_ok=True)
+        flags = self._registry.flags()
+        if self._registry.username:
+            self._login = self._login or self._hidden_file("registry", _login(chart, self._registry))
+            flags += ["--registry-config", self._login]
+        wanted = ["--version", version] if version else []
+        # helm keeps an index of classic repositories in its own cache; an OCI chart needs no cache at all.
+        self._run(
+            ["pull", chart, *wanted, "--destination", target, *flags],
+            _SHORT,
+            on_cluster=False,
+            own_cache="://" in chart,
+        )
+        packages = [entry for entry in os.listdir(target) if entry.endswith(".tgz")]
+        if len(packages) != 1:
+            raise HelmFailed(f"helm pull {chart} brought {len(packages)} packages instead of one", "")
+        return os.path.join(target, packages[0])
+
+    def act(self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any] | None = None) -> str:
+        """Run `helm` on the cluster with its own time-out in seconds; `values` go through standard input. Raises
+        HelmFailed."""
+        flags = ["--timeout", f"{timeout:g}s"]
+        # helm counts its time-out anew for each thing it waits for; far beyond it, it hangs.
+        limit = 3 * timeout + 60
+        if values is None:
+            return self._run([*arguments, *flags], limit)
+        return self._run([*arguments, *flags, "--values", "-"], limit, standard_input=encode(values))
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        limit: float,
+        *,
+        standard_input: bytes = b"",
+        on_cluster: bool = True,
+        own_cache: bool = True,
+    ) -> str:
+        command = [self._binary, *arguments, *(["--kubeconfig", self._kubeconfig] if on_cluster else [])]
+        what = f"helm {' '.join(arguments[:2])}"
+        try:
+            process = subprocess.Popen(
+                command,
+                env=self._environment(own_cache),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=self._descriptors,
+            )
+        except OSError as error:
+            raise HelmUnusable(f"{self._binary} can't be run: {error.strerror}") from None
+        with process:
+            try:
+                out, err = process.communicate(standard_input, timeout=limit)
+            except subprocess.TimeoutExpired:
+                # On SIGTERM helm still notes in the release that it failed.
+                process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=20)
+                process.kill()
+                raise HelmFailed(f"{what} did not end within {limit:g} s and was stopped", "") from None
+            except BaseException:
+                process.send_signal(signal.SIGTERM)
+                raise
+        if process.returncode:
+            words = err.decode(errors="replace")
+            raise HelmFailed(f"{what}: {self._told(words, process.returncode)}", words)
+        return out.decode(errors="replace")
+
+    def _told(self, words: str, code: int) -> str:
+        """The error of helm's, without its chatter and without secrets."""
+        at = words.rfind("Error: ")
+        text = words[at + len("Error: ") :] if at >= 0 else words
+        text = text.split("\nUse --debug flag")[0]
+        return one_line(scrubbed(text, self._secrets), _WORDS_LIMIT) or f"it ended with code {code} and said nothing"
+
+    def _environment(self, own_cache: bool) -> dict[str, str]:
+        # HELM_KUBE*, HELM_NAMESPACE and HELM_DRIVER would win over what we were asked for.
+        chosen = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("HELM_KUBE")
+            and name not in ("HELM_NAMESPACE", "HELM_DRIVER", "HELM_DEBUG", "KUBECONFIG")
+        }
+        if own_cache:
+            chosen["HELM_CACHE_HOME"] = os.path.join(self._folder, "cache")
+            chosen.pop("HELM_REPOSITORY_CACHE", None)
+        # What the API server serves is asked afresh: the release before may have brought the CRDs.
+        chosen["KUBECACHEDIR"] = os.path.join(self._folder, "kube")
+        if not self._settings.proxy:
+            host = urlsplit(self._settings.server).hostname or ""
+            for name in ("NO_PROXY", "no_proxy"):
+                chosen[name] = ",".join(part for part in (chosen.get(name, ""), host) if part)
+        return chosen
+
+    def _hidden_file(self, name: str, content: bytes) -> str:
+        """A path under which the helm that we start, and nobody else, can read `content`."""
+        if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+            descriptor = os.memfd_create(name)
+            self._descriptors.append(descriptor)
+            os.fchmod(descriptor, 0o600)
+            with os.fdopen(os.dup(descriptor), "wb") as stream:
+                stream.write(content)
+            return f"/proc/self/fd/{descriptor}"
+        path = os.path.join(self._folder, name)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(content)
+        return path
+
+
+def kubeconfig(settings: Settings) -> dict[str, Any]:
+    """A kubeconfig that says the same as `settings`, so that helm speaks to the cluster that we speak to."""
+    cluster: dict[str, Any] = {"server": settings.server}
+    if not settings.verify:
+        cluster["insecure-skip-tls-verify"] = True
+    elif settings.ca_pem:
+        cluster["certificate-authority-data"] = base64.b64encode(settings.ca_pem).decode()
+    if settings.tls_server_name:
+        cluster["tls-server-name"] = settings.tls_server_name
+    if settings.proxy:
+        cluster["proxy-url"] = _proxy_with_login(settings)
+    user: dict[str, Any] = {}
+    if settings.client_pem:
+        # Certificate and key in one text: of each Go's TLS reads its own blocks.
+        pem = base64.b64encode(settings.client_pem).decode()
+        user.update({"client-certificate-data": pem, "client-key-data": pem})
+    kind, _blank, credentials = (settings.authorization or "").partition(" ")
+    if kind == "Bearer":
+        user["token"] = credentials
+    elif kind == "Basic":
+        name, _colon, password = base64.b64decode(credentials).decode().partition(":")
+        user.update({"username": name, "password": password})
+    user.update(_impersonation(settings.headers))
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "it", "user": user}],
+    }
+
+
+def _impersonation(headers: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for header, value in headers:
+        if header == "Impersonate-User":
+            said["as"] = value
+        elif header == "Impersonate-Uid":
+            said["as-uid"] = value
+        elif header == "Impersonate-Group":
+            said.setdefault("as-groups", []).append(value)
+        elif header.startswith("Impersonate-Extra-"):
+            extra = said.setdefault("as-user-extra", {})
+            extra.setdefault(header.removeprefix("Impersonate-Extra-"), []).append(value)
+    return said
+
+
+def _proxy_with_login(settings: Settings) -> str:
+    """The proxy's URL; a login that came as a header goes into it, for a kubeconfig knows no other place."""
+    parts = urlsplit(settings.proxy or "")
+    for header, value in settings.proxy_headers:
+        if header == "Proxy-Authorization" and value.startswith("Basic ") and "@" not in parts.netloc:
+            name, _colon, password = base64.b64decode(value.removeprefix("Basic ")).decode().partition(":")
+            netloc = f"{quote(name, safe='')}:{quote(password, safe='')}@{parts.netloc}"
+            return urlunsplit(parts._replace(netloc=netloc))
+    return settings.proxy or ""
+
+
+def _login(chart: str, registry: Registry) -> bytes:
+    """A registry configuration (Docker's format) with the login for the host of an oci:// chart."""
+    host = urlsplit(chart).netloc
+    auth = base64.b64encode(f"{registry.username}:{registry.password}".encode()).decode()
+    return json.dumps({"auths": {host: {"auth": auth}}}).encode()
+
+
+def _credentials(settings: Settings) -> list[str]:
+    kind, _blank, credentials = (settings.authorization or "").partition(" ")
+    if kind == "Basic":
+        return [credentials, base64.b64decode(credentials).decode().partition(":")[2]]
+    return [credentials] if credentials else []
