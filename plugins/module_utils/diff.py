@@ -25,13 +25,13 @@ _ABSENT: Any = object()
 
 # Names whose value is a secret …
 _SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|pwd$|secret|token|api[-_]?key|private[-_]?key|access[-_]?key|authorization|bearer|tls\.key",
+    r"passw(or)?d|passphrase|pwd$|secret|token|api[-_]?key|private[-_]?key|access[-_]?key|authorization|bearer|tls\.key|secure",
     re.IGNORECASE,
 )
 # … but for those that only say where the secret is.
 _NO_SECRET = re.compile(
     r"secret([-_]?key)?[-_]?(name|namespace|ref|refs|store|type)s?$|(user(name)?|password)[-_]?key$"
-    r"|^create[-_]?secrets?$|^secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$",
+    r"|^create[-_]?secrets?$|^secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure",
     re.IGNORECASE,
 )
 

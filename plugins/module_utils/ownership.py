@@ -308,8 +308,8 @@ def without(value: Any, taken: Trie, keep: Trie) -> Any:
             step = f"f:{key}"
             if step not in taken:
                 result[key] = child
-            elif step in keep:
-                result[key] = without(child, taken[step], keep[step])
+            elif step in keep or step == "f:metadata":  # an object never loses its name
+                result[key] = without(child, taken[step], keep.get(step, {}))
         return result
     if isinstance(value, list):
         items = []

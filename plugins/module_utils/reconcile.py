@@ -284,12 +284,13 @@ class _Run:
             raise _Refused(_being_deleted(live))
         contested, complete = claims(want, live)
         self._refuse_foreign(contested)
+        if not entries(live):
+            return self._without_owners(ref, want, live)
         transfer = handover(want, live, _now(), self.policy.drift_managers)
         if transfer is not None and not self._worth_taking(transfer, contested, live):
             transfer = None
         if transfer is not None and own_entry(live) is None and not self.policy.adopt:
-            hands = ", ".join(sorted({manager for manager, _time, _trie in transfer.taken}))
-            raise _Refused(f"exists and belongs to {hands}; to take it over set adopt (kof_adopt) to true")
+            raise _Refused(_belongs_to_hands(transfer))
         force = bool(contested)
         if not complete or (transfer is not None and not contested):
             conflicts = self._conflicts(ref, want)
@@ -303,6 +304,22 @@ class _Run:
             _status, answer = self._apply(ref, want, dry_run=self.check_mode, pin=live if force else None, force=force)
             taken = ()
         return self._outcome(ref, live, answer, contested, taken)
+
+    def _without_owners(self, ref: Ref, want: dict[str, Any], live: dict[str, Any]) -> Outcome:
+        """An object whose managedFields were cleared: the first apply makes the server give all of it to a hand called
+        before-first-apply, from which it is then taken over like from any other."""
+        _status, answer = self._apply(ref, want, dry_run=True)
+        transfer = handover(want, answer, _now(), self.policy.drift_managers)
+        if transfer is not None and not self.policy.adopt:
+            raise _Refused(_belongs_to_hands(transfer))
+        if not self.check_mode:
+            _status, answer = self._apply(ref, want, dry_run=False)
+            transfer = handover(want, answer, _now(), self.policy.drift_managers)
+        if transfer is not None and self.check_mode:
+            answer = self._as_taken_over(ref, live, answer, transfer)
+        elif transfer is not None:
+            answer = self._take_over(ref, want, answer, transfer, force=False)
+        return self._outcome(ref, live, answer, (), transfer.taken if transfer else ())
 
     def _worth_taking(self, transfer: Handover, contested: list[Claim], live: dict[str, Any]) -> bool:
         """False when all that the hands hold are fields with another value than ours, which one forced apply takes."""
@@ -490,6 +507,11 @@ class _Run:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _belongs_to_hands(transfer: Handover) -> str:
+    hands = ", ".join(sorted({manager for manager, _time, _trie in transfer.taken}))
+    return f"exists and belongs to {hands}; to take it over set adopt (kof_adopt) to true"
 
 
 def _being_deleted(live: dict[str, Any]) -> str:
