@@ -1,0 +1,124 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ClusterDeployment of kcm: a regional or a child cluster and the services in it.
+
+Empty values are left out and the API's defaults inside lists are written out (a service's namespace), so that a live
+object can be compared field by field. `v1alpha1` and `v1beta1` have the same fields as far as they are used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values, yaml_text
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import head
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release, Service
+
+KCM_GROUP = "k0rdent.mirantis.com"
+#: A regional's domain, for children whose regional is in another inventory.
+DOMAIN_ANNOTATION = "k0rdent-kof/regional-domain"
+
+
+def regional(regional: Regional, *, release: Release, kcm_version: str, template: str) -> dict[str, Any]:
+    """The ClusterDeployment of a regional cluster.
+
+    :param kcm_version: the version of kcm's API the management cluster serves: v1alpha1 or v1beta1.
+    :param template: name of a ClusterTemplate.
+    """
+    ours = {release.storage_secrets_label: "true"}
+    if regional.external_dns == "secret":
+        ours[release.dns_secrets_label] = "true"
+    return _cluster(
+        regional,
+        release.regional_services,
+        service_values.regional_values(regional, release),
+        api_version=f"{KCM_GROUP}/{kcm_version}",
+        template=template,
+        labels=release.cluster_labels["regional"],
+        cluster_labels=ours,
+        annotations={DOMAIN_ANNOTATION: regional.domain},
+    )
+
+
+def child(child: Child, *, release: Release, kcm_version: str, template: str, regional_domain: str) -> dict[str, Any]:
+    """The ClusterDeployment of a child cluster.
+
+    :param kcm_version: the version of kcm's API the management cluster serves: v1alpha1 or v1beta1.
+    :param template: name of a ClusterTemplate.
+    :param regional_domain: of its regional cluster.
+    """
+    return _cluster(
+        child,
+        release.child_services,
+        service_values.child_values(child, release, regional_domain),
+        api_version=f"{KCM_GROUP}/{kcm_version}",
+        template=template,
+        labels=release.cluster_labels["child"],
+        cluster_labels={release.storage_secrets_label: "true"},
+    )
+
+
+def _cluster(
+    cluster: Regional | Child,
+    services: tuple[Service, ...],
+    values: Mapping[str, dict[str, Any]],
+    *,
+    api_version: str,
+    template: str,
+    labels: Mapping[str, str],
+    cluster_labels: Mapping[str, str],
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    deployment = head(
+        api_version,
+        "ClusterDeployment",
+        cluster.cluster_name,
+        cluster.fleet,
+        cluster.kcm_namespace,
+        labels={**labels, **cluster.labels},
+        annotations=annotations,
+    )
+    # kcm takes the object's own labels for the CAPI cluster only where config has no clusterLabels: ours are always there.
+    theirs = cluster.config.get("clusterLabels") or {}
+    config = {**cluster.config, "clusterLabels": {**theirs, **cluster.cluster_labels, **cluster_labels}}
+    deployment["spec"] = {
+        "template": template,
+        "credential": cluster.credential,
+        "config": config,
+        "serviceSpec": {
+            "priority": cluster.service_priority,
+            "services": [
+                *(_service(cluster, service, values.get(service.name, {})) for service in services),
+                *(_extra_service(service, values.get(service["name"], {})) for service in cluster.extra_services),
+            ],
+        },
+    }
+    return deployment
+
+
+def _service(cluster: Regional | Child, service: Service, values: Mapping[str, Any]) -> dict[str, Any]:
+    template = cluster.service_templates.get(service.name, service.template)
+    namespace = service.namespace or cluster.namespace
+    return {"name": service.name, "namespace": namespace, "template": template, **_values(values)}
+
+
+def _extra_service(service: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {
+        "name": service["name"],
+        "namespace": service.get("namespace", service["name"]),
+        "template": service["template"],
+    }
+    wanted.update(_values(service_values.merged(service.get("values", {}), values)))
+    if service.get("valuesFrom"):
+        wanted["valuesFrom"] = [dict(source) for source in service["valuesFrom"]]
+    if service.get("disable"):
+        wanted["disable"] = True
+    return wanted
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, str]:
+    # Sorted: the same values written in another order are no change.
+    return {"values": yaml_text.dump(values, sort_keys=True)} if values else {}

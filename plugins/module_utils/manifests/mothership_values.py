@@ -1,0 +1,83 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Helm releases of the management cluster: kof-operators and kof-mothership, with their values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.service_values import merged
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Mothership
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
+
+
+def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
+    """What to install, in this order: name, namespace, chart_ref, chart_version, values, timeout (seconds).
+
+    Release names are the guide's: the charts derive names from them which others refer to.
+    """
+    values = {
+        "kof-operators": operators_values(mothership, release),
+        "kof-mothership": mothership_values(mothership, release),
+    }
+    return [
+        {
+            "name": chart,
+            "namespace": mothership.namespace,
+            "chart_ref": f"{mothership.chart_repository}/{chart}",
+            "chart_version": version,
+            "values": values[chart],
+            "timeout": mothership.helm_timeout,
+        }
+        for chart, version in release.chart_versions.items()
+    ]
+
+
+def operators_values(mothership: Mothership, release: Release) -> dict[str, Any]:
+    """Values of kof-operators: nothing but the user's."""
+    return dict(mothership.operators_values)
+
+
+def mothership_values(mothership: Mothership, release: Release) -> dict[str, Any]:
+    """Values of kof-mothership: what differs from the chart's, and the user's merged over it.
+
+    Helm merges maps, so the chart's own ClusterProfile stays beside ours.
+    """
+    kof: dict[str, Any] = {}
+    if mothership.chart_repository != DEFAULT_REPOSITORY or mothership.chart_repository_plain_http:
+        kof["repo"] = {"url": mothership.chart_repository, "insecure": mothership.chart_repository_plain_http}
+    if mothership.dns_secret:
+        kof["clusterProfiles"] = {
+            release.dns_profile: {"matchLabels": {release.dns_secrets_label: "true"}, "secrets": [release.dns_secret]}
+        }
+    kcm: dict[str, Any] = {"installTemplates": mothership.install_templates}
+    if mothership.kcm_namespace != DEFAULT_KCM_NAMESPACE:
+        kcm["namespace"] = mothership.kcm_namespace
+    if kof:
+        kcm["kof"] = kof
+    values: dict[str, Any] = {"kcm": kcm, "promxy": {"image": {"tag": mothership.promxy_image_tag}}}
+    if mothership.storage_class:
+        values["global"] = {"storageClass": mothership.storage_class}
+    if mothership.retention:
+        values["victoriametrics"] = {"vmcluster": {"retentionPeriod": mothership.retention}}
+    return merged(values, mothership.values)
+
+
+def expected_deployments(mothership: Mothership, release: Release) -> list[str]:
+    """Deployments that must work after both charts are installed, without those the values switch off."""
+    values = {each["name"]: each["values"] for each in releases(mothership, release)}
+    return [each.name for each in release.mothership_deployments if _switched_on(values[each.chart], each.switch)]
+
+
+def _switched_on(values: Any, switch: tuple[str, ...]) -> bool:
+    for key in switch:
+        if not isinstance(values, dict) or key not in values:
+            return True
+        values = values[key]
+    return values is not False
+
+
+#: The chart's own values: what equals them isn't written.
+DEFAULT_REPOSITORY = "oci://ghcr.io/k0rdent/kof/charts"
+DEFAULT_KCM_NAMESPACE = "kcm-system"

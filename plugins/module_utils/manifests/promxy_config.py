@@ -1,0 +1,162 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""promxy's configuration as the operator of kof 0.1.1 would write it, so that it can be looked at before it exists.
+
+The operator writes every string between double quotes and escapes nothing; so does this. `faults` names what that would
+break, since one bad string breaks the configuration of all regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
+
+#: The Secret that holds the configuration: the API server takes no more data in one (bytes).
+SECRET_LIMIT = 1024 * 1024
+#: Stands for a user name or password that isn't known; as long as what the charts make up.
+UNKNOWN = "<from Secret>"
+
+Credentials = Mapping[str, "tuple[str, str]"]
+
+
+def render(
+    groups: Sequence[Mapping[str, Any]], credentials: Credentials | None = None, release: Release | None = None
+) -> str:
+    """The text of config.yaml.
+
+    :param groups: PromxyServerGroup objects, in the order wanted; the operator's own order is not specified.
+    :param credentials: user name and password by name of Secret; what isn't there shows as `<from Secret>`.
+    :param release: its remote write URL is used; None for 0.1.1.
+    """
+    release = release or RELEASES["0.1.1"]
+    lines = [
+        "global:",
+        '  evaluation_interval: "5s"',
+        "  external_labels:",
+        '    source: "promxy"',
+        "remote_write:",
+        f'  - url: "{release.promxy_remote_write_url}"',
+        "promxy:",
+        "  server_groups:" if groups else "  server_groups: []",
+    ]
+    for group in groups:
+        lines += _group(group.get("spec") or {}, credentials or {})
+    return "\n".join(lines) + "\n"
+
+
+def _group(spec: Mapping[str, Any], credentials: Credentials) -> list[str]:
+    client = spec.get("http_client") or {}
+    secret = (client.get("basic_auth") or {}).get("credentials_secret_name", "")
+    user, password = credentials.get(secret, (UNKNOWN, UNKNOWN))
+    skip = bool((client.get("tls_config") or {}).get("insecure_skip_verify", False))
+    return [
+        "    - static_configs:",
+        "        - targets:",
+        *(f'            - "{target}"' for target in spec.get("targets") or []),
+        f'      path_prefix: "{spec.get("path_prefix", "")}"',
+        f'      scheme: "{spec.get("scheme", "")}"',
+        "      http_client:",
+        f'        dial_timeout: "{go_duration_text(client.get("dial_timeout", "0s"))}"',
+        "        tls_config:",
+        f"          insecure_skip_verify: {'true' if skip else 'false'}",
+        "        basic_auth:",
+        f'          username: "{user}"',
+        f'          password: "{password}"',
+        "      labels:",
+        f'        promxyCluster: "{spec.get("cluster_name", "")}"',
+    ]
+
+
+def faults(groups: Sequence[Mapping[str, Any]], credentials: Credentials | None = None) -> list[Fault]:
+    """What would break or empty the configuration, one fault each; the host is the group's name. No password is quoted."""
+    found = []
+    clusters: dict[str, str] = {}
+    for group in groups:
+        name = (group.get("metadata") or {}).get("name", "?")
+        spec = group.get("spec") or {}
+        found += [
+            Fault(name, field, problem, example) for field, problem, example in _group_faults(spec, credentials or {})
+        ]
+        cluster = spec.get("cluster_name", "")
+        if cluster in clusters:
+            found.append(
+                Fault(
+                    name,
+                    "cluster_name",
+                    f"is {cluster!r} as in {clusters[cluster]}: every series would be there twice",
+                    "one PromxyServerGroup for one cluster",
+                )
+            )
+        clusters.setdefault(cluster, name)
+    size = len(render(groups, credentials).encode())
+    if size > SECRET_LIMIT:
+        found.append(
+            Fault(
+                "promxy",
+                "",
+                f"the configuration of {len(groups)} groups has {size} bytes, but its Secret takes {SECRET_LIMIT}",
+                "split the fleet over two management clusters",
+            )
+        )
+    return found
+
+
+def _group_faults(spec: Mapping[str, Any], credentials: Credentials) -> list[tuple[str, str, str]]:
+    client = spec.get("http_client") or {}
+    auth = client.get("basic_auth") or {}
+    secret = auth.get("credentials_secret_name", "")
+    found: list[tuple[str, str, str]] = []
+    strings = {"cluster_name": spec.get("cluster_name"), "path_prefix": spec.get("path_prefix")}
+    strings |= {f"targets[{index}]": target for index, target in enumerate(spec.get("targets") or [])}
+    for field, value in strings.items():
+        problem = syntax.promxy_safe(value) if isinstance(value, str) else None
+        if problem:
+            found.append((field, problem, "letters, digits, dots, dashes and slashes"))
+    if not spec.get("targets"):
+        found.append(("targets", "is empty: nothing would be read", "targets: [vmauth.eu1.kof.example.com:443]"))
+    if not spec.get("cluster_name"):
+        found.append(("cluster_name", "is empty", "cluster_name: eu1"))
+    if spec.get("scheme") not in ("http", "https"):
+        found.append(
+            ("scheme", "must be http or https: unset it would be empty, which promxy can't speak", "scheme: https")
+        )
+    problem = syntax.go_duration(client.get("dial_timeout", ""))
+    if problem:
+        found.append(("http_client.dial_timeout", problem, "dial_timeout: 5s"))
+    if not secret:
+        field = "http_client.basic_auth.credentials_secret_name"
+        found.append(
+            (field, "is empty: the operator would write no configuration for any region", "storage-vmuser-credentials")
+        )
+    for what, value in zip(("user name", "password"), credentials.get(secret, ()), strict=False):
+        problem = syntax.promxy_safe(value)
+        if problem:
+            found.append((f"Secret {secret}", f"its {what} {problem}", "letters and digits, as the chart makes them"))
+    return found
+
+
+def go_duration_text(text: str) -> str:
+    """A Go duration as Go writes it: 60s is 1m0s, 1500ms is 1.5s. Text that is no duration comes back as it is."""
+    if text != "0s" and syntax.go_duration(text):
+        return text
+    left = syntax.nanoseconds(text)
+    if left == 0:
+        return "0s"
+    if left < 10**9:
+        unit, size = next(each for each in (("ms", 10**6), ("µs", 10**3), ("ns", 1)) if left >= each[1])
+        return f"{_decimal(left, size)}{unit}"
+    minutes, rest = divmod(left, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{_decimal(rest, 10**9)}s"
+    return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}" if minutes else seconds
+
+
+def _decimal(number: int, size: int) -> str:
+    whole, rest = divmod(number, size)
+    digits = str(rest).zfill(len(str(size)) - 1).rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)

@@ -1,0 +1,507 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mothership, Regional, Child: variables of a host, validated, as dataclasses; and checks across them.
+
+This is the only validation there is: the API servers drop unknown keys in silence and check next to nothing. So what a
+variable must look like, what variables mean together, and what must be unique in a fleet is here. Kubernetes objects
+are made elsewhere (`manifests`). Nothing here reads the network or Ansible's objects.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release, Service
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
+    Fault,
+    did_you_mean,
+    example_of,
+    faults_of,
+    load_spec,
+    with_defaults,
+)
+
+#: Methods of dns_credentials that end in the Secret the regional clusters get.
+DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
+#: Keys of an extra service; kcm would drop any other in silence.
+SERVICE_KEYS = ("name", "template", "namespace", "values", "valuesFrom", "disable")
+OUR_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
+#: The YAML readers on a value's way take longer keys for an error.
+KEY_LIMIT = 1000
+#: promxy's configuration has about 500 bytes per region, and the Secret it is in takes 1 MiB.
+PROMXY_CONFIG_LIMIT = 1024 * 1024
+
+__all__ = [
+    "Child",
+    "Fault",
+    "Mothership",
+    "Regional",
+    "fleet_faults",
+    "parse_child",
+    "parse_mothership",
+    "parse_regional",
+]
+
+
+@dataclass(frozen=True)
+class Mothership:
+    """The management cluster: what its charts are given.
+
+    :ivar chart_repository: `oci://...` without a slash at its end.
+    :ivar helm_timeout: seconds, per chart.
+    :ivar dns_secret: role dns_credentials makes the Secret that a ClusterProfile must copy.
+    :ivar values, operators_values: the user's, over ours.
+    """
+
+    host: str
+    fleet: str
+    namespace: str
+    kcm_namespace: str
+    version: str
+    chart_repository: str
+    chart_repository_plain_http: bool
+    storage_class: str | None
+    install_templates: bool
+    promxy_image_tag: str
+    retention: str | None
+    helm_timeout: int
+    dns_secret: bool
+    values: dict[str, Any]
+    operators_values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Regional:
+    """A regional cluster.
+
+    :ivar template: a ClusterTemplate's name; None for the newest of `template_kind`.
+    :ivar config: `spec.config` of its ClusterDeployment, the user's part.
+    :ivar external_dns: secret | node | none.
+    :ivar promxy_dial_timeout, datasource_resync_period: Go durations.
+    """
+
+    host: str
+    fleet: str
+    namespace: str
+    kcm_namespace: str
+    version: str
+    cluster_name: str
+    domain: str
+    admin_email: str
+    template: str | None
+    template_kind: str
+    credential: str
+    config: dict[str, Any]
+    cluster_labels: dict[str, str]
+    labels: dict[str, str]
+    storage_class: str | None
+    external_dns: str
+    retention: str | None
+    logs_storage_size: str
+    service_templates: dict[str, str]
+    service_values: dict[str, dict[str, Any]]
+    extra_services: list[dict[str, Any]]
+    service_priority: int
+    promxy_insecure_skip_verify: bool
+    promxy_dial_timeout: str
+    datasource_resync_period: str
+    vmuser_secret: str
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child cluster.
+
+    :ivar regional: the host of its regional cluster.
+    """
+
+    host: str
+    fleet: str
+    namespace: str
+    kcm_namespace: str
+    version: str
+    cluster_name: str
+    regional: str
+    template: str | None
+    template_kind: str
+    credential: str
+    config: dict[str, Any]
+    cluster_labels: dict[str, str]
+    labels: dict[str, str]
+    service_templates: dict[str, str]
+    service_values: dict[str, dict[str, Any]]
+    extra_services: list[dict[str, Any]]
+    service_priority: int
+    opencost: bool
+    vmuser_secret: str
+
+
+def parse_mothership(host: str, variables: Mapping[str, Any]) -> tuple[Mothership | None, list[Fault]]:
+    """The management cluster out of its host's plain variables, or what is wrong with them (then it is None)."""
+    reader = _Reader(host, "mothership", variables)
+    # Only dns_credentials_method matters to the charts; the role's other variables are checked along with it.
+    reader.faults += [
+        fault for fault in faults_of("dns_credentials", variables, host) if fault.variable.startswith("dns_")
+    ]
+    reader.check("mothership_storage_class", syntax.object_name)
+    reader.check("mothership_promxy_image_tag", syntax.image_tag)
+    reader.check("mothership_retention", syntax.retention)
+    reader.number("mothership_helm_timeout", 1, 86_400)
+    for name in ("mothership_values", "mothership_operators_values"):
+        reader.keys_fit(name)
+    if reader.faults:
+        return None, reader.faults
+    return reader.build(Mothership, dns_secret=variables.get("dns_credentials_method") in DNS_METHODS_WITH_SECRET), []
+
+
+def parse_regional(host: str, variables: Mapping[str, Any]) -> tuple[Regional | None, list[Fault]]:
+    """A regional cluster out of its host's plain variables, or what is wrong with them (then it is None)."""
+    reader = _Reader(host, "regional", variables)
+    reader.check("regional_domain", syntax.domain)
+    reader.check("regional_admin_email", syntax.email)
+    reader.check("regional_storage_class", syntax.object_name)
+    reader.check("regional_retention", syntax.retention)
+    reader.check("regional_logs_storage_size", syntax.storage_size)
+    reader.check("regional_promxy_dial_timeout", syntax.go_duration)
+    reader.check("regional_datasource_resync_period", syntax.go_duration)
+    release = reader.release
+    needed = [release.storage_secrets_label]
+    if reader.values.get("regional_external_dns") == "secret":
+        needed.append(release.dns_secrets_label)
+    reader.cluster(release.regional_services, needed)
+    return reader.build(Regional) if not reader.faults else None, reader.faults
+
+
+def parse_child(host: str, variables: Mapping[str, Any]) -> tuple[Child | None, list[Fault]]:
+    """A child cluster out of its host's plain variables, or what is wrong with them (then it is None)."""
+    reader = _Reader(host, "child", variables)
+    release = reader.release
+    reader.cluster(release.child_services, [release.storage_secrets_label])
+    return reader.build(Child) if not reader.faults else None, reader.faults
+
+
+def fleet_faults(
+    mothership: Mothership | None,
+    regionals: Sequence[Regional],
+    children: Sequence[Child],
+    *,
+    live_regionals: Iterable[str] | None = None,
+) -> list[Fault]:
+    """What is wrong between clusters: names and domains used twice, children of no regional cluster.
+
+    :param mothership: None where the inventory at hand has none.
+    :param live_regionals: names of regional clusters on the management cluster, which children may belong to although the
+        inventory has them not. None where that isn't known: then such children are not looked at.
+    """
+    faults = _twice(
+        [*regionals, *children], "cluster_name", lambda cluster: (cluster.kcm_namespace, cluster.cluster_name)
+    )
+    faults += _twice(regionals, "domain", lambda regional: regional.domain)
+    # In the namespace of kof their PromxyServerGroups and GrafanaDatasources would overwrite each other.
+    hosts = {regional.host for regional in regionals}
+    if live_regionals is not None:
+        known = hosts | set(live_regionals)
+        faults += [
+            Fault(
+                child.host,
+                "child_regional",
+                f"{child.regional!r} is no host of kof_regional and no regional cluster that is there already"
+                + did_you_mean(child.regional, known),
+                example_of("child_regional"),
+            )
+            for child in children
+            if child.regional not in known
+        ]
+    by_host = {regional.host: regional for regional in regionals}
+    for child in children:
+        regional = by_host.get(child.regional)
+        if regional and regional.vmuser_secret != child.vmuser_secret:
+            faults.append(
+                Fault(
+                    child.host,
+                    "child_vmuser_secret",
+                    f"is {child.vmuser_secret!r}, but its regional {regional.host} lets in who knows {regional.vmuser_secret!r}",
+                    f"for example child_vmuser_secret: {regional.vmuser_secret}",
+                )
+            )
+    size = sum(_PROMXY_GROUP_BYTES + 2 * len(each.domain) + len(each.cluster_name) for each in regionals)
+    if size > PROMXY_CONFIG_LIMIT:
+        faults.append(
+            Fault(
+                regionals[-1].host,
+                "regional_domain",
+                f"promxy's configuration of {len(regionals)} regions has about {size} bytes, but its Secret takes {PROMXY_CONFIG_LIMIT}",
+                "split the fleet over two management clusters",
+            )
+        )
+    return faults
+
+
+#: One region in promxy's configuration, without the names in it (see `manifests.promxy_config`).
+_PROMXY_GROUP_BYTES = 480
+
+
+def _twice(clusters: Sequence[Any], field: str, key: Callable[[Any], Any]) -> list[Fault]:
+    faults = []
+    first: dict[Any, Any] = {}
+    for cluster in clusters:
+        other = first.setdefault(key(cluster), cluster)
+        if other is not cluster:
+            variable = f"{'regional' if isinstance(cluster, Regional) else 'child'}_{field}"
+            value = getattr(cluster, field)
+            faults.append(
+                Fault(cluster.host, variable, f"{value!r} is also that of {other.host}", example_of(variable))
+            )
+    return faults
+
+
+@functools.cache
+def _shared_checks() -> tuple[tuple[str, Callable[[str], str | None]], ...]:
+    return (
+        ("kof_namespace", syntax.dns_label),
+        ("kof_kcm_namespace", syntax.dns_label),
+        ("kof_fleet", _fleet_problem),
+        ("kof_chart_repository", _repository_problem),
+    )
+
+
+def _fleet_problem(text: str) -> str | None:
+    return syntax.label_value(text)
+
+
+def _repository_problem(text: str) -> str | None:
+    if not text.startswith("oci://"):
+        return "must start with oci:// (helm and kcm take the charts from one place)"
+    if text.endswith("/") or any(char.isspace() or char in "\"'\\@{}<>" for char in text) or "//" in text[6:]:
+        return "must be an address like oci://registry.example.com/kof/charts, without a user and without a slash at its end"
+    return None
+
+
+class _Reader:
+    """Checks of one host's variables, one after the other; what fails is in `faults`, the rest in `values`.
+
+    A variable of a wrong type is reported once, as that, and not looked at again.
+    """
+
+    def __init__(self, host: str, role: str, variables: Mapping[str, Any]) -> None:
+        self.host, self.role = host, role
+        self.faults = faults_of(role, variables, host)
+        broken = {fault.variable for fault in self.faults}
+        known = load_spec(role)
+        usable = {name: value for name, value in variables.items() if name in known and name not in broken}
+        self.values = {name: value for name, value in with_defaults(role, usable).items() if name not in broken}
+        for name, check in _shared_checks():
+            self.check(name, check)
+        self.number("kof_wait_timeout", 1, 7 * 86_400)
+        self.number("kof_max_fail_percentage", 0, 100)
+
+    @property
+    def release(self) -> Release:
+        """The wanted release; any where kof_version itself is wrong, to find the other faults too."""
+        return RELEASES.get(self.values.get("kof_version", "")) or next(iter(RELEASES.values()))
+
+    def fault(self, name: str, problem: str, example: str | None = None) -> None:
+        self.faults.append(Fault(self.host, name, problem, example or example_of(name)))
+
+    def check(self, name: str, check: Callable[[str], str | None]) -> None:
+        """Have a string looked at; an absent one is fine."""
+        value = self.values.get(name)
+        if value is not None:
+            problem = check(value)
+            if problem:
+                shown = "" if load_spec(self.role)[name].get("no_log") else f"{value!r:.80} "
+                self.fault(name, shown + problem)
+
+    def number(self, name: str, least: int, most: int) -> None:
+        value = self.values.get(name)
+        if value is not None and not least <= value <= most:
+            self.fault(name, f"is {value}, but must be from {least} to {most}")
+
+    def cluster(self, services: tuple[Service, ...], needed_labels: Sequence[str]) -> None:
+        """What regional and child clusters have in common."""
+        name = f"{self.role}_cluster_name"
+        if name not in self.values:
+            self.values[name] = self.host
+            problem = _cluster_name_problem(self.host, self.release)
+            if problem:
+                self.fault(name, f"the host's name {self.host!r:.80} is the cluster's name and {problem}")
+        else:
+            self.check(name, lambda text: _cluster_name_problem(text, self.release))
+        for suffix in ("template", "template_kind", "credential", "vmuser_secret"):
+            self.check(f"{self.role}_{suffix}", syntax.object_name)
+        self.number(f"{self.role}_service_priority", 1, 2_147_483_646)
+        self._labels(f"{self.role}_labels", OUR_LABELS)
+        self._labels(f"{self.role}_cluster_labels", ())
+        self._needed_labels(needed_labels)
+        self.keys_fit(f"{self.role}_config")
+        self._services(services)
+
+    def _labels(self, name: str, reserved: Sequence[str]) -> None:
+        for key, value in self.values.get(name, {}).items():
+            problem = syntax.label_key(key)
+            if problem:
+                self.fault(name, f"the key {key!r:.80} {problem}")
+            elif key in reserved:
+                self.fault(name, f"{key} is set by the collection itself, by kof_fleet", f"leave {key} out")
+            else:
+                problem = syntax.label_value(value)
+                if problem:
+                    self.fault(name, f"the value of {key} {problem}")
+
+    def _needed_labels(self, needed: Sequence[str]) -> None:
+        """Labels by which Secrets come to the cluster: somebody may repeat them, but not set them to something else."""
+        config_name, labels_name = f"{self.role}_config", f"{self.role}_cluster_labels"
+        in_config = self.values.get(config_name, {}).get("clusterLabels", {})
+        if not isinstance(in_config, dict):
+            self.fault(
+                config_name,
+                "clusterLabels must be a map of strings",
+                f"for example {labels_name}: {{example.com/team: a}}",
+            )
+            in_config = {}
+        for key, value in in_config.items():
+            problem = syntax.label_key(key) or syntax.label_value(value)
+            if problem:
+                self.fault(config_name, f"clusterLabels.{key:.80} {problem}", example_of(labels_name))
+        for variable, labels in ((config_name, in_config), (labels_name, self.values.get(labels_name, {}))):
+            for key in needed:
+                if labels.get(key, "true") != "true":
+                    self.fault(
+                        variable, f'{key} must be "true": by it the cluster gets a Secret it needs', f"leave {key} out"
+                    )
+
+    def keys_fit(self, name: str, value: Any = None, path: str = "") -> None:
+        """Keys of maps that no YAML reader would take as such."""
+        value = self.values.get(name) if value is None else value
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if len(key) > KEY_LIMIT:
+                    self.fault(
+                        name,
+                        f"a key under {path or 'it'} has {len(key)} characters, but at most {KEY_LIMIT} are possible",
+                    )
+                elif isinstance(item, (dict, list)) and item:
+                    self.keys_fit(name, item, f"{path}.{key}" if path else key)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, (dict, list)) and item:
+                    self.keys_fit(name, item, f"{path}[{index}]")
+
+    def _services(self, ours: tuple[Service, ...]) -> None:
+        names = [service.name for service in ours]
+        extra = self._extra_services(names)
+        for suffix in ("service_templates", "service_values"):
+            variable = f"{self.role}_{suffix}"
+            for service, value in self.values.get(variable, {}).items():
+                known = names if suffix == "service_templates" else [*names, *extra]
+                if service not in known:
+                    self.fault(
+                        variable,
+                        f"{service!r:.80} is none of the cluster's services ({', '.join(known)}){did_you_mean(service, known)}",
+                    )
+                elif suffix == "service_templates":
+                    problem = (
+                        syntax.object_name(value)
+                        if isinstance(value, str) and value
+                        else "must be a ServiceTemplate's name"
+                    )
+                    if problem:
+                        self.fault(variable, f"{service}: {problem}")
+                elif not isinstance(value, dict):
+                    self.fault(variable, f"the values of {service} must be a map")
+        self.keys_fit(f"{self.role}_service_values")
+
+    def _extra_services(self, ours: Sequence[str]) -> list[str]:
+        variable = f"{self.role}_extra_services"
+        seen: list[str] = []
+        for index, service in enumerate(self.values.get(variable, [])):
+            where = f"item {index + 1}"
+            for key in service:
+                if key not in SERVICE_KEYS:
+                    self.fault(
+                        variable, f"{where}: kcm would ignore the key {key!r:.80}{did_you_mean(key, SERVICE_KEYS)}"
+                    )
+            for key, check in (
+                ("name", syntax.cluster_name),
+                ("template", syntax.object_name),
+                ("namespace", syntax.dns_label),
+            ):
+                self._service_string(variable, where, service, key, check)
+            self._service_rest(variable, where, service)
+            name = service.get("name")
+            if name in ours:
+                self.fault(
+                    variable,
+                    f"{where}: {name} is installed by the collection already, a second one would fight it for the same Helm release",
+                    f"its values are changed by {self.role}_service_values: {{{name}: ...}}",
+                )
+            elif name in seen:
+                self.fault(variable, f"{where}: the name {name!r:.80} is there twice")
+            if isinstance(name, str):
+                seen.append(name)
+        return seen
+
+    def _service_string(
+        self, variable: str, where: str, service: Mapping[str, Any], key: str, check: Callable[[str], str | None]
+    ) -> None:
+        value = service.get(key)
+        if key not in service:
+            if key != "namespace":
+                self.fault(variable, f"{where}: {key} is required")
+        elif not isinstance(value, str) or not value:
+            self.fault(variable, f"{where}: {key} must be a string")
+        else:
+            problem = check(value)
+            if problem:
+                self.fault(variable, f"{where}: {key} {value!r:.80} {problem}")
+
+    def _service_rest(self, variable: str, where: str, service: Mapping[str, Any]) -> None:
+        if not isinstance(service.get("values", {}), dict):
+            self.fault(variable, f"{where}: values must be a map; its YAML text is made here")
+        if not isinstance(service.get("disable", False), bool):
+            self.fault(variable, f"{where}: disable must be true or false")
+        sources = service.get("valuesFrom", [])
+        fine = isinstance(sources, list) and all(
+            isinstance(source, dict)
+            and set(source) == {"kind", "name"}
+            and source["kind"] in ("ConfigMap", "Secret")
+            and isinstance(source["name"], str)
+            and not syntax.object_name(source["name"])
+            for source in sources
+        )
+        if not fine:
+            self.fault(
+                variable,
+                f"{where}: valuesFrom must be a list of maps of kind (ConfigMap or Secret) and name",
+                "[{kind: Secret, name: a}]",
+            )
+        self.keys_fit(variable, service.get("values") or {})
+
+    def build(self, kind: type[Any], **more: Any) -> Any:
+        """The dataclass, each field from the variable of its name."""
+        values = {
+            "host": self.host,
+            "fleet": self.values["kof_fleet"],
+            "namespace": self.values["kof_namespace"],
+            "kcm_namespace": self.values["kof_kcm_namespace"],
+            "version": self.values["kof_version"],
+            **more,
+        }
+        if kind is Mothership:
+            values["chart_repository"] = self.values["kof_chart_repository"]
+            values["chart_repository_plain_http"] = self.values["kof_chart_repository_plain_http"]
+        for field in kind.__dataclass_fields__:
+            if field not in values:
+                values[field] = self.values.get(f"{self.role}_{field}")
+        return kind(**values)
+
+
+def _cluster_name_problem(text: str, release: Release) -> str | None:
+    if text == release.mothership_cluster_name:
+        return "is how the management cluster's own metrics are called: both would be one cluster in Grafana"
+    return syntax.cluster_name(text)

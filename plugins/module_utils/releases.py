@@ -1,0 +1,175 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between releases of kof: names, versions, API versions, labels, nesting of values. Data only.
+
+No function with a decision in it belongs here; whoever needs one asks a Release and decides in `model` or `manifests`.
+Sources: the release's charts and CRDs, and its guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of a cluster (`spec.serviceSpec.services[]`).
+
+    :ivar namespace: into which it is installed; None stands for the namespace of kof.
+    :ivar template: name of its ServiceTemplate.
+    """
+
+    name: str
+    template: str
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
+class ExpectedDeployment:
+    """A Deployment on the management cluster that must work after the charts are installed.
+
+    :ivar switch: path of the chart's value that takes it away when false; empty where it is always there.
+    :ivar chart: of which the switch is a value.
+    """
+
+    name: str
+    chart: str
+    switch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of kof.
+
+    :ivar chart_versions: by chart; the order is that of installation on the management cluster.
+    :ivar kcm_version: version of kcm's API that a management cluster of this release serves, where none can be asked.
+    :ivar cluster_template_version: suffix of the ClusterTemplates that came with it, where none can be asked.
+    :ivar promxy_label: label of a PromxyServerGroup that names the Secret the operator writes.
+    :ivar promxy_path_prefix: of the metrics, behind vmauth.
+    :ivar read_logs_path, read_metrics_path, write_logs_path, write_metrics_path: behind `https://vmauth.<domain>`.
+    :ivar cluster_labels: by layer, labels of the ClusterDeployment (the guide's; nothing selects by them).
+    :ivar storage_secrets_label: cluster label by which the user Secret is copied to a cluster.
+    :ivar dns_secrets_label, dns_profile: the same for the DNS Secret, and the ClusterProfile that does it.
+    :ivar cert_manager_values: values of service cert-manager, as its ServiceTemplate's chart nests them.
+    :ivar external_dns_without_secret: values of external-dns with the chart's mounted AWS credentials taken out.
+    :ivar mothership_secrets: Secrets the charts make, with the keys that must be in them.
+    :ivar minimum_operators: app.kubernetes.io/name -> (least chart version, the one that comes along, the chart with it).
+    """
+
+    version: str
+    chart_versions: Mapping[str, str]
+    kcm_version: str
+    cluster_template_version: str
+    promxy_api_version: str
+    promxy_label: str
+    promxy_secret: str
+    promxy_path_prefix: str
+    promxy_remote_write_url: str
+    grafana_api_version: str
+    grafana_selector: Mapping[str, str]
+    grafana_logs_type: str
+    read_logs_path: str
+    read_metrics_path: str
+    write_logs_path: str
+    write_metrics_path: str
+    regional_services: tuple[Service, ...]
+    child_services: tuple[Service, ...]
+    cluster_labels: Mapping[str, Mapping[str, str]]
+    storage_secrets_label: str
+    dns_secrets_label: str
+    dns_profile: str
+    dns_secret: str
+    grafana_secret: str
+    vmuser_secret_keys: tuple[str, str]
+    cert_manager_values: Mapping[str, object]
+    external_dns_without_secret: Mapping[str, object]
+    mothership_secrets: Mapping[str, tuple[str, ...]]
+    mothership_deployments: tuple[ExpectedDeployment, ...]
+    service_templates: tuple[str, ...]
+    guide_objects: Mapping[str, str]
+    minimum_k0rdent: str
+    minimum_kubernetes: str
+    minimum_operators: Mapping[str, tuple[str, str, str]]
+    #: The management cluster's own metrics carry this cluster name.
+    mothership_cluster_name: str = "mothership"
+
+
+_PREFIX = "k0rdent.mirantis.com"
+
+_KOF_0_1_1 = Release(
+    version="0.1.1",
+    chart_versions={"kof-operators": "0.1.1", "kof-mothership": "0.1.1"},
+    kcm_version="v1alpha1",
+    cluster_template_version="0-1-0",
+    promxy_api_version="kof.k0rdent.mirantis.com/v1alpha1",
+    promxy_label=f"{_PREFIX}/promxy-secret-name",
+    promxy_secret="kof-mothership-promxy-config",
+    promxy_path_prefix="/vm/select/0/prometheus/",
+    promxy_remote_write_url="http://vminsert-cluster:8480/insert/0/prometheus/api/v1/write",
+    grafana_api_version="grafana.integreatly.org/v1beta1",
+    grafana_selector={"dashboards": "grafana"},
+    grafana_logs_type="victoriametrics-logs-datasource",
+    read_logs_path="/vls",
+    read_metrics_path="/vm/select/0/prometheus",
+    write_logs_path="/vls/insert/opentelemetry/v1/logs",
+    write_metrics_path="/vm/insert/0/prometheus/api/v1/write",
+    # List order is the order of installation: kof-storage needs an ingress and certificates.
+    regional_services=(
+        Service("ingress-nginx", "ingress-nginx-4-11-3", "ingress-nginx"),
+        Service("cert-manager", "cert-manager-1-16-2", "cert-manager"),
+        Service("kof-storage", "kof-storage-0-1-1"),
+    ),
+    child_services=(
+        Service("cert-manager", "cert-manager-1-16-2"),
+        Service("kof-operators", "kof-operators-0-1-1"),
+        Service("kof-collectors", "kof-collectors-0-1-1"),
+    ),
+    cluster_labels={"regional": {"kof": "storage"}, "child": {"kof": "collector"}},
+    storage_secrets_label=f"{_PREFIX}/kof-storage-secrets",
+    dns_secrets_label=f"{_PREFIX}/kof-aws-dns-secrets",
+    dns_profile="kof-aws-dns-secrets",
+    dns_secret="external-dns-aws-credentials",
+    grafana_secret="grafana-admin-credentials",
+    vmuser_secret_keys=("username", "password"),
+    cert_manager_values={"cert-manager": {"crds": {"enabled": True}}},
+    # The lists of the chart can only be replaced as a whole; the SDK still wants a region, Route 53 is in all of them.
+    external_dns_without_secret={
+        "env": [{"name": "AWS_DEFAULT_REGION", "value": "us-east-2"}],
+        "extraVolumes": [],
+        "extraVolumeMounts": [],
+    },
+    mothership_secrets={
+        "storage-vmuser-credentials": ("username", "password"),
+        "grafana-admin-credentials": ("GF_SECURITY_ADMIN_USER", "GF_SECURITY_ADMIN_PASSWORD"),
+    },
+    mothership_deployments=(
+        ExpectedDeployment(
+            "kof-operators-opentelemetry-operator", "kof-operators", ("opentelemetry-operator", "enabled")
+        ),
+        ExpectedDeployment("kof-mothership-grafana-operator", "kof-mothership", ("grafana", "enabled")),
+        ExpectedDeployment(
+            "kof-mothership-victoria-metrics-operator", "kof-mothership", ("victoria-metrics-operator", "enabled")
+        ),
+        ExpectedDeployment("kof-mothership-promxy", "kof-mothership", ("promxy", "enabled")),
+        ExpectedDeployment("kof-mothership-promxy-operator", "kof-mothership", ("promxy", "enabled")),
+    ),
+    service_templates=(
+        "cert-manager-1-16-2",
+        "ingress-nginx-4-11-3",
+        "kof-collectors-0-1-1",
+        "kof-operators-0-1-1",
+        "kof-storage-0-1-1",
+    ),
+    guide_objects={"PromxyServerGroup": "promxyservergroup-sample", "GrafanaDatasource": "victoria-logs-regional0"},
+    minimum_k0rdent="0.0.7",
+    minimum_kubernetes="1.32",
+    minimum_operators={
+        "opentelemetry-operator": ("0.75", "0.75.1", "kof-operators 0.1.1"),
+        "victoria-metrics-operator": ("0.40", "0.40.5", "kof-storage 0.1.1"),
+    },
+)
+
+#: By `kof_version`.
+RELEASES: Mapping[str, Release] = {release.version: release for release in (_KOF_0_1_1,)}

@@ -1,0 +1,324 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument specs of the roles as the one source of validation: names, types, choices, what is required.
+
+Stricter than ansible-core, whose coercions would let `kof_version: 1.10` through as 1.1, null as '', 'a=1' as a map.
+What a string must look like is in `syntax.py`, what variables mean together in `model.py`. Controller only: it reads
+the roles' files, which a module on a target doesn't have. No message here quotes the value of a `no_log` option.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+ROLES = ("mothership", "dns_credentials", "regional", "child")
+_ROLES_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with the input.
+
+    :ivar host: whose variable it is; empty where that is known from elsewhere.
+    :ivar variable: its name.
+    :ivar problem: what is wrong; never with the value of a secret.
+    :ivar example: what would be right.
+    """
+
+    host: str
+    variable: str
+    problem: str
+    example: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.host, self.variable, f"{self.problem}; {self.example}") if part)
+
+
+@functools.cache
+def load_spec(role: str) -> Mapping[str, dict[str, Any]]:
+    """The options of a role, by variable name, as its meta/argument_specs.yml has them.
+
+    :raises FileNotFoundError: there is no such role.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    path = _ROLES_FOLDER / role / "meta" / "argument_specs.yml"
+    with path.open(encoding="utf-8") as file:
+        return yaml.load(file, Loader=loader)["argument_specs"]["main"]["options"]
+
+
+def faults_of(role: str, variables: Mapping[str, Any], host: str = "") -> list[Fault]:
+    """What is wrong with the types, choices and presence of a role's variables.
+
+    :param variables: plain values (`plain.to_plain`) by name; names the role doesn't know are not looked at.
+    :param host: for the faults.
+    """
+    faults = []
+    for name, check in _checks(role).items():
+        if name not in variables:
+            option = load_spec(role)[name]
+            if option.get("required"):
+                faults.append(Fault(host, name, "is required", _example(name, option)))
+            continue
+        problem = check(variables[name])
+        if problem:
+            faults.append(Fault(host, name, problem, _example(name, load_spec(role)[name])))
+    return faults
+
+
+def with_defaults(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A role's variables with its defaults, integers and booleans that came as text (`-e name=5`) converted.
+
+    Options that have neither a value nor a default are absent. The values are expected to have no faults.
+    """
+    values = dict(variables)
+    for name, option in load_spec(role).items():
+        if name not in values:
+            if "default" in option:
+                values[name] = _copy(option["default"])
+        elif isinstance(values[name], str):
+            if option.get("type") == "int":
+                values[name] = int(values[name]) if _INTEGER.match(values[name]) else values[name]
+            elif option.get("type") == "bool":
+                values[name] = _BOOLEANS.get(values[name].lower(), values[name])
+    return values
+
+
+def misspelt(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Which names are nearly those of a variable of ours, each with the name that is probably meant.
+
+    Somebody's own helper variable (`child_instance_type`) is not one of them.
+    """
+    found = []
+    for name in names:
+        if name not in _known_names():
+            suggestion = _meant(name)
+            if suggestion:
+                found.append((name, suggestion))
+    return found
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean x?` or nothing, for a name that is none of the known ones."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def show(value: Any) -> str:
+    """A value as YAML would write it, cut to a length that fits a line. Not for secrets."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else f"{value[:57]}...")
+    if isinstance(value, (dict, list)):
+        return "a map" if isinstance(value, dict) else "a list"
+    return repr(value)
+
+
+@functools.cache
+def _known_names() -> frozenset[str]:
+    return frozenset(name for role in ROLES for name in load_spec(role))
+
+
+@functools.cache
+def _meant(name: str) -> str:
+    # Two slips (a letter lost, added, changed or swapped), or the same words in another order.
+    words = sorted(name.split("_"))
+    for known in sorted(_known_names()):
+        if sorted(known.split("_")) == words or _slips(name.lower(), known, 2) <= 2:
+            return known
+    return ""
+
+
+def _slips(left: str, right: str, limit: int) -> int:
+    """Edit distance with swapped neighbours (optimal string alignment); anything above `limit` is `limit + 1`."""
+    if abs(len(left) - len(right)) > limit:
+        return limit + 1
+    before, last = list[int](), list(range(len(right) + 1))
+    for row, char in enumerate(left, 1):
+        now = [row]
+        for column, other in enumerate(right, 1):
+            cost = min(last[column] + 1, now[column - 1] + 1, last[column - 1] + (char != other))
+            if row > 1 and column > 1 and char == right[column - 2] and left[row - 2] == other:
+                cost = min(cost, before[column - 2] + 1)
+            now.append(cost)
+        if min(now) > limit:
+            return limit + 1
+        before, last = last, now
+    return last[-1]
+
+
+Check = Callable[[Any], "str | None"]
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})\Z", re.ASCII)
+_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
+
+
+@functools.cache
+def _checks(role: str) -> dict[str, Check]:
+    return {name: _check_of(option) for name, option in load_spec(role).items()}
+
+
+def _check_of(option: Mapping[str, Any]) -> Check:
+    kind, choices = option.get("type", "str"), option.get("choices")
+    quote = _hide if option.get("no_log") else show
+    if kind == "list":
+        of_item = _check_of({"type": option.get("elements", "str"), "no_log": option.get("no_log")})
+        return functools.partial(_list_problem, of_item)
+    check = functools.partial(_TYPES[kind], quote=quote)
+    if choices:
+        return functools.partial(_choice_problem, check, choices, quote)
+    return check
+
+
+def _hide(value: Any) -> str:
+    return {bool: "a boolean", int: "a number", float: "a number", dict: "a map", list: "a list"}.get(
+        type(value), "null" if value is None else "a string"
+    )
+
+
+def _null(value: Any) -> str | None:
+    return "has no value (null); leave the variable out for the default" if value is None else None
+
+
+def _string_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
+    if isinstance(value, str):
+        return None if value else "is empty; leave the variable out for the default"
+    if isinstance(value, bool):
+        return f"is the boolean {quote(value)}, but must be a string (YAML reads yes, no, on and off as booleans: quote it)"
+    if isinstance(value, (int, float)):
+        return f"is the number {quote(value)}, but must be a string (quote it; without quotes 1.10 is the number 1.1)"
+    return _null(value) or f"is {_hide(value)}, but must be a string"
+
+
+def _integer_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _INTEGER.match(value):
+        return None  # from -e name=5, where everything is text
+    return _null(value) or f"is {quote(value)}, but must be a whole number"
+
+
+def _boolean_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
+    if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _BOOLEANS):
+        return None
+    return _null(value) or f"is {quote(value)}, but must be true or false"
+
+
+def _map_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
+    return None if isinstance(value, dict) else _null(value) or f"is {_hide(value)}, but must be a map"
+
+
+def _raw_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
+    # The one such option is kof_kubeconfig, a path or the content.
+    return None if isinstance(value, dict) and value else _string_problem(value, _hide)
+
+
+def _list_problem(of_item: Check, value: Any) -> str | None:
+    if not isinstance(value, list):
+        return _null(value) or f"is {_hide(value)}, but must be a list"
+    for index, item in enumerate(value):
+        problem = of_item(item)
+        if problem:
+            return f"item {index + 1} {problem}"
+    return None
+
+
+def _choice_problem(check: Check, choices: list[Any], quote: Callable[[Any], str], value: Any) -> str | None:
+    problem = check(value)
+    if problem or value in choices:
+        return problem
+    return f"is {quote(value)}, but must be {_one_of(choices)}{did_you_mean(str(value), map(str, choices))}"
+
+
+def _one_of(choices: list[Any]) -> str:
+    words = [str(choice) for choice in choices]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_TYPES: dict[str, Callable[..., str | None]] = {
+    "str": _string_problem,
+    "path": _string_problem,
+    "int": _integer_problem,
+    "bool": _boolean_problem,
+    "dict": _map_problem,
+    "raw": _raw_problem,
+}
+
+#: Values to show where an option has neither a default nor choices to take one from.
+_EXAMPLES = {
+    "kof_kubeconfig": "~/.kube/config",
+    "kof_host": "https://192.0.2.1:6443",
+    "kof_proxy": "http://proxy.example.com:3128",
+    "kof_helm_binary": "/usr/local/bin/helm",
+    "mothership_storage_class": "gp3",
+    "mothership_retention": "30d",
+    "regional_cluster_name": "aws-us-east-2",
+    "regional_domain": "aws-us-east-2.kof.example.com",
+    "regional_admin_email": "platform@example.com",
+    "regional_template": "aws-standalone-cp-0-1-0",
+    "regional_config": "{region: us-east-2, controlPlaneNumber: 1, workersNumber: 3}",
+    "regional_storage_class": "gp3",
+    "regional_retention": "30d",
+    "regional_cluster_labels": '{example.com/team: "a"}',
+    "regional_labels": '{example.com/team: "a"}',
+    "regional_service_templates": "{cert-manager: cert-manager-1-16-2}",
+    "regional_service_values": "{kof-storage: {global: {storageClass: gp3}}}",
+    "regional_extra_services": "[{name: velero, namespace: velero, template: velero-8-1-0}]",
+    "child_cluster_name": "aws-us-east-2-child1",
+    "child_regional": "aws-us-east-2",
+    "child_template": "aws-standalone-cp-0-1-0",
+    "child_config": "{region: us-east-2, controlPlaneNumber: 1, workersNumber: 3}",
+    "child_cluster_labels": '{example.com/team: "a"}',
+    "child_labels": '{example.com/team: "a"}',
+    "child_service_templates": "{cert-manager: cert-manager-1-16-2}",
+    "child_service_values": "{kof-collectors: {global: {clusterName: a}}}",
+    "child_extra_services": "[{name: velero, namespace: velero, template: velero-8-1-0}]",
+    "mothership_values": "{promxy: {resources: {requests: {memory: 512Mi}}}}",
+    "mothership_operators_values": "{prometheus-operator-crds: {enabled: false}}",
+}
+
+
+def example_of(name: str) -> str:
+    """`for example name: value` of a variable, for faults found elsewhere."""
+    for role in ROLES:
+        if name in load_spec(role):
+            return _example(name, load_spec(role)[name])
+    return f"see `ansible-doc -t role k0rdent.kof.{name.partition('_')[0]}`"
+
+
+def _example(name: str, option: Mapping[str, Any]) -> str:
+    value = _EXAMPLES.get(name)
+    if value is None:
+        default = option.get("default", (option.get("choices") or [None])[0])
+        value = _in_yaml(default) if default is not None else _of_type(option)
+    return f"for example {name}: {value}"
+
+
+def _of_type(option: Mapping[str, Any]) -> str:
+    if option.get("no_log"):
+        return '"{{ vaulted_value }}"'
+    return {"path": "/path/to/file.pem", "int": "5", "bool": "true", "list": "[a, b]", "dict": "{a: b}"}.get(
+        option.get("type", "str"), '"text"'
+    )
+
+
+def _in_yaml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_yaml, value))}]"
+    if isinstance(value, str) and not re.match(r"[A-Za-z][A-Za-z0-9/:._-]*\Z", value):
+        return f'"{value}"'
+    return str(value)
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, (dict, list)) else value
