@@ -14,11 +14,11 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import guide_objects
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     batch_result,
+    guide_objects_of,
     leave_out_failed,
     pending_of,
     policy_of,
@@ -81,7 +81,10 @@ class ActionModule(fleets.FleetAction):
     ) -> list[tuple[str, reconcile.Outcome]]:
         """Delete the guide's fixed-name objects that stand for clusters whose own objects are there now."""
         refused = {host for host, outcome in by_host if outcome.action == "refused"}
-        clusters = [cluster for cluster in fleet.of("regional") if cluster.host not in refused]
-        found = guide_objects(connection, clusters, fleet.release, fleet.shared("kof_namespace"))
-        outcomes = reconcile.delete(connection, [ref for _host, ref in found], policy=policy, check_mode=self.check_mode)
-        return [(host, outcome) for (host, _ref), outcome in zip(found, outcomes, strict=True)]
+        host_of = {
+            cluster.cluster_name: cluster.host for cluster in fleet.of("regional") if cluster.host not in refused
+        }
+        found = [each for each in guide_objects_of(connection, fleet) if each.cluster in host_of and not each.fleet]
+        refs = [reconcile.Ref(each.api_version, each.kind, each.namespace, each.name) for each in found]
+        outcomes = reconcile.delete(connection, refs, policy=policy, check_mode=self.check_mode)
+        return [(host_of[each.cluster], outcome) for each, outcome in zip(found, outcomes, strict=True)]

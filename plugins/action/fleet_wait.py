@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import readiness, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils import wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, targets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import leave_out_failed, regional_domains, within_limit
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import pending, render, targets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import leave_out_failed, within_limit
 
 
 class ActionModule(fleets.FleetAction):
@@ -32,3 +32,35 @@ class ActionModule(fleets.FleetAction):
         finally:
             connection.close()
         return within_limit(nothing | {"left_out": left_out} | waited, fleet, layer)
+
+    def _wait(
+        self, connection: Connection, fleet: fleets.Fleet, layer: str, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
+        pairs = targets.of_layer(fleet, layer, surroundings.kcm_version)
+        if self.check_mode:
+            result = {"waiting_for": [str(target.ref) for _host, target in pairs][:100]}
+            result["msg"] = f"would wait until {len(pairs)} objects are ready"
+            if layer == "mothership":
+                # The next layers' check mode has to know what isn't there only because this run changed nothing.
+                result["ansible_facts"] = {"kof_pending": pending.of_mothership(connection, fleet, surroundings)}
+            return result
+        waited = wait.wait(
+            connection,
+            [target for _host, target in pairs],
+            timeout=fleet.shared("kof_wait_timeout"),
+            progress=fleets.display.display,
+        )
+        late: dict[str, list[str]] = {}
+        for (host, _target), each in zip(pairs, waited, strict=True):
+            if each.state != "ready":
+                advice = f" ({each.advice})" if each.advice else ""
+                late.setdefault(host, []).append(
+                    f"{each.ref} {each.state} after {each.seconds:.0f} s: {each.why}{advice}"
+                )
+        ready = sum(each.state == "ready" for each in waited)
+        return {
+            "ready": ready,
+            "refused": [{"host": host, "reason": "; ".join(reasons)} for host, reasons in late.items()],
+            "msg": f"{ready} of {len(waited)} ready",
+        }

@@ -11,13 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    GRAFANA_DATASOURCE,
+    PROMXY_SERVER_GROUP,
+    Expected,
+    StandIn,
+    guide_objects,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Outcome, Pending, Policy
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAILED_GROUP, Fleet, FleetFault, members, read_regional
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
+    FAILED_GROUP,
+    Fleet,
+    FleetFault,
+    members,
+    read_regional,
+)
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
-
-#: Carries a regional's domain on its ClusterDeployment, for children whose regional is not in the inventory.
-DOMAIN_ANNOTATION = "k0rdent-kof/regional-domain"
 
 
 def policy_of(fleet: Fleet) -> Policy:
@@ -31,10 +44,30 @@ def policy_of(fleet: Fleet) -> Policy:
 def pending_of(task_vars: Mapping[str, Any]) -> Pending:
     """What the mothership's play of this run would have made, had it not been in check mode."""
     hostvars = task_vars["hostvars"]
-    found: list[Any] = []
+    pending = Pending()
     for host in members(task_vars["groups"], "mothership"):
-        found += hostvars.raw_get(host).get("ansible_facts", {}).get("kof_pending", [])
-    return Pending.from_list([list(map(str, entry)) for entry in found])
+        for kind, name in hostvars.raw_get(host).get("ansible_facts", {}).get("kof_pending", []):
+            pending.add(str(kind), str(name))
+    return pending
+
+
+def guide_objects_of(connection: Connection, fleet: Fleet) -> list[StandIn]:
+    """The objects under other names that stand for a regional cluster of this batch; none where their kinds are absent."""
+    release, namespace = fleet.release, fleet.shared("kof_namespace")
+    listed = []
+    for api_version, kind in (
+        (release.promxy_api_version, PROMXY_SERVER_GROUP),
+        (release.grafana_api_version, GRAFANA_DATASOURCE),
+    ):
+        served = connection.resource(api_version, kind)
+        path = connection.path(api_version, kind, namespace) if served else None
+        listed.append(connection.list_objects(path)[0] if path else [])
+    expected = [
+        Expected(name, each.domain, promxy_server_group.name_of(name), grafana_datasource.name_of(name))
+        for each in fleet.of("regional")
+        for name in [each.cluster_name]
+    ]
+    return guide_objects(*listed, expected, fleet.shared("kof_fleet"))
 
 
 def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -120,9 +153,12 @@ def batch_result(
 
 
 def within_limit(result: dict[str, Any], fleet: Fleet, layer: str) -> dict[str, Any]:
-    """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty."""
+    """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty.
+
+    There is one mothership, and nothing works without it: its failure always is the batch's.
+    """
     refused, size = result["refused"], len(fleet.batch[layer])
-    limit = fleet.shared("kof_max_fail_percentage")
+    limit = 0 if layer == "mothership" else fleet.shared("kof_max_fail_percentage")
     if refused and len(refused) * 100 > limit * size:
         guilty = "\n".join(f"{each['host']}: {each['reason']}" for each in refused[:10])
         raise FleetFault(

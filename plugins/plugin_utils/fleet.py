@@ -18,6 +18,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.k0rdent.kof.plugins.module_utils import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     ApiError,
@@ -166,7 +167,7 @@ def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywher
     layers = [layer for layer in LAYERS if layer in set(layers)]
     in_batch = set(task_vars.get("ansible_play_batch") or task_vars.get("ansible_play_hosts") or ())
     fleet = Fleet(batch={layer: [] for layer in LAYERS})
-    fleet.failed = {host: "" for host in groups.get(FAILED_GROUP, ())}
+    fleet.failed = dict.fromkeys(groups.get(FAILED_GROUP, ()), "")
     hostvars = task_vars["hostvars"]
     for layer in LAYERS:
         for host in members(groups, layer):
@@ -203,7 +204,12 @@ def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any])
         if name in PLAY_ONLY:
             if name in _inventory_only(hostvars, host):
                 faults.append(
-                    Fault(host, name, "a play keyword can't see inventory variables, it would be ignored", "-e kof_serial=10%")
+                    Fault(
+                        host,
+                        name,
+                        "a play keyword can't see inventory variables, it would be ignored",
+                        "-e kof_serial=10%",
+                    )
                 )
             continue
         try:
@@ -211,9 +217,18 @@ def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any])
         except NotPlain as problem:
             faults.append(Fault(host, name, str(problem), "a string, number, boolean, list or map of these"))
         except AnsibleError as problem:
-            faults.append(Fault(host, name, f"can't be templated: {_one_line(problem)}", "!unsafe where {{ is meant to stay as it is"))
+            faults.append(
+                Fault(
+                    host,
+                    name,
+                    f"can't be templated: {_one_line(problem)}",
+                    "!unsafe where {{ is meant to stay as it is",
+                )
+            )
     faults += [
-        Fault(host, name, "no such variable", f"did you mean {suggestion}?" if suggestion else "see ansible-doc -t role")
+        Fault(
+            host, name, "no such variable", f"did you mean {suggestion}?" if suggestion else "see ansible-doc -t role"
+        )
         for name, suggestion in misspelt(values)
     ]
     broken = {fault.variable for fault in faults}

@@ -20,7 +20,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
     promxy_server_group,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import choose_template
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import template_for
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import Fleet, FleetFault
 
@@ -39,6 +39,7 @@ class Surroundings:
     kcm_version: str
     templates: list[dict[str, Any]] = field(default_factory=list)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    offline: bool = False
 
 
 def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
@@ -61,27 +62,17 @@ def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
 
 def offline(release: Release) -> Surroundings:
     """What a release's own management cluster would say, for rendering without one."""
-    return Surroundings(release.kcm_version)
+    return Surroundings(release.kcm_version, offline=True)
 
 
-def template_of(cluster: Any, surroundings: Surroundings, release: Release) -> str | Fault:
-    """The ClusterTemplate of a cluster: the named one, else the one it has, else the newest valid of its kind.
-
-    A newer template that appears later is no reason to upgrade a running cluster unasked.
-    """
-    if cluster.template:
-        return cluster.template
+def template_of(cluster: Any, layer: str, surroundings: Surroundings, release: Release) -> str | Fault:
+    """The ClusterTemplate of a cluster (see template_for), or the fault that there is none."""
     live = surroundings.deployments.get(cluster.cluster_name)
-    if live is not None:
-        current = live.get("spec", {}).get("template", "")
-        if current.startswith(f"{cluster.template_kind}-"):
-            return current
-    if not surroundings.templates:
-        return f"{cluster.template_kind}-{release.cluster_template_version}"
-    chosen = choose_template(surroundings.templates, cluster.template_kind)
+    chosen = template_for(cluster.template, cluster.template_kind, live, surroundings.templates)
     if chosen:
         return chosen
-    layer = "regional" if hasattr(cluster, "domain") else "child"
+    if surroundings.offline:
+        return f"{cluster.template_kind}-{release.cluster_template_version}"
     return Fault(
         cluster.host,
         f"{layer}_template_kind",
@@ -104,7 +95,7 @@ def layer_objects(
         if layer == "mothership":
             objects[cluster.host] = [namespace.namespace(fleet.shared("kof_namespace"), fleet.shared("kof_fleet"))]
             continue
-        template = template_of(cluster, surroundings, release)
+        template = template_of(cluster, layer, surroundings, release)
         if isinstance(template, Fault):
             faults.append(template)
             continue

@@ -191,7 +191,9 @@ VARIABLES = (
     ),
 )  # fmt: skip
 
-KUBECONFIG_WITHOUT_CLUSTER = "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\ncurrent-context: ''\n"
+KUBECONFIG_WITHOUT_CLUSTER = (
+    "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\ncurrent-context: ''\n"
+)
 HELM = "#!/bin/sh\necho {}\n"
 SURROUNDINGS = (
     shared("API server away", "kof_host: https://127.0.0.1:1", r"https://127\.0\.0\.1:1\b", playbook="site"),
@@ -204,7 +206,7 @@ SURROUNDINGS = (
     BadInput("no permission", r"may not .*clusterdeployments\.k0rdent\.mirantis\.com in namespace kcm-system", {EVERY: "kof_impersonate_user: nobody"}, playbook="site"),
     shared("namespace of kcm wrong", "kof_kcm_namespace: kcm", r"kof_kcm_namespace\b.*missing"),
     BadInput("helm 4", r"mothership\b.*kof_helm_binary\b.*v4\.0\.1.*< 4", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v4.0.1")}, playbook="site"),
-    BadInput("helm too old", r"kof_helm_binary\b.*v3\.7\.0.*>= 3\.8", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v3.7.0")}),
+    BadInput("helm too old", r"kof_helm_binary\b.*v3\.7\.0.*>= 3\.14", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v3.7.0")}),
     BadInput("helm broken", r"kof_helm_binary\b.*ended with 3", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": "#!/bin/sh\nexit 3\n"}),
     shared("helm missing", "kof_helm_binary: /nowhere/helm", r"kof_helm_binary\b.*/nowhere/helm"),
     mothership("storage class that doesn't exist", "mothership_storage_class: standart", r"mothership_storage_class\b.*standart.*did you mean standard\?"),

@@ -66,7 +66,11 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "KUBECONFIG", "AWS_"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("K8S_AUTH_", "KUBECONFIG", "AWS_"))
+        }
         return clean | {
             "KOF_SANDBOX_DIR": str(self.folder),
             "PYTHONPATH": str(REPOSITORY / "tests"),
@@ -78,7 +82,9 @@ class Sandbox:
     def command(self, *arguments: str) -> None:
         subprocess.run([sys.executable, "-m", "sandbox", *arguments], env=self.environment, cwd=REPOSITORY, check=True)
 
-    def kubectl(self, *arguments: str, cluster: str = "mothership", stdin: str | None = None, check: bool = True) -> str:
+    def kubectl(
+        self, *arguments: str, cluster: str = "mothership", stdin: str | None = None, check: bool = True
+    ) -> str:
         command = [self.endpoints["kubectl"], "--kubeconfig", str(self.folder / f"{cluster}.kubeconfig"), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if check and done.returncode:

@@ -195,7 +195,11 @@ def test_render_is_the_same_twice_and_holds_no_secret(sandbox: Sandbox, installe
         run = sandbox.playbook("render", "-e", f"render_folder={tmp_path / folder}")
         assert run.code == 0, run.output
     texts = [
-        {str(path.relative_to(tmp_path / folder)): path.read_bytes() for path in sorted((tmp_path / folder).rglob("*")) if path.is_file()}
+        {
+            str(path.relative_to(tmp_path / folder)): path.read_bytes()
+            for path in sorted((tmp_path / folder).rglob("*"))
+            if path.is_file()
+        }
         for folder in ("one", "two")
     ]
     assert texts[0] == texts[1]

@@ -19,7 +19,9 @@ GUIDE_GROUP, GUIDE_SOURCE = "promxyservergroup-sample", "victoria-logs-regional0
 ARGUMENTS = ("--limit", f"mothership,{REGIONAL},{CHILD}", "-e", "dns_credentials_method=none")
 
 
-def cluster_deployment(name: str, config: dict[str, Any], labels: dict[str, str], services: list[Any]) -> dict[str, Any]:
+def cluster_deployment(
+    name: str, config: dict[str, Any], labels: dict[str, str], services: list[Any]
+) -> dict[str, Any]:
     return {
         "apiVersion": "k0rdent.mirantis.com/v1alpha1",
         "kind": "ClusterDeployment",
@@ -50,7 +52,11 @@ def by_hand() -> list[dict[str, Any]]:
         "victoriametrics": {"vmauth": {"ingress": {"host": f"vmauth.{DOMAIN}"}}},
         "grafana": {"ingress": {"host": f"grafana.{DOMAIN}"}},
     }
-    secret = {"username_key": "username", "password_key": "password", "credentials_secret_name": "storage-vmuser-credentials"}
+    secret = {
+        "username_key": "username",
+        "password_key": "password",
+        "credentials_secret_name": "storage-vmuser-credentials",
+    }
     return [
         cluster_deployment(
             REGIONAL,
@@ -60,7 +66,12 @@ def by_hand() -> list[dict[str, Any]]:
             [
                 {"name": "ingress-nginx", "namespace": "ingress-nginx", "template": "ingress-nginx-4-11-3"},
                 cert_manager("cert-manager"),
-                {"name": "kof-storage", "namespace": "kof", "template": "kof-storage-0-1-1", "values": yaml.safe_dump(storage)},
+                {
+                    "name": "kof-storage",
+                    "namespace": "kof",
+                    "template": "kof-storage-0-1-1",
+                    "values": yaml.safe_dump(storage),
+                },
             ],
         ),
         {
@@ -76,7 +87,11 @@ def by_hand() -> list[dict[str, Any]]:
                 "targets": [f"vmauth.{DOMAIN}:443"],
                 "path_prefix": "/vm/select/0/prometheus/",
                 "scheme": "https",
-                "http_client": {"dial_timeout": "5s", "tls_config": {"insecure_skip_verify": True}, "basic_auth": secret},
+                "http_client": {
+                    "dial_timeout": "5s",
+                    "tls_config": {"insecure_skip_verify": True},
+                    "basic_auth": secret,
+                },
             },
         },
         {
@@ -114,16 +129,50 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     sandbox.command("up", "--clusters", "none")
     registry = sandbox.endpoints["registry"]
     values = tmp_path_factory.mktemp("hand") / "mothership-values.yaml"
-    profile = {"matchLabels": {"k0rdent.mirantis.com/kof-aws-dns-secrets": "true"}, "secrets": ["external-dns-aws-credentials"]}
+    profile = {
+        "matchLabels": {"k0rdent.mirantis.com/kof-aws-dns-secrets": "true"},
+        "secrets": ["external-dns-aws-credentials"],
+    }
     repo = {"url": f"oci://{registry}/kof/charts", "insecure": True}
     kof = {"repo": repo, "clusterProfiles": {"kof-aws-dns-secrets": profile}}
     values.write_text(yaml.safe_dump({"kcm": {"installTemplates": True, "kof": kof}}))
     sandbox.kubectl("create", "namespace", "kof")
-    sandbox.kubectl("create", "secret", "generic", "-n", "kof", "external-dns-aws-credentials", "--from-literal=external-dns-aws-credentials=[default]")
+    sandbox.kubectl(
+        "create",
+        "secret",
+        "generic",
+        "-n",
+        "kof",
+        "external-dns-aws-credentials",
+        "--from-literal=external-dns-aws-credentials=[default]",
+    )
     for chart, extra in (("kof-operators", []), ("kof-mothership", ["-f", str(values)])):
-        sandbox.helm("install", "-n", "kof", chart, f"oci://{registry}/kof/charts/{chart}", "--version", "0.1.1", "--plain-http", *extra)
-    for name in ("kof-storage-0-1-1", "cert-manager-1-16-2", "ingress-nginx-4-11-3", "kof-operators-0-1-1", "kof-collectors-0-1-1"):
-        sandbox.kubectl("wait", "-n", "kcm-system", f"servicetemplate/{name}", "--for=jsonpath={.status.valid}=true", "--timeout=60s")
+        sandbox.helm(
+            "install",
+            "-n",
+            "kof",
+            chart,
+            f"oci://{registry}/kof/charts/{chart}",
+            "--version",
+            "0.1.1",
+            "--plain-http",
+            *extra,
+        )
+    for name in (
+        "kof-storage-0-1-1",
+        "cert-manager-1-16-2",
+        "ingress-nginx-4-11-3",
+        "kof-operators-0-1-1",
+        "kof-collectors-0-1-1",
+    ):
+        sandbox.kubectl(
+            "wait",
+            "-n",
+            "kcm-system",
+            f"servicetemplate/{name}",
+            "--for=jsonpath={.status.valid}=true",
+            "--timeout=60s",
+        )
     sandbox.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(by_hand()))
     yield sandbox
     sandbox.command("down")
@@ -151,7 +200,9 @@ def test_hand_made_fleet_is_adopted(hand_made: Sandbox) -> None:
         live = hand_made.get("clusterdeployment", "-n", "kcm-system", name, "--show-managed-fields")
         assert not {each for each in managers(live) if each.startswith("kubectl")}, name
         assert "k0rdent.kof" in managers(live)
-        assert "kubectl.kubernetes.io/last-applied-configuration" not in json.dumps(live["metadata"].get("annotations", {}))
+        assert "kubectl.kubernetes.io/last-applied-configuration" not in json.dumps(
+            live["metadata"].get("annotations", {})
+        )
         assert "bastion" not in live["spec"]["config"]
     assert (f"PromxyServerGroup kof/{GUIDE_GROUP}", "deleted") in run.changes()
     assert (f"GrafanaDatasource kof/{GUIDE_SOURCE}", "deleted") in run.changes()

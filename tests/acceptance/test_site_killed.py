@@ -50,7 +50,9 @@ def reset(sandbox: Sandbox) -> None:
     for release in ("kof-mothership", "kof-operators"):
         sandbox.helm("uninstall", "-n", "kof", release, "--ignore-not-found", "--timeout", "60s")
     sandbox.kubectl("delete", "namespace", "kof", "--ignore-not-found", "--timeout=120s")
-    urllib.request.urlopen(urllib.request.Request(f"{sandbox.endpoints['aws']}/moto-api/reset", method="POST"), timeout=10)
+    urllib.request.urlopen(
+        urllib.request.Request(f"{sandbox.endpoints['aws']}/moto-api/reset", method="POST"), timeout=10
+    )
 
 
 def descendants(pid: int) -> list[int]:
@@ -75,11 +77,19 @@ def kill(pid: int, whole_tree: bool) -> None:
 
 def iam_keys(sandbox: Sandbox) -> list[str]:
     iam = boto3.client(
-        "iam", endpoint_url=sandbox.endpoints["aws"], region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        "iam",
+        endpoint_url=sandbox.endpoints["aws"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
     )
     users = iam.list_users()["Users"]
     assert len(users) <= 1
-    return [key["AccessKeyId"] for user in users for key in iam.list_access_keys(UserName=user["UserName"])["AccessKeyMetadata"]]
+    return [
+        key["AccessKeyId"]
+        for user in users
+        for key in iam.list_access_keys(UserName=user["UserName"])["AccessKeyMetadata"]
+    ]
 
 
 def key_of_the_secret(sandbox: Sandbox) -> str:
@@ -93,7 +103,9 @@ def assert_converged(sandbox: Sandbox) -> None:
         run = sandbox.playbook("site", *ARGUMENTS)
         assert run.code == 0, f"{attempt}: {run.output}"
     assert run.total("changed") == 0, run.changes()
-    releases = {each["name"]: each["status"] for each in json.loads(sandbox.helm("list", "-n", "kof", "-a", "-o", "json"))}
+    releases = {
+        each["name"]: each["status"] for each in json.loads(sandbox.helm("list", "-n", "kof", "-a", "-o", "json"))
+    }
     assert releases == {"kof-operators": "deployed", "kof-mothership": "deployed"}
     assert iam_keys(sandbox) == [key_of_the_secret(sandbox)]
     assert len(sandbox.get("promxyservergroups", "-A")["items"]) == 2
@@ -106,7 +118,9 @@ def assert_converged(sandbox: Sandbox) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("whole_tree", [False, True], ids=["process", "tree"])
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_killed_run_is_finished_by_the_next(clusterless: Sandbox, duration: float, moment: int, whole_tree: bool) -> None:
+def test_killed_run_is_finished_by_the_next(
+    clusterless: Sandbox, duration: float, moment: int, whole_tree: bool
+) -> None:
     reset(clusterless)
     started = clusterless.start_playbook("site", *ARGUMENTS)
     time.sleep(duration * (moment + 0.5) / MOMENTS)

@@ -31,7 +31,9 @@ class CallbackModule(CallbackBase):
 
     def _result(self, event: str, result: Any) -> None:
         data = json.loads(self._dump_results(result.result))
-        self._write(event, host=result.host.get_name(), task=result.task.get_name(), action=result.task.action, result=data)
+        self._write(
+            event, host=result.host.get_name(), task=result.task.get_name(), action=result.task.action, result=data
+        )
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._result("ok", result)

@@ -1,0 +1,76 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of modules/fleet_preflight.py: the whole inventory and the management cluster, as one table of checks.
+
+The checks themselves are module_utils/preflight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+
+LAYERS = ("dns_credentials", *fleets.LAYERS)
+
+
+class ActionModule(fleets.FleetAction):
+    OPTIONS = {
+        "scope": {"type": "str", "default": "all", "choices": ["inventory", "all"]},
+        "layers": {"type": "list", "elements": "str", "default": list(LAYERS), "choices": list(LAYERS)},
+    }
+
+    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if options["scope"] == "inventory":
+            faults = fleets.group_faults(task_vars["groups"])
+            if faults:
+                raise fleets.FleetFault.of(faults)
+            return {"changed": False, "checks": [], "msg": "the inventory has clusters"}
+        # dns_credentials is a role of the mothership's host.
+        layers = {"mothership" if layer == "dns_credentials" else layer for layer in options["layers"]}
+        fleet = fleets.read_fleet(task_vars, layers, everywhere=True)
+        if not fleet.hosts:
+            return {"changed": False, "checks": [], "msg": "no cluster of these layers is in the batch"}
+        checks = self._checks(fleet, options)
+        told = [check for check in checks if check.status != preflight.OK]
+        fleets.display.display(preflight.render(checks))
+        result: dict[str, Any] = {"changed": False, "checks": [asdict(check) for check in told[: fleets.FAULTS_KEPT]]}
+        failed = preflight.failures(checks)
+        if failed:
+            result.update(failed=True, msg=preflight.message(checks))
+            result["errors"] = [check.line() for check in failed[: fleets.FAULTS_KEPT]]
+        else:
+            result["msg"] = f"{len(checks)} checks, {len(checks) - len(told)} fine, {len(told)} to read"
+        return result
+
+    def _checks(self, fleet: fleets.Fleet, options: dict[str, Any]) -> list[preflight.Check]:
+        release = RELEASES.get(fleet.shared("kof_version"))
+        shared = {name for name in fleets.SAME_IN_A_BATCH}
+        if release is None or any(fault.variable in shared for fault in fleet.faults):
+            # Where the batch speaks to, or as what, is in doubt: nothing further can be asked.
+            raise fleets.FleetFault.of(fleet.faults)
+        motherships = fleet.everywhere("mothership")
+        inventory = preflight.Inventory(
+            motherships[0] if motherships else None,
+            fleet.everywhere("regional"),
+            fleet.everywhere("child"),
+            fleet.faults,
+            fleet.variables[fleet.hosts[0]]
+            | {name: value for host in fleet.batch["mothership"] for name, value in fleet.variables[host].items()},
+        )
+        try:
+            connection: Any = self.connect(fleet, options)
+        except ApiUnavailable as problem:
+            connection = problem
+        try:
+            return preflight.run(
+                connection, fleet.hosts, inventory, release, check_mode=self.check_mode, layers=options["layers"]
+            )
+        finally:
+            if not isinstance(connection, ApiUnavailable):
+                connection.close()

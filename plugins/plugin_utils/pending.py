@@ -1,0 +1,40 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the mothership layer would have made, for the check mode of the layers after it. Reads only what is missing."""
+
+from __future__ import annotations
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import Fleet
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import KCM_GROUP, Surroundings
+
+
+def of_mothership(connection: Connection, fleet: Fleet, surroundings: Surroundings) -> list[tuple[str, str]]:
+    """(kind, name) of everything that kof's namespace and charts bring and that isn't there yet, as Pending takes it."""
+    release, namespace = fleet.release, fleet.shared("kof_namespace")
+    templates = fleet.shared("kof_kcm_namespace")
+    found: list[tuple[str, str]] = []
+    if not _exists(connection, connection.path("v1", "Namespace", None, namespace)):
+        found.append(("Namespace", namespace))
+    for api_version, kind in (
+        (release.promxy_api_version, "PromxyServerGroup"),
+        (release.grafana_api_version, "GrafanaDatasource"),
+    ):
+        if connection.resource(api_version, kind) is None:
+            found.append(("crd", f"{api_version.rpartition('/')[0]}/{kind}"))
+    api = f"{KCM_GROUP}/{surroundings.kcm_version}"
+    for name in release.service_templates:
+        if not _exists(connection, connection.path(api, "ServiceTemplate", templates, name)):
+            found.append(("ServiceTemplate", f"{templates}/{name}"))
+    return found
+
+
+def _exists(connection: Connection, path: str) -> bool:
+    try:
+        connection.request("GET", path)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
