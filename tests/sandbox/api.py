@@ -86,7 +86,7 @@ class Api:
             raise ApiFailure(status, answer.get("message", ""))
         return answer
 
-    def get(self, path: str) -> Any | None:
+    def get(self, path: str) -> Any:
         """The object at a path, or None if it does not exist."""
         try:
             return self.request("GET", path)

@@ -1,0 +1,167 @@
+"""Tests of sandbox.binaries with a Go command and programs played by shell scripts: nothing is compiled or fetched."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sandbox import binaries
+from sandbox.state import SandboxError
+
+ANSWERS = {
+    "etcd": "etcd Version: 3.6.1",
+    "kube-apiserver": "Kubernetes v1.34.0",
+    "kube-controller-manager": "Kubernetes v1.34.0",
+    "kube-scheduler": "Kubernetes v1.34.0",
+    "kubectl": '{"clientVersion": {"gitVersion": "v1.35.2"}}',
+    "helm": "v3.20.1+gabc",
+    "kwok": "kwok version v0.7.9 go1.24 (linux/amd64)",
+    "registry": "registry github.com/distribution/distribution/v3 v3.1.0",
+}
+
+# Plays `go version`, `go build -o …` and `go install` with GOBIN; talks like `go build -v`.
+GO = """#!/bin/sh
+if [ "$1" = version ]; then echo "go version go1.26.0 linux/amd64"; exit; fi
+echo "go: downloading example.com/module v1.0.0" >&2
+echo "example.com/module/package" >&2
+if [ -n "$FAKE_GO_FAILS" ]; then echo "./main.go:3:1: undefined: x" >&2; exit 1; fi
+output=$GOBIN/
+previous=
+for word; do if [ "$previous" = -o ]; then output=$word; fi; previous=$word; done
+for word; do
+  case $word in
+    /*|-*) continue;;
+    *.*/*) package=${word%@*};;
+    *) continue;;
+  esac
+  case $output in */) program=$output$(basename "$package");; *) program=$output;; esac
+  echo half >"$program"
+  sleep "${FAKE_GO_SECONDS:-0}"
+  echo whole >"$program"
+done
+"""
+
+
+def _program(file: pathlib.Path, text: str) -> pathlib.Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o755)
+    return file
+
+
+def _says(file: pathlib.Path, answer: str) -> pathlib.Path:
+    return _program(file, f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+
+
+@pytest.fixture(autouse=True)
+def _empty_machine(tmp_path, monkeypatch):
+    """No program of the machine is seen but the shell's own; the cache is empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    (tmp_path / "shell").mkdir()
+    for name in ("sh", "cat", "nice", "sleep", "basename"):
+        where = shutil.which(name)
+        assert where
+        (tmp_path / "shell" / name).symlink_to(where)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{tmp_path / 'shell'}")
+    binaries._version_of.cache_clear()
+
+
+@pytest.fixture(name="one_build")
+def _one_build(monkeypatch):
+    """As if the last of the builds were the only one."""
+    monkeypatch.setattr(binaries, "BUILDS", binaries.BUILDS[-1:])
+    return binaries.BUILDS[-1].tools[0]
+
+
+def test_programs_of_a_fitting_version_are_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "assets"))
+    for name in ("etcd", "kube-apiserver", "kubectl"):
+        _says(tmp_path / "assets" / name, ANSWERS[name])
+    for name in ANSWERS:
+        _says(tmp_path / "bin" / name, ANSWERS[name])
+    found = binaries.find_or_build(lambda line: pytest.fail(f"builds: {line}"))
+    assert set(found) == set(ANSWERS)
+    for name, path in found.items():
+        assert path.parent.name == ("assets" if name in ("etcd", "kube-apiserver", "kubectl") else "bin")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("kube-apiserver", "Kubernetes v1.33.9"),
+        ("kube-apiserver", "Kubernetes v0.0.0-master+$Format:%H$"),
+        ("kubectl", '{"clientVersion": {"gitVersion": "v1.32.4-dispatcher"}}'),
+        ("kubectl", "Client Version: v1.34.0"),
+        ("helm", "v4.0.0"),
+        ("helm", "v3.18.9"),
+        ("kwok", "kwok version v0.6.0"),
+        ("registry", "registry github.com/docker/distribution v2.8.3"),
+        ("etcd", "etcd Version: 3.5.9"),
+        ("etcd", ""),
+    ],
+)
+def test_programs_of_other_versions_are_not_used(tmp_path, name, answer):
+    tool = next(tool for build in binaries.BUILDS for tool in build.tools if tool.name == name)
+    _says(tmp_path / "bin" / name, answer)
+    assert binaries._on_this_machine(tool) is None
+
+
+def test_what_is_absent_is_built_once_and_kept_by_version(tmp_path):
+    _program(tmp_path / "bin" / "go", GO)
+    lines: list[str] = []
+    found = binaries.find_or_build(lines.append)
+    assert {name: path.read_text() for name, path in found.items()} == dict.fromkeys(ANSWERS, "whole\n")
+    assert found["etcd"] == binaries.cache() / f"etcd-{binaries.ETCD}" / "etcd"
+    assert next(line for line in lines if "building" in line).startswith("[1/5] building etcd v3.6.5 from Go modules")
+    assert sum("done in" in line and "1 packages compiled" in line for line in lines) == 5
+    (tmp_path / "bin" / "go").unlink()
+    assert binaries.find_or_build(lambda line: pytest.fail(f"builds again: {line}")) == found
+
+
+def test_a_failed_build_says_why_and_leaves_nothing(tmp_path, monkeypatch, one_build):
+    _program(tmp_path / "bin" / "go", GO)
+    monkeypatch.setenv("FAKE_GO_FAILS", "1")
+    with pytest.raises(SandboxError, match="undefined: x"):
+        binaries.find_or_build(lambda _: None)
+    assert [entry.name for entry in binaries.cache().iterdir()] == ["build.lock"]
+
+
+def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch, one_build):
+    _program(tmp_path / "bin" / "go", GO)
+    script = "from sandbox import binaries; binaries.BUILDS = binaries.BUILDS[-1:]; binaries.find_or_build()"
+    environment = os.environ | {"FAKE_GO_SECONDS": "30", "PYTHONPATH": str(pathlib.Path(binaries.__file__).parents[1])}
+    builder = subprocess.Popen([sys.executable, "-c", script], env=environment, start_new_session=True)
+    deadline = time.monotonic() + 10
+    while not list(binaries.cache().glob(".making-*/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(binaries.cache().glob(".making-*/*")), "the build did not begin"
+    os.killpg(builder.pid, signal.SIGKILL)
+    builder.wait()
+    assert not binaries._cached(one_build).exists()
+    assert binaries.find_or_build(lambda _: None)["registry"].read_text() == "whole\n"
+    assert not list(binaries.cache().glob(".making-*"))
+
+
+def test_a_go_that_is_too_old_is_not_used(tmp_path, monkeypatch):
+    _program(tmp_path / "bin" / "go", GO.replace("go1.26.0", "go1.23.9"))
+    fetched = binaries.cache() / binaries.GO_PACKAGE.replace("==", "-") / "go"
+    (fetched / "src").mkdir(parents=True)
+    _program(fetched / "bin" / "go", GO)
+    assert binaries._go(lambda _: None) == fetched / "bin" / "go"
+    _program(tmp_path / "bin" / "go", GO)
+    assert binaries._go(lambda _: None) == tmp_path / "bin" / "go"
+
+
+def test_versions_are_stamped_for_every_program_of_kubernetes():
+    kubernetes = next(build for build in binaries.BUILDS if len(build.tools) > 1)
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
+        assert f"-X {package}.gitVersion={binaries.KUBERNETES}" in kubernetes.link
+        assert f"-X {package}.gitMinor=34" in kubernetes.link
