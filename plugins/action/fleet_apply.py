@@ -10,7 +10,7 @@ module_utils/manifests, deciding and sending module_utils/reconcile.py.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
@@ -28,7 +28,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}}
+    OPTIONS: ClassVar = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}}
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         layer = options["layer"]

@@ -9,7 +9,7 @@ The checks themselves are module_utils/preflight.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
@@ -20,7 +20,7 @@ LAYERS = ("dns_credentials", *fleets.LAYERS)
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS = {
+    OPTIONS: ClassVar = {
         "scope": {"type": "str", "default": "all", "choices": ["inventory", "all"]},
         "layers": {"type": "list", "elements": "str", "default": list(LAYERS), "choices": list(LAYERS)},
     }
@@ -50,7 +50,7 @@ class ActionModule(fleets.FleetAction):
 
     def _checks(self, fleet: fleets.Fleet, options: dict[str, Any]) -> list[preflight.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))
-        shared = {name for name in fleets.SAME_IN_A_BATCH}
+        shared = set(fleets.SAME_IN_A_BATCH)
         if release is None or any(fault.variable in shared for fault in fleet.faults):
             # Where the batch speaks to, or as what, is in doubt: nothing further can be asked.
             raise fleets.FleetFault.of(fleet.faults)

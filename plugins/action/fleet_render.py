@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import mothership_values
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.yaml_text import dump, dump_all
@@ -16,7 +16,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import regional_
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS = {"folder": {"type": "path", "required": True}}
+    OPTIONS: ClassVar = {"folder": {"type": "path", "required": True}}
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         fleet = fleets.read_fleet(task_vars, fleets.LAYERS)

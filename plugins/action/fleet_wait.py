@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
@@ -15,7 +15,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import leave_out
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}}
+    OPTIONS: ClassVar = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}}
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         layer = options["layer"]
@@ -39,7 +39,7 @@ class ActionModule(fleets.FleetAction):
         surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
         pairs = targets.of_layer(fleet, layer, surroundings.kcm_version)
         if self.check_mode:
-            result = {"waiting_for": [str(target.ref) for _host, target in pairs][:100]}
+            result: dict[str, Any] = {"waiting_for": [str(target.ref) for _host, target in pairs][:100]}
             result["msg"] = f"would wait until {len(pairs)} objects are ready"
             if layer == "mothership":
                 # The next layers' check mode has to know what isn't there only because this run changed nothing.

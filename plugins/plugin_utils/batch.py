@@ -52,7 +52,7 @@ def pending_of(task_vars: Mapping[str, Any]) -> Pending:
 
 
 def guide_objects_of(connection: Connection, fleet: Fleet) -> list[StandIn]:
-    """The objects under other names that stand for a regional cluster of this batch; none where their kinds are absent."""
+    """The objects under other names that stand for a regional cluster of this batch."""
     release, namespace = fleet.release, fleet.shared("kof_namespace")
     listed = []
     for api_version, kind in (
@@ -67,7 +67,7 @@ def guide_objects_of(connection: Connection, fleet: Fleet) -> list[StandIn]:
         for each in fleet.of("regional")
         for name in [each.cluster_name]
     ]
-    return guide_objects(*listed, expected, fleet.shared("kof_fleet"))
+    return guide_objects(listed[0], listed[1], expected, fleet.shared("kof_fleet"))
 
 
 def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -162,7 +162,8 @@ def within_limit(result: dict[str, Any], fleet: Fleet, layer: str) -> dict[str, 
     if refused and len(refused) * 100 > limit * size:
         guilty = "\n".join(f"{each['host']}: {each['reason']}" for each in refused[:10])
         raise FleetFault(
-            f"{len(refused)} of {size} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows:\n{guilty}",
+            f"{len(refused)} of {size} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows:\n"
+            + guilty,
             [f"{each['host']}: {each['reason']}" for each in refused],
         )
     return result

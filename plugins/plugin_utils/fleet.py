@@ -10,10 +10,9 @@ nothing and decides nothing about Kubernetes objects: that is module_utils.
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -271,16 +270,14 @@ def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -
             continue
         if name in raw and (raw[name] is value or raw[name] == value):
             continue
-        where = _origin(value)
-        if f"{os.sep}roles{os.sep}" in where and f"{os.sep}defaults{os.sep}" in where:
-            continue
-        if name not in raw and not where and name in defaults and defaults[name] == value:
-            continue  # a role default that carries no origin (true, null)
+        if name not in raw and name in defaults and defaults[name] == value:
+            continue  # the role's own default
+        where = _origin(value) or "on a play, in vars_files or on a role"
         faults.append(
             Fault(
                 host,
                 name,
-                f"set {f'at {where}' if where else 'on a play, in vars_files or on a role'}, where it would be ignored: the fleet is read host by host",
+                f"set {where}, where the fleet can't see it: it would be ignored",
                 "set it in the inventory (group_vars, host_vars) or as an extra variable (-e)",
             )
         )
@@ -336,7 +333,7 @@ class FleetAction(ActionBase):
     _supports_diff = True
     _supports_async = False
     #: Beside kubernetes.core's connection options, which every subclass takes.
-    OPTIONS: dict[str, dict[str, Any]] = {}
+    OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError

@@ -11,7 +11,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import KCM_GROU
 
 
 def of_mothership(connection: Connection, fleet: Fleet, surroundings: Surroundings) -> list[tuple[str, str]]:
-    """(kind, name) of everything that kof's namespace and charts bring and that isn't there yet, as Pending takes it."""
+    """(kind, name), as Pending takes them, of what kof's namespace and charts bring and isn't there yet."""
     release, namespace = fleet.release, fleet.shared("kof_namespace")
     templates = fleet.shared("kof_kcm_namespace")
     found: list[tuple[str, str]] = []
@@ -24,9 +24,11 @@ def of_mothership(connection: Connection, fleet: Fleet, surroundings: Surroundin
         if connection.resource(api_version, kind) is None:
             found.append(("crd", f"{api_version.rpartition('/')[0]}/{kind}"))
     api = f"{KCM_GROUP}/{surroundings.kcm_version}"
-    for name in release.service_templates:
-        if not _exists(connection, connection.path(api, "ServiceTemplate", templates, name)):
-            found.append(("ServiceTemplate", f"{templates}/{name}"))
+    found += [
+        ("ServiceTemplate", f"{templates}/{name}")
+        for name in release.service_templates
+        if not _exists(connection, connection.path(api, "ServiceTemplate", templates, name))
+    ]
     return found
 
 

@@ -99,7 +99,7 @@ def layer_objects(
         if isinstance(template, Fault):
             faults.append(template)
             continue
-        wanted = {"release": release, "kcm_version": surroundings.kcm_version, "template": template}
+        wanted: dict[str, Any] = {"release": release, "kcm_version": surroundings.kcm_version, "template": template}
         if layer == "regional":
             objects[cluster.host] = [
                 cluster_deployment.regional(cluster, **wanted),

@@ -1,4 +1,4 @@
-"""The sandbox of an acceptance run: one for the session, stopped at its end; KOF_ACCEPTANCE_KEEP=1 leaves it running."""
+"""The sandbox of an acceptance run: one for the session, stopped at its end (not with KOF_ACCEPTANCE_KEEP=1)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A fleet that somebody made by hand, as the kof 0.1.1 guide's reader does, becomes ours: one manager is left, keys that
-only they wrote go, and the guide's fixed-name objects are named, and replaced on request.
+"""A fleet that somebody made by hand, as the kof 0.1.1 guide's reader does, becomes ours: one manager is left,
+keys that only they wrote go, and the guide's fixed-name objects are named, and replaced on request.
 """
 
 from __future__ import annotations
