@@ -1,0 +1,65 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules for one object share: their options, and from a wanted object to the module's result.
+
+Nothing about a kind may be here; the connection's options are in kubeconfig.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Policy, Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS
+from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import delete, diff_of, reconcile
+
+# How to treat what others did; the documentation is doc_fragments/reconcile.py.
+RECONCILE_OPTIONS: dict[str, dict[str, Any]] = {
+    "force_conflicts": {"type": "str", "choices": ["hands", "never", "always"], "default": "hands"},
+    "drift_managers": {"type": "list", "elements": "str", "default": list(HANDS)},
+    "adopt": {"type": "bool", "default": True},
+}
+
+
+def policy_from(options: Mapping[str, Any]) -> Policy:
+    """The policy that RECONCILE_OPTIONS say."""
+    return Policy(
+        drift_managers=tuple(options["drift_managers"]),
+        force_conflicts=options["force_conflicts"],
+        adopt=options["adopt"],
+    )
+
+
+def run(module: Any, ref: Ref, wanted: dict[str, Any] | None) -> None:
+    """Bring `wanted` about, or with None delete `ref`, and end the module (exit_json or fail_json)."""
+    policy = policy_from(module.params)
+    try:
+        with connect({name: module.params.get(name) for name in CONNECTION_OPTIONS}) as connection:
+            if wanted is None:
+                (outcome,) = delete(connection, [ref], policy=policy, check_mode=module.check_mode)
+            else:
+                (outcome,) = reconcile(connection, [wanted], policy=policy, check_mode=module.check_mode)
+    except (ApiError, ApiUnavailable) as error:
+        module.fail_json(msg=str(error))
+        return
+    if outcome.action == "refused":
+        module.fail_json(msg=f"{ref}: {outcome.reason}", object=str(ref), action="refused")
+    module.exit_json(**result_of(outcome, with_diff=bool(module._diff)))
+
+
+def result_of(outcome: Outcome, *, with_diff: bool) -> dict[str, Any]:
+    """The module's result: names and actions, never a whole object."""
+    result: dict[str, Any] = {"changed": outcome.changed, "object": str(outcome.ref), "action": outcome.action}
+    result["fields"] = [change.path for change in outcome.changes] if outcome.action in ("updated", "adopted") else []
+    result["took_back"] = [
+        f"{field} from {manager} (set {time or 'at an unknown time'})" for field, manager, time in outcome.took_back
+    ]
+    if outcome.not_checked:
+        result["not_checked"] = outcome.not_checked
+    if with_diff:
+        result["diff"] = diff_of([outcome])
+    return result
