@@ -1,0 +1,209 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight: everything that can be known before a change, as one table. See `run`.
+
+facts.py reads, checks.py judges, table.py writes it down. Here they are put together with the inventory's clusters; no
+check is made here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import promxy_config, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Fault, Mothership, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks, subjects
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
+    ANNOUNCED,
+    FAILED,
+    OK,
+    WARNING,
+    Check,
+    failures,
+    message,
+    narrowed,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
+    Facts,
+    Wanted,
+    gather,
+    needs_of,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    Expected,
+    StandIn,
+    guide_objects,
+    regional_domains,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.table import render
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import choose_template, template_for
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
+
+__all__ = [
+    "ANNOUNCED",
+    "FAILED",
+    "OK",
+    "WARNING",
+    "Check",
+    "Expected",
+    "Inventory",
+    "StandIn",
+    "choose_template",
+    "failures",
+    "guide_objects",
+    "message",
+    "regional_domains",
+    "render",
+    "run",
+    "template_for",
+]
+
+#: The layers a run walks through, by what it stands before.
+LAYERS_OF = {
+    "site": ("mothership", "regional", "child"),
+    "mothership": ("mothership",),
+    "regional": ("regional",),
+    "child": ("child",),
+}
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The whole inventory as parsed, and what its hosts share.
+
+    :ivar faults: of any host; those of hosts outside the batch become warnings.
+    :ivar shared: the batch's `kof_*` values and the mothership's `dns_credentials_*`, with defaults.
+    """
+
+    mothership: Mothership | None
+    regionals: Sequence[Regional]
+    children: Sequence[Child]
+    faults: Sequence[Fault] = ()
+    shared: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str, default: Any = None) -> Any:
+        found = self.shared.get(name)
+        return default if found is None else found
+
+
+def run(
+    connection_or_error: Any,
+    batch: Collection[str],
+    inventory: Inventory,
+    release: Release,
+    *,
+    check_mode: bool,
+    before: str = "site",
+    layers: Collection[str] | None = None,
+    announce: bool | None = None,
+) -> list[Check]:
+    """Make every check that a run before `before` needs, in the order of the table.
+
+    Never raises for what the cluster is or lacks: an API server that is away or refuses the login is one failed check.
+
+    :param connection_or_error: a Connection, or the ApiUnavailable that came instead of one.
+    :param batch: hosts of the run; faults that involve none of them become warnings.
+    :param before: site | mothership | regional | child; what the run is about to do.
+    :param layers: instead of `before`, the layers by name (dns_credentials, mothership, regional, child).
+    :param announce: whether what kof-mothership brings will be there when it is needed, and is announced instead of
+        missed. None: if this run has a mothership to install. Say it where a check before a later layer follows a
+        mothership layer in check mode.
+    """
+    chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
+    batch = frozenset(batch)
+    mothership = inventory.mothership
+    in_batch = mothership is not None and mothership.host in batch
+    everyone = [
+        *(subjects.of_regional(regional, release) for regional in inventory.regionals),
+        *(subjects.of_child(child, release) for child in inventory.children),
+    ]
+    mine = tuple(subject for subject in everyone if subject.host in batch and subject.layer in chosen)
+    walked = {subject.layer for subject in mine}
+    if "mothership" in chosen and in_batch:
+        walked.add("mothership")
+    comes = "mothership" in walked if announce is None else announce
+    situation = Situation(
+        facts=Facts(""),
+        release=release,
+        layers=frozenset(walked),
+        announce=comes,
+        announce_dns=comes or ("dns_credentials" in chosen and in_batch),
+        namespace=inventory.value("kof_namespace", "kof"),
+        kcm_namespace=inventory.value("kof_kcm_namespace", "kcm-system"),
+        fleet=inventory.value("kof_fleet", "kof"),
+        subjects=mine,
+        others=tuple(subject for subject in everyone if subject.host not in batch or subject.layer not in chosen),
+        faults=tuple(dict.fromkeys([*inventory.faults, *_between(inventory)])),
+        mothership_host=mothership.host if mothership else None,
+        mothership_in_batch=in_batch,
+        storage_class=mothership.storage_class if mothership else None,
+        install_templates=mothership.install_templates if mothership else True,
+        dns_method=inventory.value("dns_credentials_method", "none"),
+        replace_guide_objects=inventory.value("kof_replace_guide_objects", False),
+        adopt=inventory.value("kof_adopt", True),
+        groups=tuple(
+            promxy_server_group.of_regional(regional, release)
+            for regional in inventory.regionals
+            if regional.host in batch and "regional" in walked
+        ),
+        render_promxy_config=functools.partial(promxy_config.render, release=release),
+    )
+    found = _gathered(connection_or_error, situation, inventory)
+    if isinstance(found, Check):
+        return [narrowed(check, batch) for check in [*checks.inputs(situation), found]]
+    return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
+
+
+def _between(inventory: Inventory) -> list[Fault]:
+    """The model's faults between clusters, but for those that checks name with all their hosts, or look for live."""
+    checked = ("regional_cluster_name", "child_cluster_name", "regional_domain", "child_regional")
+    found = model.fleet_faults(inventory.mothership, inventory.regionals, inventory.children)
+    return [fault for fault in found if fault.variable not in checked]
+
+
+def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Facts | Check:
+    """The facts, or the one check that says why there are none."""
+    if isinstance(connection, ApiUnavailable):
+        return _unavailable(connection)
+    layers = situation.layers
+    secrets = {subject.vmuser_secret for subject in situation.regionals if subject.vmuser_secret}
+    if situation.regionals:
+        secrets.add(situation.release.dns_secret)
+    wanted = Wanted(
+        namespace=situation.namespace,
+        kcm_namespace=situation.kcm_namespace,
+        layers=layers,
+        secrets=frozenset(secrets),
+        needs=needs_of(layers, situation.namespace, situation.kcm_namespace, replace=situation.replace_guide_objects),
+        helm="mothership" in layers,
+        helm_binary=inventory.value("kof_helm_binary"),
+        promxy_version=situation.release.promxy_api_version.rpartition("/")[2],
+        grafana_version=situation.release.grafana_api_version.rpartition("/")[2],
+    )
+    try:
+        return gather(connection, wanted)
+    except ApiUnavailable as problem:
+        return _unavailable(problem)
+    except ApiError as problem:
+        return _refused(connection, problem)
+
+
+def _unavailable(problem: ApiUnavailable) -> Check:
+    return Check("API server", str(problem), "answers", "", FAILED, (), "kof_kubeconfig")
+
+
+def _refused(connection: Any, problem: ApiError) -> Check:
+    if problem.status == 401:
+        found = f"{connection.server} doesn't accept the credentials (401 {problem.message})"
+        remedy = "log in again, or give a valid kof_kubeconfig, kof_api_key or client certificate"
+        return Check("API server", found, "accepted credentials", remedy, FAILED, (), "kof_kubeconfig")
+    found = f"{connection.server} answers {problem.status} {problem.reason}: {problem.message}"
+    remedy = "see the API server's log; its address is kof_host, or in kof_kubeconfig"
+    return Check("API server", found, "answers", remedy, FAILED, (), "kof_kubeconfig")

@@ -131,6 +131,8 @@ def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, rep
     def add(layer: str, verbs: str, group: str, resource: str, where: str | None) -> None:
         needs.extend(Need(verb, group, resource, where, layer) for verb in verbs.split())
 
+    for layer in sorted(layers):
+        add(layer, "list", KCM_GROUP, "managements", None)
     if "mothership" in layers:
         add("mothership", "get create patch", "", "namespaces", None)
         add("mothership", "get list create update patch delete", "", "secrets", namespace)

@@ -5,23 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks import Minimums, Situation, Subject
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts, Helm
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Subject
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 
-LABEL = "k0rdent.mirantis.com/promxy-secret-name"
-MINIMUMS = Minimums(
-    kof="0.1.1",
-    k0rdent="0.0.7",
-    kubernetes="1.32",
-    operators={
-        "opentelemetry-operator": ("0.75", "0.75.1", "kof-operators 0.1.1"),
-        "victoria-metrics-operator": ("0.40", "0.40.5", "kof-storage 0.1.1"),
-    },
-    service_templates=frozenset({"kof-storage-0-1-1", "kof-operators-0-1-1", "cert-manager-1-16-2"}),
-    secrets=frozenset({"storage-vmuser-credentials", "grafana-admin-credentials"}),
-    release_names=frozenset({"kof-operators", "kof-mothership"}),
-    promxy_label=LABEL,
-)
+RELEASE = RELEASES["0.1.1"]
+LABEL = RELEASE.promxy_label
 CONFIG = {
     "controlPlaneNumber": 3,
     "workersNumber": 2,
@@ -58,7 +47,12 @@ def template(name: str, valid: bool | None = True, config: Any = None, error: st
 
 
 def group(
-    name: str, cluster: str, domain: str = "x.example.com", secret: str = "storage-vmuser-credentials", **meta: Any
+    name: str,
+    cluster: str,
+    domain: str = "x.example.com",
+    secret: str = "storage-vmuser-credentials",
+    timeout: str = "5s",
+    **meta: Any,
 ) -> dict[str, Any]:
     meta.setdefault("labels", {LABEL: "kof-mothership-promxy-config"})
     return named(
@@ -69,7 +63,7 @@ def group(
             "targets": [f"vmauth.{domain}:443"],
             "path_prefix": "/vm/select/0/prometheus/",
             "scheme": "https",
-            "http_client": {"dial_timeout": "5s", "basic_auth": {"credentials_secret_name": secret}},
+            "http_client": {"dial_timeout": timeout, "basic_auth": {"credentials_secret_name": secret}},
         },
         **meta,
     )
@@ -183,9 +177,10 @@ CHILD = Subject(
 
 SITUATION = Situation(
     facts=HEALTHY,
-    minimums=MINIMUMS,
+    release=RELEASE,
     layers=frozenset({"mothership", "regional", "child"}),
     announce=True,
+    announce_dns=True,
     namespace="kof",
     kcm_namespace="kcm-system",
     fleet="kof",

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import ANNOUNCED, FAILED, OK, WARNING
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Denied, Helm, Need
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
 
 from .situations import (
     CHILD,
@@ -28,7 +29,7 @@ from .situations import (
     template,
 )
 
-REGIONAL_ONLY = {"layers": frozenset({"regional", "child"}), "announce": False}
+REGIONAL_ONLY = {"layers": frozenset({"regional", "child"}), "announce": False, "announce_dns": False}
 DELETING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["k0rdent.mirantis.com/cluster-deployment"]}
 MANAGEMENT_ERROR = {
     "release": "kcm-0-1-0",
@@ -47,7 +48,9 @@ def without(*names: str) -> dict:
 
 #: check, what is spoilt, what it must then say: status, and a pattern its one-line form has.
 CASES = [
-    (checks.inputs, {"faults": (("eu1", "regional_domain", "required", "eu1.example.com"),)}, FAILED, r"^eu1: regional_domain: required"),
+    (checks.inputs, {"faults": (Fault("eu1", "regional_domain", "is required", "for example eu1.example.com"),)}, FAILED, r"^eu1: regional_domain: is required; for example eu1"),
+    (checks.unique, {"subjects": (EU1, replace(US1, domain="EU1.example.com"))}, FAILED, r"^eu1, us1: regional_domain: eu1\.example\.com is the domain of eu1, us1 .*for example us1\.<your zone> for us1"),
+    (checks.unique, {"subjects": (EU1,), "others": (replace(CHILD, name="eu1"),)}, FAILED, r"^eu1, eu1-a: child_cluster_name: eu1 is the name of eu1, eu1-a"),
     (checks.kubernetes_version, {"kubernetes": "v1.31.9"}, FAILED, r"v1\.31\.9 \(wanted: >= 1\.32\)"),
     (checks.kubernetes_version, {"kubernetes": None}, FAILED, r"no version"),
     (checks.kubernetes_version, {"kubernetes": "v1.32.0-eks-abc"}, OK, r"1\.32\.0-eks"),
@@ -121,6 +124,8 @@ CASES = [
     (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", secret="gone"),)}, FAILED, r"PromxyServerGroup mine: its Secret gone isn't in kof"),
     (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", secret=""),)}, FAILED, r"names no credentials Secret"),
     (checks.promxy_groups, {"promxy_server_groups": (group("mine", 'z"'),)}, FAILED, r"its spec\.cluster_name has a double quote"),
+    (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", timeout="5"),)}, FAILED, r"its dial_timeout is '5' \(wanted: a Go duration"),
+    (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", secret="other"),), "secrets": {**HEALTHY.secrets, "other": {"password": b'"TOPSECRET'}}}, FAILED, r"the password in its Secret other has a double quote"),
     (checks.promxy_config_size, {"render_promxy_config": lambda groups, credentials: "x" * 900_000, "groups": (group("eu1-metrics", "eu1"),)}, WARNING, r"900,000 bytes for 1 regions, 86%"),
     (checks.promxy_config_size, {"render_promxy_config": lambda groups, credentials: "x" * 1_048_577, "groups": (group("eu1-metrics", "eu1"),)}, FAILED, r"1,048,577 bytes.*at most 1,048,576"),
     (checks.external_dns, {"secrets": without("external-dns-aws-credentials")}, FAILED, r"^eu1, us1: regional_external_dns: not in kof.*dns_credentials_method"),

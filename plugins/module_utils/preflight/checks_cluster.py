@@ -1,0 +1,356 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of the management cluster and the controller: versions, APIs, rights, health, helm, storage. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import OLDEST_HELM
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
+    ANNOUNCED,
+    FAILED,
+    WARNING,
+    Check,
+    some,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
+    KCM_GROUP,
+    KCM_VERSIONS,
+    OPERATORS,
+    SVELTOS_GROUP,
+    Need,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
+    Situation,
+    grouped,
+    suggestion,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import Version, of_name, parse
+
+DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
+HELM_MINIMUM, HELM_BELOW = Version((*OLDEST_HELM, 0)), Version((4, 0, 0))
+
+
+def inputs(s: Situation) -> list[Check]:
+    """Faults of the variables, as the model found them."""
+    checks = [
+        Check(
+            "inventory",
+            fault.problem,
+            "",
+            fault.example,
+            FAILED,
+            (fault.host,) if fault.host else (),
+            fault.variable or None,
+        )
+        for fault in s.faults
+    ]
+    if not checks:
+        count = len(s.everyone) + (1 if s.mothership_host else 0)
+        checks.append(Check("inventory", f"{count} clusters, all variables valid"))
+    return checks
+
+
+def unique(s: Situation) -> list[Check]:
+    """No two clusters of the inventory have one name or one domain: they would overwrite each other."""
+    regionals = [one for one in s.everyone if one.domain]
+    checks = []
+    for what, suffix, of in (
+        ("name", "cluster_name", grouped(s.everyone, lambda one: one.name)),
+        ("domain", "domain", grouped(regionals, lambda one: (one.domain or "").lower())),
+    ):
+        for value, ones in of.items():
+            if len(ones) < 2:
+                continue
+            hosts, last = tuple(one.host for one in ones), ones[-1]
+            found, wanted = f"{value} is the {what} of {some(hosts)}", f"a {what} of its own for each"
+            example = last.host if what == "name" else f"{last.name}.<your zone>"
+            remedy = f"for example {example} for {last.host}"
+            checks.append(Check(f"{what}s", found, wanted, remedy, FAILED, hosts, last.variable(suffix)))
+    told = f"{len(s.everyone)} names and {len(regionals)} domains, all different"
+    return checks or [Check("names and domains", told)]
+
+
+def api_server(s: Situation) -> list[Check]:
+    return [Check("API server", f"{s.facts.server} answers")]
+
+
+def kubernetes_version(s: Situation) -> list[Check]:
+    wanted = parse(s.release.minimum_kubernetes)
+    found = parse(s.facts.kubernetes)
+    told = s.facts.kubernetes or "no version"
+    if found is None or wanted is None or not found.at_least(wanted):
+        return [
+            Check(
+                "Kubernetes",
+                told,
+                f">= {s.release.minimum_kubernetes}",
+                "upgrade the management cluster",
+                FAILED,
+            )
+        ]
+    return [Check("Kubernetes", told, f">= {s.release.minimum_kubernetes}")]
+
+
+def apis(s: Situation) -> list[Check]:
+    """kcm and Sveltos must be there; the APIs of promxy and Grafana come with kof-mothership."""
+    facts = s.facts
+    if facts.kcm_version is None:
+        served = facts.apis.get(KCM_GROUP, ())
+        found = f"{KCM_GROUP}: {', '.join(served) or 'not served'}"
+        wanted = f"{KCM_GROUP}/{' or '.join(reversed(KCM_VERSIONS))}"
+        remedy = (
+            "this release of the collection doesn't know that version of k0rdent"
+            if served
+            else "is this the management cluster? Check kof_kubeconfig and kof_context, or install k0rdent"
+        )
+        return [Check("API k0rdent", found, wanted, remedy, FAILED, (), "kof_kubeconfig" if not served else None)]
+    checks = [Check("API k0rdent", f"{KCM_GROUP}/{facts.kcm_version}")]
+    if SVELTOS_GROUP not in facts.apis:
+        checks.append(
+            Check("API Sveltos", f"{SVELTOS_GROUP}: not served", "served", "see why Management kcm isn't Ready", FAILED)
+        )
+    if "regional" in s.layers:
+        for name, api_version in (
+            ("API promxy", s.release.promxy_api_version),
+            ("API Grafana", s.release.grafana_api_version),
+        ):
+            group, _slash, version = api_version.partition("/")
+            served = facts.apis.get(group, ())
+            if version in served:
+                checks.append(Check(name, f"{group}/{version}"))
+            elif s.announce:
+                checks.append(
+                    Check(name, "not served yet", f"{group}/{version}", "will come with kof-mothership", ANNOUNCED)
+                )
+            else:
+                checks.append(
+                    Check(
+                        name,
+                        f"{group}: {', '.join(served) or 'not served'}",
+                        f"{group}/{version}",
+                        "run the mothership playbook first",
+                        FAILED,
+                        tuple(subject.host for subject in s.regionals),
+                    )
+                )
+    return checks
+
+
+def permissions(s: Situation) -> list[Check]:
+    """The rights, one row per resource that lacks some."""
+    missing: dict[tuple[str, str, str | None], list[Need]] = {}
+    for denied in s.facts.denied:
+        need = denied.need
+        missing.setdefault((need.group, need.resource, need.namespace), []).append(need)
+    checks = []
+    for (group, resource, namespace), needs in missing.items():
+        name = f"{resource}.{group}" if group else resource
+        where = f"in namespace {namespace}" if namespace else "in the whole cluster"
+        verbs = ", ".join(need.verb for need in needs)
+        checks.append(
+            Check(
+                "permission",
+                f"may not {verbs} {name} {where}",
+                "allowed",
+                f"bind a {'Role' if namespace else 'ClusterRole'} with these verbs to the user of kof_kubeconfig",
+                FAILED,
+                (),
+                "kof_kubeconfig",
+            )
+        )
+    return checks or [Check("permissions", "every verb needed is allowed")]
+
+
+def readable(s: Situation) -> list[Check]:
+    """What could not be read for another reason than a missing right that `permissions` names already."""
+    named = {denied.need.resource for denied in s.facts.denied}
+    checks = []
+    for what, why in s.facts.unread.items():
+        kind = what.split()[0]
+        plural = {"StorageClass": "storageclasses"}.get(kind, f"{kind.lower()}s")
+        if plural in named:
+            continue
+        status = WARNING if kind in ("Namespace", "Release", "Deployment") else FAILED
+        checks.append(Check(what, f"can't be read: {why}", "readable", "grant it, or see the API server's log", status))
+    return checks
+
+
+def management(s: Situation) -> list[Check]:
+    """kcm's own verdict on itself, with the errors of its components."""
+    if s.facts.kcm_version is None or s.unread("Management"):
+        return []
+    if not s.facts.managements:
+        return [Check("Management", "none", "one, Ready", "install k0rdent, and wait until it is Ready", FAILED)]
+    checks = []
+    for item in s.facts.managements:
+        name = f"Management {item['metadata']['name']}"
+        status = item.get("status") or {}
+        errors = [
+            f"{component}: {' '.join(str(state.get('error') or 'no success yet').split())}"
+            for component, state in sorted((status.get("components") or {}).items())
+            if isinstance(state, Mapping) and (state.get("error") or state.get("success") is False)
+        ]
+        ready = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), None)
+        is_ready = ready.get("status") == "True" if ready else bool(status.get("components")) and not errors
+        remedy = f"kubectl describe management {item['metadata']['name']}"
+        if is_ready:
+            checks.append(Check(name, "Ready"))
+        else:
+            why = some(errors) or (ready or {}).get("message") or "no component reported yet"
+            checks.append(Check(name, f"not Ready: {why}", "Ready", remedy, FAILED))
+    return checks
+
+
+def k0rdent_version(s: Situation) -> list[Check]:
+    """The version of k0rdent: of the Release that Management says it runs."""
+    if s.facts.kcm_version is None or s.unread("Management") or not s.facts.managements:
+        return []
+    item = s.facts.managements[0]
+    name = (item.get("status") or {}).get("release") or (item.get("spec") or {}).get("release") or ""
+    release = next((one for one in s.facts.releases if one["metadata"]["name"] == name), {})
+    found = parse((release.get("spec") or {}).get("version")) or of_name(name)
+    minimum = parse(s.release.minimum_k0rdent)
+    wanted = f">= {s.release.minimum_k0rdent}"
+    if found is None or minimum is None:
+        told = f"release {name!r} tells no version" if name else "Management names no release"
+        return [Check("k0rdent", told, wanted, "check by hand that k0rdent is new enough", WARNING)]
+    if not found.at_least(minimum):
+        return [Check("k0rdent", str(found), wanted, "upgrade k0rdent", FAILED)]
+    return [Check("k0rdent", str(found), wanted)]
+
+
+def helm(s: Situation) -> list[Check]:
+    """helm 3; only the mothership layer uses it."""
+    if "mothership" not in s.layers or s.facts.helm is None:
+        return []
+    found, wanted = s.facts.helm, f">= {HELM_MINIMUM}, < {HELM_BELOW}"
+    remedy = "install helm 3 on the controller (in AWX: in the execution environment), or name it in kof_helm_binary"
+    version = parse(found.version)
+    if found.problem or version is None:
+        problem = found.problem or f"{found.path} says {found.version!r}"
+        return [Check("helm", problem, wanted, remedy, FAILED, s.mothership_hosts, "kof_helm_binary")]
+    told = f"{found.version} ({found.path})"
+    if not (version.at_least(HELM_MINIMUM) and version.numbers < HELM_BELOW.numbers):
+        return [Check("helm", told, wanted, remedy, FAILED, s.mothership_hosts, "kof_helm_binary")]
+    return [Check("helm", told, wanted)]
+
+
+def operator_charts(s: Situation) -> list[Check]:
+    """The guide's minimums for OpenTelemetry and VictoriaMetrics are versions of the operators' charts.
+
+    Where the operators aren't there yet, the release's own charts bring them. One that somebody else installed would
+    reconcile kof's objects too, and must be new enough for them.
+    """
+    if "mothership" not in s.layers or s.unread("Deployment"):
+        return []
+    checks = []
+    for operator in OPERATORS:
+        if operator not in s.release.minimum_operators:
+            continue
+        minimum, comes, chart = s.release.minimum_operators[operator]
+        wanted = f"chart >= {minimum}"
+        foreign = []
+        own = None
+        for item in s.facts.operators:
+            meta = item["metadata"]
+            labels = meta.get("labels") or {}
+            if labels.get("app.kubernetes.io/name") != operator:
+                continue
+            version = chart_version(labels.get("helm.sh/chart", ""), operator)
+            release = (meta.get("annotations") or {}).get("meta.helm.sh/release-name")
+            if meta.get("namespace") == s.namespace and release in s.release.chart_versions:
+                own = version
+            else:
+                foreign.append((f"{meta.get('namespace')}/{meta['name']}", version))
+        least = parse(minimum)
+        old = [
+            f"{name} {version or 'of unknown version'}" for name, version in foreign if not _at_least(version, least)
+        ]
+        if old:
+            checks.append(
+                Check(
+                    operator,
+                    f"{some(old)}, beside kof's own",
+                    wanted,
+                    "upgrade or remove it: it would reconcile kof's objects too",
+                    FAILED if any(not _at_least(v, least) and v for _name, v in foreign) else WARNING,
+                    s.mothership_hosts,
+                )
+            )
+        elif own is not None:
+            checks.append(Check(operator, f"chart {own} of {chart}", wanted))
+        else:
+            checks.append(Check(operator, "not there yet", wanted, f"chart {comes} will come with {chart}", ANNOUNCED))
+    return checks
+
+
+def _at_least(version: str | None, least: Version | None) -> bool:
+    found = parse(version)
+    return found is not None and least is not None and found.at_least(least)
+
+
+def chart_version(label: str, chart: str) -> str | None:
+    """`opentelemetry-operator-0.75.1` (label helm.sh/chart) -> `0.75.1`; None if it isn't that chart."""
+    return label[len(chart) + 1 :].replace("_", "+") if label.startswith(f"{chart}-") else None
+
+
+def storage_class(s: Situation) -> list[Check]:
+    """Grafana and VictoriaMetrics of the mothership need volumes: of the class that is named, else of the default."""
+    if "mothership" not in s.layers or s.unread("StorageClass"):
+        return []
+    classes = {item["metadata"]["name"]: item for item in s.facts.storage_classes}
+    variable, hosts = "mothership_storage_class", s.mothership_hosts
+    if s.storage_class:
+        if s.storage_class not in classes:
+            found = f"{s.storage_class} doesn't exist (there are: {some(classes) or 'none'})"
+            remedy = suggestion(s.storage_class, classes) or "name one that exists, or leave it out for the default"
+            return [Check("storage class", found, "an existing class", remedy, FAILED, hosts, variable)]
+        return [Check("storage class", f"{s.storage_class}, {classes[s.storage_class].get('provisioner')}")]
+    default = [name for name, item in classes.items() if _is_default(item)]
+    able = [name for name in default if classes[name].get("provisioner") != NO_PROVISIONER]
+    wanted = "a default class that can provision"
+    remedy = "mark one as default (annotation storageclass.kubernetes.io/is-default-class), or name one in the variable"
+    if not default:
+        found = f"no default among {some(classes)}" if classes else "no storage class at all"
+        return [Check("storage class", found, wanted, remedy, FAILED, hosts, variable)]
+    if not able:
+        found = f"default {some(default)} has {NO_PROVISIONER}: volumes would stay Pending"
+        return [Check("storage class", found, wanted, remedy, FAILED, hosts, variable)]
+    return [Check("storage class", f"default {some(able)}, {classes[able[0]].get('provisioner')}")]
+
+
+def _is_default(item: Mapping[str, Any]) -> bool:
+    annotations = item["metadata"].get("annotations") or {}
+    return any(annotations.get(key) == "true" for key in DEFAULT_CLASS)
+
+
+def namespaces(s: Situation) -> list[Check]:
+    """A namespace that is going away takes nothing in; the kof namespace may be missing, the mothership makes it."""
+    checks = []
+    for name, item in s.facts.namespaces.items():
+        if item is None:
+            if s.unread("Namespace"):
+                continue
+            if name == s.kcm_namespace:
+                remedy = "where does kcm run? Set kof_kcm_namespace"
+                checks.append(Check(f"namespace {name}", "missing", "there", remedy, FAILED, (), "kof_kcm_namespace"))
+            elif "mothership" not in s.layers and not s.announce:
+                remedy = "run the mothership playbook first"
+                checks.append(Check(f"namespace {name}", "missing", "there", remedy, FAILED, (), "kof_namespace"))
+            continue
+        since = item["metadata"].get("deletionTimestamp")
+        if since:
+            why = "; ".join(
+                str(condition.get("message", ""))
+                for condition in (item.get("status") or {}).get("conditions") or ()
+                if condition.get("status") == "True"
+            )
+            found = f"being deleted since {since}" + (f": {why[:200]}" if why else "")
+            remedy = f"wait until it is gone (kubectl get namespace {name} -o yaml says what holds it)"
+            checks.append(Check(f"namespace {name}", found, "there, or gone", remedy, FAILED, (), "kof_namespace"))
+    return checks

@@ -1,0 +1,318 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of what is there already: domains, owners, stand-ins, and what promxy and external-dns share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
+    ANNOUNCED,
+    FAILED,
+    WARNING,
+    Check,
+    some,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
+    Facts,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    GRAFANA_DATASOURCE,
+    MANAGED_BY,
+    OURS,
+    PROMXY_SERVER_GROUP,
+    Expected,
+    StandIn,
+    domain_of_target,
+    fleet_of,
+    guide_objects,
+    regional_domains,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
+    Situation,
+    by_value,
+    hosts_told,
+)
+
+#: etcd and the API server take no Secret with more data than this (bytes).
+SECRET_LIMIT = 1024 * 1024
+SECRET_WARNING = 0.8
+SAFE = 'no ", \\ or line breaks'
+#: Methods of dns_credentials that end in a Secret.
+DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
+#: Managers of objects that other software keeps; what they made isn't ours to take over.
+OTHER_MANAGERS = ("kof-operator", "promxy-operator")
+
+
+def live_domains(s: Situation) -> list[Check]:
+    """A domain serves one regional cluster, also across inventories and fleets."""
+    if not s.regionals or s.unread("ClusterDeployment"):
+        return []
+    owners: dict[str, set[str]] = {}
+    for cluster, domain in regional_domains(s.facts.cluster_deployments, s.facts.promxy_server_groups).items():
+        owners.setdefault(domain.lower(), set()).add(cluster)
+    for group in s.facts.promxy_server_groups:
+        spec = group.get("spec") or {}
+        for target in spec.get("targets") or ():
+            of_target = domain_of_target(target)
+            if of_target and isinstance(spec.get("cluster_name"), str):
+                owners.setdefault(of_target, set()).add(spec["cluster_name"])
+    checks = []
+    for one in s.regionals:
+        for owner in sorted(owners.get((one.domain or "").lower(), set()) - {one.name}):
+            fleet = fleet_of(s.live[owner]) if owner in s.live else None
+            whose = f" of fleet {fleet}" if fleet and fleet != s.fleet else ""
+            found = f"{one.domain} is the domain of the live cluster {owner}{whose}"
+            remedy = f"another domain, for example {one.name}.<your zone>"
+            checks.append(Check("domain", found, "a domain of its own", remedy, FAILED, (one.host,), "regional_domain"))
+    return checks or [Check("domains", f"{len(s.regionals)}, none of them in use by another live cluster")]
+
+
+def _being_deleted(item: Mapping[str, Any]) -> str | None:
+    meta = item["metadata"]
+    if not meta.get("deletionTimestamp"):
+        return None
+    return f"being deleted since {meta['deletionTimestamp']}, held by {some(meta.get('finalizers') or ['nothing'])}"
+
+
+def ownership(s: Situation) -> list[Check]:
+    """Live objects under our names: another fleet's, somebody's who may not be adopted, or on their way out."""
+    checks: list[Check] = []
+    objects: dict[tuple[str, str], Mapping[str, Any]] = {
+        ("ClusterDeployment", name): item for name, item in s.live.items()
+    }
+    for kind, items in (
+        (PROMXY_SERVER_GROUP, s.facts.promxy_server_groups),
+        (GRAFANA_DATASOURCE, s.facts.grafana_datasources),
+    ):
+        objects.update({(kind, item["metadata"]["name"]): item for item in items})
+    adopted = []
+    for one in s.subjects:
+        wanted = [("ClusterDeployment", one.name, s.kcm_namespace)]
+        if one.layer == "regional":
+            wanted.append((PROMXY_SERVER_GROUP, one.promxy_server_group, s.namespace))
+            wanted.append((GRAFANA_DATASOURCE, one.grafana_datasource, s.namespace))
+        for kind, name, namespace in wanted:
+            item = objects.get((kind, name))
+            if item is None:
+                continue
+            title, about = f"{kind} {namespace}/{name}", (one.host,)
+            fleet, deleted = fleet_of(item), _being_deleted(item)
+            variable = one.variable("cluster_name")
+            labels = item["metadata"].get("labels") or {}
+            annotations = item["metadata"].get("annotations") or {}
+            keeper = labels.get(MANAGED_BY, "")
+            release = annotations.get("meta.helm.sh/release-name")
+            if deleted:
+                remedy = "wait until it is gone, then run again"
+                checks.append(Check(title, deleted, "not being deleted", remedy, FAILED, about))
+            elif fleet is not None and fleet != s.fleet:
+                remedy = f"another name, or kof_fleet: {fleet} if this inventory is meant to take it over"
+                checks.append(
+                    Check(title, f"belongs to fleet {fleet}", f"fleet {s.fleet}", remedy, FAILED, about, variable)
+                )
+            elif release or keeper in OTHER_MANAGERS:
+                whose = f"helm release {release}" if release else keeper
+                remedy = "another name, or remove it there"
+                checks.append(Check(title, f"belongs to {whose}", "nobody's or ours", remedy, FAILED, about, variable))
+            elif keeper != OURS and not s.adopt:
+                remedy = "kof_adopt: true to take it over, or another name"
+                found = "exists, and this collection has not made it"
+                checks.append(Check(title, found, "ours", remedy, FAILED, about, "kof_adopt"))
+            elif keeper != OURS:
+                adopted.append(f"{kind} {name}")
+    if adopted:
+        checks.append(Check("existing objects", f"{some(adopted)}: made by hand", "", "will be adopted", ANNOUNCED))
+    return checks
+
+
+def stand_ins(s: Situation) -> list[StandIn]:
+    """The guide's objects of this batch's regional clusters; see guide_objects."""
+    expected = [
+        Expected(one.name, (one.domain or "").lower(), one.promxy_server_group, one.grafana_datasource)
+        for one in s.regionals
+    ]
+    return guide_objects(s.facts.promxy_server_groups, s.facts.grafana_datasources, expected, s.fleet)
+
+
+def guide_names(s: Situation) -> list[Check]:
+    """Two groups for one cluster double its series, so what already stands for a cluster must make way."""
+    if not s.regionals:
+        return []
+    host_of = {one.name: one.host for one in s.regionals}
+    checks = []
+    for found in stand_ins(s):
+        told = f"stands for {found.cluster} already ({found.why})"
+        about, wanted = (host_of[found.cluster],), "only ours"
+        if found.fleet:
+            remedy = f"it belongs to fleet {found.fleet}: one cluster, one fleet"
+            checks.append(Check(str(found), told, wanted, remedy, FAILED, about, "regional_cluster_name"))
+        elif s.replace_guide_objects:
+            checks.append(
+                Check(
+                    str(found), told, wanted, "will be replaced by ours", ANNOUNCED, about, "kof_replace_guide_objects"
+                )
+            )
+        else:
+            remedy = "kof_replace_guide_objects: true to replace it by ours, or delete it: two would double the series"
+            checks.append(Check(str(found), told, wanted, remedy, FAILED, about, "kof_replace_guide_objects"))
+    return checks
+
+
+def unsafe(value: bytes | str) -> str | None:
+    """What about a string breaks the promxy config, whose operator quotes but doesn't escape; None if it is safe.
+
+    The answer names the kind of character, never the string.
+    """
+    try:
+        text = value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return "has bytes that aren't UTF-8"
+    return (syntax.promxy_safe(text) or "").partition(";")[0] or None
+
+
+def vmuser_secret(s: Situation) -> list[Check]:
+    """The Secret promxy and Grafana log in with: there, with both keys, and with nothing that breaks the config."""
+    if not s.regionals:
+        return []
+    checks = []
+    for name, hosts in by_value((one.vmuser_secret, one.host) for one in s.regionals).items():
+        if s.unread(f"Secret {name}"):
+            continue
+        title, about, data = f"Secret {name}", tuple(hosts), s.facts.secrets.get(name)
+        comes = name in s.release.mothership_secrets
+        if data is None:
+            if s.announce and comes:
+                checks.append(Check(title, "not there yet", "", "will come with kof-mothership", ANNOUNCED))
+            else:
+                remedy = (
+                    "run the mothership playbook first"
+                    if comes
+                    else f"make it in {s.namespace}, with {' and '.join(s.release.vmuser_secret_keys)}"
+                )
+                wanted = "there, or promxy's config stays as it is for all regions"
+                checks.append(
+                    Check(title, f"not in {s.namespace}", wanted, remedy, FAILED, about, "regional_vmuser_secret")
+                )
+            continue
+        for key in s.release.vmuser_secret_keys:
+            value = data.get(key)
+            problem = unsafe(value) if value else "is missing or empty"
+            if problem:
+                found = f"its {key} {problem}"
+                wanted = f"{SAFE}: the operator would break the config of all regions"
+                remedy = "set another one (letters and digits), then touch the regionals' PromxyServerGroups"
+                checks.append(Check(title, found, wanted, remedy, FAILED, about, "regional_vmuser_secret"))
+    return checks or [Check("vmuser Secret", "there, safe for promxy")]
+
+
+def promxy_groups(s: Situation) -> list[Check]:
+    """Live PromxyServerGroups that block or break the one config all regions share."""
+    if "regional" not in s.layers or s.unread("PromxyServerGroup"):
+        return []
+    ours = {one.promxy_server_group for one in s.regionals}
+    going = {found.name for found in stand_ins(s) if s.replace_guide_objects and found.kind == PROMXY_SERVER_GROUP}
+    checks = []
+    for group in s.facts.promxy_server_groups:
+        meta, spec = group["metadata"], group.get("spec") or {}
+        if meta["name"] in ours | going or s.release.promxy_label not in (meta.get("labels") or {}):
+            continue
+        title = f"PromxyServerGroup {meta['name']}"
+        client = spec.get("http_client") or {}
+        remedy = "repair or delete it: it holds up the config of all regions"
+        checks += _credentials_of_group(
+            s, title, (client.get("basic_auth") or {}).get("credentials_secret_name"), remedy
+        )
+        timeout = client.get("dial_timeout")
+        if timeout is not None and syntax.go_duration(timeout):
+            found, wanted = f"its dial_timeout is {timeout!r}", "a Go duration, for example 5s"
+            checks.append(Check(title, found, wanted, remedy, FAILED))
+        for name, value in (
+            ("cluster_name", spec.get("cluster_name")),
+            ("scheme", spec.get("scheme")),
+            ("path_prefix", spec.get("path_prefix")),
+            *(("targets", target) for target in spec.get("targets") or ()),
+        ):
+            unfit = unsafe(value) if isinstance(value, str) else None
+            if unfit:
+                checks.append(Check(title, f"its spec.{name} {unfit}", SAFE, remedy, FAILED))
+    return checks
+
+
+def _credentials_of_group(s: Situation, title: str, secret: str | None, remedy: str) -> list[Check]:
+    if not secret:
+        return [Check(title, "names no credentials Secret", "one that exists", remedy, FAILED)]
+    if s.unread(f"Secret {secret}"):
+        return []
+    data = s.facts.secrets.get(secret)
+    if data is None:
+        if s.announce and secret in s.release.mothership_secrets:
+            return []
+        return [Check(title, f"its Secret {secret} isn't in {s.namespace}", "one that exists", remedy, FAILED)]
+    if any(secret == one.vmuser_secret for one in s.regionals):
+        return []  # looked at by vmuser_secret
+    checks = []
+    for key in s.release.vmuser_secret_keys:
+        unfit = unsafe(data.get(key, b""))
+        if unfit:
+            checks.append(Check(title, f"the {key} in its Secret {secret} {unfit}", SAFE, remedy, FAILED))
+    return checks
+
+
+def promxy_config_size(s: Situation) -> list[Check]:
+    """The config of all regions is one Secret, and a Secret has a limit."""
+    if "regional" not in s.layers or s.render_promxy_config is None or s.unread("PromxyServerGroup"):
+        return []
+    going = {found.name for found in stand_ins(s) if s.replace_guide_objects and found.kind == PROMXY_SERVER_GROUP}
+    groups = {
+        group["metadata"]["name"]: group
+        for group in s.facts.promxy_server_groups
+        if group["metadata"]["name"] not in going and s.release.promxy_label in (group["metadata"].get("labels") or {})
+    }
+    groups.update({group["metadata"]["name"]: group for group in s.groups})
+    if not groups:
+        return []
+    size = len(s.render_promxy_config(list(groups.values()), _credentials(s.facts)).encode())
+    share = size / SECRET_LIMIT
+    found = f"{size:,} bytes for {len(groups)} regions, {share:.0%} of a Secret"
+    wanted = f"at most {SECRET_LIMIT:,} bytes"
+    remedy = "spread the regions over several management clusters"
+    about = tuple(one.host for one in s.regionals)
+    if share > 1:
+        return [Check("promxy config", found, wanted, remedy, FAILED, about)]
+    if share > SECRET_WARNING:
+        return [Check("promxy config", found, wanted, remedy, WARNING, about)]
+    return [Check("promxy config", found, wanted)]
+
+
+def _credentials(facts: Facts) -> dict[str, tuple[str, str]]:
+    return {
+        name: tuple((data or {}).get(key, b"").decode(errors="replace") for key in ("username", "password"))  # type: ignore[misc]
+        for name, data in facts.secrets.items()
+    }
+
+
+def external_dns(s: Situation) -> list[Check]:
+    """`regional_external_dns: secret` needs the Secret that Sveltos copies to the regional clusters."""
+    hosts = tuple(one.host for one in s.regionals if one.external_dns == "secret")
+    name = s.release.dns_secret
+    if not hosts or s.unread(f"Secret {name}"):
+        return []
+    title, data = f"Secret {name}", s.facts.secrets.get(name)
+    if data is not None:
+        if data.get(name):
+            return [Check(title, f"there{hosts_told(hosts)}")]
+        found = f"has no key {name} (it has: {some(sorted(data)) or 'none'})"
+        remedy = "one key of the Secret's own name, with an INI file as value: the dns_credentials playbook makes it"
+        return [Check(title, found, "that key", remedy, FAILED, hosts, "regional_external_dns")]
+    if s.dns_method in DNS_METHODS_WITH_SECRET and s.announce_dns:
+        return [Check(title, "not there yet", "", f"will come with dns_credentials ({s.dns_method})", ANNOUNCED)]
+    remedy = (
+        "run the dns_credentials playbook first"
+        if s.dns_method in DNS_METHODS_WITH_SECRET
+        else "dns_credentials_method: iam_user or existing on the mothership, or regional_external_dns: node or none"
+    )
+    return [Check(title, f"not in {s.namespace}", "there", remedy, FAILED, hosts, "regional_external_dns")]

@@ -1,0 +1,234 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of what the clusters of the inventory refer to: Credentials, templates, config keys, regionals. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
+    ANNOUNCED,
+    FAILED,
+    WARNING,
+    Check,
+    some,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    regional_domains,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
+    Situation,
+    by_value,
+    hosts_told,
+    suggestion,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import (
+    choose_template,
+    is_valid,
+    of_kind,
+    template_for,
+    unknown_keys,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import of_name
+
+
+def credentials(s: Situation) -> list[Check]:
+    if not s.subjects or s.facts.kcm_version is None or s.unread("Credential"):
+        return []
+    existing = {item["metadata"]["name"]: item for item in s.facts.credentials}
+    checks = []
+    for (name, variable), hosts in by_value(
+        ((one.credential, one.variable("credential")), one.host) for one in s.subjects
+    ).items():
+        item = existing.get(name)
+        title, about = f"Credential {name}", tuple(hosts)
+        if item is None:
+            found = f"not in {s.kcm_namespace} (there are: {some(existing) or 'none'})"
+            remedy = suggestion(name, existing) or "make it, or name one that exists"
+            checks.append(Check(title, found, "exists and is ready", remedy, FAILED, about, variable))
+        elif not (item.get("status") or {}).get("ready"):
+            why = _condition_message(item) or "no reason given"
+            remedy = "see the identity it refers to and that identity's Secret"
+            checks.append(Check(title, f"not ready: {why}", "ready", remedy, FAILED, about, variable))
+        else:
+            checks.append(Check(title, f"ready{hosts_told(hosts)}"))
+    return checks
+
+
+def _condition_message(item: Mapping[str, Any]) -> str:
+    messages = [
+        " ".join(str(condition.get("message", "")).split())
+        for condition in (item.get("status") or {}).get("conditions") or ()
+        if condition.get("status") != "True"
+    ]
+    return some([message for message in messages if message])
+
+
+def cluster_templates(s: Situation) -> list[Check]:
+    """The template each cluster gets: named, kept, or the newest valid one of the kind."""
+    if not s.subjects or s.facts.kcm_version is None or s.unread("ClusterTemplate", "ClusterDeployment"):
+        return []
+    templates = {item["metadata"]["name"]: item for item in s.facts.cluster_templates}
+    valid = [name for name, item in templates.items() if is_valid(item)]
+    newest: dict[str, str | None] = {
+        kind: choose_template(s.facts.cluster_templates, kind) for kind in {one.template_kind for one in s.subjects}
+    }
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for one in s.subjects:
+        live = s.live.get(one.name)
+        kept = ((live or {}).get("spec") or {}).get("template")
+        name = one.template or kept or newest[one.template_kind]
+        how = "named" if one.template else "kept" if kept else "newest"
+        variable = one.variable("template" if one.template else "template_kind")
+        rows.setdefault((name or f"{one.template_kind}-*", how, variable), []).append(one.host)
+    checks = []
+    for (name, how, variable), hosts in rows.items():
+        title, about, item = f"ClusterTemplate {name}", tuple(hosts), templates.get(name)
+        if name.endswith("-*"):
+            kind = name[:-2]
+            bad = [
+                f"{other} ({_why_invalid(templates[other])})" for other in templates if of_kind(templates[other], kind)
+            ]
+            found = f"none is valid: {some(bad)}" if bad else f"none of this kind (valid are: {some(valid) or 'none'})"
+            remedy = suggestion(kind, {_kind_of(other) for other in valid}) or "name a kind or a template that is there"
+            checks.append(Check(title, found, "a valid template", remedy, FAILED, about, variable))
+        elif item is None:
+            found = f"not in {s.kcm_namespace} (valid are: {some(valid) or 'none'})"
+            remedy = suggestion(name, valid) or "name one that exists, or none for the newest valid"
+            if how == "kept":
+                remedy = (
+                    f"the ClusterDeployment uses it: name another one in {about[0]}'s {variable.removesuffix('_kind')}"
+                )
+            checks.append(Check(title, found, "exists and is valid", remedy, FAILED, about, variable))
+        elif not is_valid(item):
+            best = choose_template(s.facts.cluster_templates, _kind_of(name))
+            remedy = f"use {best}, or repair the template" if best else "repair the template"
+            checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
+        else:
+            newer = newest.get(_kind_of(name)) if how == "kept" else None
+            note = f"; {newer} is newer, name it to upgrade" if newer and newer != name else ""
+            checks.append(Check(title, f"valid, {how}{note}{hosts_told(hosts)}"))
+    return checks
+
+
+def _kind_of(name: str) -> str:
+    version = of_name(name)
+    if version is None:
+        return name
+    dashed = "-".join(map(str, version.numbers)) + (f"-{version.prerelease}" if version.prerelease else "")
+    return name.removesuffix(dashed).removesuffix("v").rstrip("-")
+
+
+def _why_invalid(item: Mapping[str, Any]) -> str:
+    status = item.get("status") or {}
+    if status.get("validationError"):
+        return f"invalid: {' '.join(str(status['validationError']).split())[:200]}"
+    return "invalid" if status.get("valid") is False else "kcm has not validated it yet"
+
+
+def config_keys(s: Situation) -> list[Check]:
+    """Keys under `config` that the template doesn't know: kcm takes them in silence, and they do nothing."""
+    if s.facts.kcm_version is None or s.unread("ClusterTemplate", "ClusterDeployment"):
+        return []
+    known_of = {
+        item["metadata"]["name"]: (item.get("status") or {}).get("config") for item in s.facts.cluster_templates
+    }
+    newest: dict[str, str | None] = {}
+    slips: dict[tuple[str, str, str, str | None, str | None], list[str]] = {}
+    checked = 0
+    for one in s.subjects:
+        if one.template_kind not in newest:
+            newest[one.template_kind] = choose_template(s.facts.cluster_templates, one.template_kind)
+        live = s.live.get(one.name)
+        template = template_for(one.template, one.template_kind, live, ()) or newest[one.template_kind]
+        known = known_of.get(template or "")
+        if not template or not isinstance(known, Mapping) or not known:
+            continue
+        checked += 1
+        for key in unknown_keys(one.config, known):
+            slips.setdefault((template, key.path, one.variable("config"), key.meant, key.elsewhere), []).append(
+                one.host
+            )
+    checks = []
+    for (template, path, variable, meant, elsewhere), hosts in slips.items():
+        found = f"{variable}.{path} is unknown to {template}, it would do nothing"
+        if meant:
+            checks.append(Check("config keys", found, "", f"did you mean {meant}?", FAILED, tuple(hosts), variable))
+        else:
+            remedy = (
+                f"{elsewhere} is known: is it in the wrong place?" if elsewhere else "see the template's status.config"
+            )
+            checks.append(Check("config keys", found, "", remedy, WARNING, tuple(hosts), variable))
+    if not checks and checked:
+        checks.append(Check("config keys", f"all known to the templates of {checked} clusters"))
+    return checks
+
+
+def service_templates(s: Situation) -> list[Check]:
+    if not s.subjects or s.facts.kcm_version is None or s.unread("ServiceTemplate"):
+        return []
+    existing = {item["metadata"]["name"]: item for item in s.facts.service_templates}
+    checks = []
+    rows = by_value(((name, variable), one.host) for one in s.subjects for name, variable in one.templates)
+    for (name, variable), hosts in rows.items():
+        title, about, item = f"ServiceTemplate {name}", tuple(hosts), existing.get(name)
+        comes = name in s.release.service_templates
+        if item is not None and is_valid(item):
+            checks.append(Check(title, "valid"))
+        elif item is not None and (item.get("status") or {}).get("valid") is False:
+            remedy = "see its HelmChart and HelmRepository (is the registry reachable from the cluster?)"
+            checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
+        elif s.announce and comes and s.install_templates:
+            checks.append(Check(title, "not there yet", "valid", "will come with kof-mothership", ANNOUNCED))
+        elif item is not None:
+            checks.append(
+                Check(title, _why_invalid(item), "valid", "wait for kcm, then run again", FAILED, about, variable)
+            )
+        elif comes and not s.install_templates:
+            found = f"not in {s.kcm_namespace}, and mothership_install_templates is false"
+            remedy = "mothership_install_templates: true, or make the ServiceTemplate"
+            checks.append(Check(title, found, "valid", remedy, FAILED, about, "mothership_install_templates"))
+        else:
+            found = f"not in {s.kcm_namespace} (there are: {some(existing) or 'none'})"
+            remedy = "run the mothership playbook first" if comes else (suggestion(name, existing) or "make it first")
+            checks.append(Check(title, found, "valid", remedy, FAILED, about, variable))
+    return checks
+
+
+def regional_of_children(s: Situation) -> list[Check]:
+    """Every child's regional: in the inventory, else live with a known domain."""
+    if not s.children or s.facts.kcm_version is None or s.unread("ClusterDeployment"):
+        return []
+    listed = {one.host: one for one in s.everyone if one.layer == "regional"}
+    in_batch = {one.host for one in s.regionals}
+    domains = regional_domains(s.facts.cluster_deployments, s.facts.promxy_server_groups)
+    checks, fine = [], 0
+    for regional, hosts in by_value((one.regional, one.host) for one in s.children).items():
+        about = tuple(hosts)
+        if regional in listed:
+            one = listed[regional]
+            if regional not in in_batch and one.name not in s.live:
+                found = f"regional {regional} is in the inventory, but neither live nor part of this run"
+                remedy = f"run the regional playbook for {regional}: until then the children have nowhere to send to"
+                checks.append(Check("child's regional", found, "live", remedy, WARNING, about, "child_regional"))
+            else:
+                fine += len(hosts)
+        elif regional in domains:
+            fine += len(hosts)
+        elif regional in s.live:
+            found = f"{regional} is live, but has no domain: it is no regional cluster of this collection"
+            remedy = "name a host of kof_regional, or add this one to the inventory"
+            checks.append(
+                Check("child's regional", found, "a regional cluster", remedy, FAILED, about, "child_regional")
+            )
+        else:
+            found = f"{regional} is neither a host of kof_regional nor a live regional cluster"
+            remedy = suggestion(str(regional), [*listed, *domains]) or "add it to the inventory"
+            checks.append(
+                Check("child's regional", found, "a regional cluster", remedy, FAILED, about, "child_regional")
+            )
+    if fine:
+        checks.append(Check("child's regional", f"known for {fine} children"))
+    return checks

@@ -1,0 +1,140 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the checks look at: the facts, the release's minimums and the inventory's clusters. Data only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
+    some,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
+    Facts,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the checks want to know of one regional or child cluster of the inventory.
+
+    :ivar layer: regional | child.
+    :ivar name: the cluster's name.
+    :ivar templates: ServiceTemplates it needs, each with the variable that names it.
+    :ivar domain: of a regional cluster; None for a child.
+    :ivar regional: the regional host of a child; None for a regional.
+    :ivar external_dns: secret | node | none for a regional; None for a child.
+    """
+
+    host: str
+    layer: str
+    name: str
+    template: str | None
+    template_kind: str
+    credential: str
+    config: Mapping[str, Any]
+    templates: tuple[tuple[str, str], ...] = ()
+    vmuser_secret: str = ""
+    domain: str | None = None
+    regional: str | None = None
+    external_dns: str | None = None
+    promxy_server_group: str = ""
+    grafana_datasource: str = ""
+
+    def variable(self, suffix: str) -> str:
+        return f"{self.layer}_{suffix}"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All a check may look at.
+
+    :ivar layers: layers this run walks through.
+    :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
+        announce_dns: the same of the DNS credentials.
+    :ivar subjects: the clusters of the batch; `others` those of the inventory outside it.
+    :ivar faults: of the model, of whatever host.
+    :ivar groups: the PromxyServerGroups this run would write, rendered.
+    :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
+    """
+
+    facts: Facts
+    release: Release
+    layers: frozenset[str]
+    announce: bool
+    announce_dns: bool
+    namespace: str
+    kcm_namespace: str
+    fleet: str
+    subjects: tuple[Subject, ...] = ()
+    others: tuple[Subject, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    mothership_host: str | None = None
+    mothership_in_batch: bool = False
+    storage_class: str | None = None
+    install_templates: bool = True
+    dns_method: str = "none"
+    replace_guide_objects: bool = False
+    adopt: bool = True
+    groups: tuple[Mapping[str, Any], ...] = ()
+    render_promxy_config: Callable[[Sequence[Mapping[str, Any]], Mapping[str, tuple[str, str]]], str] | None = None
+
+    @cached_property
+    def live(self) -> dict[str, dict]:
+        """The ClusterDeployments by name."""
+        return {item["metadata"]["name"]: item for item in self.facts.cluster_deployments}
+
+    @property
+    def everyone(self) -> tuple[Subject, ...]:
+        return self.subjects + self.others
+
+    @property
+    def regionals(self) -> tuple[Subject, ...]:
+        return tuple(subject for subject in self.subjects if subject.layer == "regional")
+
+    @property
+    def children(self) -> tuple[Subject, ...]:
+        return tuple(subject for subject in self.subjects if subject.layer == "child")
+
+    @property
+    def mothership_hosts(self) -> tuple[str, ...]:
+        return (self.mothership_host,) if self.mothership_host and self.mothership_in_batch else ()
+
+    def unread(self, *kinds: str) -> bool:
+        """Whether a kind could not be read: then nothing can be said about it but that (see `readable`)."""
+        return any(kind in self.facts.unread for kind in kinds)
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """`did you mean x?` if a name is alike, else an empty text."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
+    """Items by key, in the order of first appearance."""
+    found: dict[Any, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
+
+
+def by_value(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
+    """(value, host) pairs -> hosts by value, in the order of first appearance."""
+    grouped: dict[Any, list[str]] = {}
+    for value, host in pairs:
+        grouped.setdefault(value, []).append(host)
+    return grouped
+
+
+def hosts_told(hosts: Sequence[str]) -> str:
+    return f" (for {some(hosts)})" if hosts else ""

@@ -1,0 +1,59 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the model's clusters to what the checks want to know of them. Translation only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Subject
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release, Service
+
+if TYPE_CHECKING:
+    from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Regional
+
+
+def of_regional(regional: Regional, release: Release) -> Subject:
+    return Subject(
+        host=regional.host,
+        layer="regional",
+        name=regional.cluster_name,
+        template=regional.template,
+        template_kind=regional.template_kind,
+        credential=regional.credential,
+        config=regional.config,
+        templates=_templates(regional, "regional", release.regional_services),
+        vmuser_secret=regional.vmuser_secret,
+        domain=regional.domain,
+        external_dns=regional.external_dns,
+        promxy_server_group=promxy_server_group.name_of(regional.cluster_name),
+        grafana_datasource=grafana_datasource.name_of(regional.cluster_name),
+    )
+
+
+def of_child(child: Child, release: Release) -> Subject:
+    return Subject(
+        host=child.host,
+        layer="child",
+        name=child.cluster_name,
+        template=child.template,
+        template_kind=child.template_kind,
+        credential=child.credential,
+        config=child.config,
+        templates=_templates(child, "child", release.child_services),
+        vmuser_secret=child.vmuser_secret,
+        regional=child.regional,
+    )
+
+
+def _templates(cluster: Regional | Child, layer: str, services: tuple[Service, ...]) -> tuple[tuple[str, str], ...]:
+    """Every ServiceTemplate of a cluster, once, with the variable that could name another one."""
+    named = {
+        cluster.service_templates.get(service.name, service.template): f"{layer}_service_templates"
+        for service in services
+    }
+    for extra in cluster.extra_services:
+        named.setdefault(extra["template"], f"{layer}_extra_services")
+    return tuple(named.items())
