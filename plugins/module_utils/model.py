@@ -195,14 +195,13 @@ def fleet_faults(
     """What is wrong between clusters: names and domains used twice, children of no regional cluster.
 
     :param mothership: None where the inventory at hand has none.
-    :param live_regionals: names of regional clusters on the management cluster, which children may belong to although the
-        inventory has them not. None where that isn't known: then such children are not looked at.
+    :param live_regionals: names of regional clusters on the management cluster, which children may belong to
+        although the inventory has them not. None where that isn't known: then such children are not looked at.
     """
     faults = _twice(
         [*regionals, *children], "cluster_name", lambda cluster: (cluster.kcm_namespace, cluster.cluster_name)
     )
     faults += _twice(regionals, "domain", lambda regional: regional.domain)
-    # In the namespace of kof their PromxyServerGroups and GrafanaDatasources would overwrite each other.
     hosts = {regional.host for regional in regionals}
     if live_regionals is not None:
         known = hosts | set(live_regionals)
@@ -225,7 +224,7 @@ def fleet_faults(
                 Fault(
                     child.host,
                     "child_vmuser_secret",
-                    f"is {child.vmuser_secret!r}, but its regional {regional.host} lets in who knows {regional.vmuser_secret!r}",
+                    f"is {child.vmuser_secret!r}, but {regional.host} lets in who has {regional.vmuser_secret!r}",
                     f"for example child_vmuser_secret: {regional.vmuser_secret}",
                 )
             )
@@ -235,7 +234,8 @@ def fleet_faults(
             Fault(
                 regionals[-1].host,
                 "regional_domain",
-                f"promxy's configuration of {len(regionals)} regions has about {size} bytes, but its Secret takes {PROMXY_CONFIG_LIMIT}",
+                f"promxy's configuration of {len(regionals)} regions has about {size} bytes, "
+                f"but its Secret takes {PROMXY_CONFIG_LIMIT}",
                 "split the fleet over two management clusters",
             )
         )
@@ -278,7 +278,7 @@ def _repository_problem(text: str) -> str | None:
     if not text.startswith("oci://"):
         return "must start with oci:// (helm and kcm take the charts from one place)"
     if text.endswith("/") or any(char.isspace() or char in "\"'\\@{}<>" for char in text) or "//" in text[6:]:
-        return "must be an address like oci://registry.example.com/kof/charts, without a user and without a slash at its end"
+        return "must be like oci://registry.example.com/kof/charts, without a user and without a slash at its end"
     return None
 
 
@@ -402,7 +402,7 @@ class _Reader:
                 if service not in known:
                     self.fault(
                         variable,
-                        f"{service!r:.80} is none of the cluster's services ({', '.join(known)}){did_you_mean(service, known)}",
+                        f"{service!r:.80} is none of the services ({', '.join(known)}){did_you_mean(service, known)}",
                     )
                 elif suffix == "service_templates":
                     problem = (
@@ -437,7 +437,7 @@ class _Reader:
             if name in ours:
                 self.fault(
                     variable,
-                    f"{where}: {name} is installed by the collection already, a second one would fight it for the same Helm release",
+                    f"{where}: {name} is installed already; a second one would fight for the same Helm release",
                     f"its values are changed by {self.role}_service_values: {{{name}: ...}}",
                 )
             elif name in seen:

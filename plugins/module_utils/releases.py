@@ -55,7 +55,7 @@ class Release:
     :ivar cert_manager_values: values of service cert-manager, as its ServiceTemplate's chart nests them.
     :ivar external_dns_without_secret: values of external-dns with the chart's mounted AWS credentials taken out.
     :ivar mothership_secrets: Secrets the charts make, with the keys that must be in them.
-    :ivar minimum_operators: app.kubernetes.io/name -> (least chart version, the one that comes along, the chart with it).
+    :ivar minimum_operators: by app.kubernetes.io/name: least chart version, the one that comes, with which chart.
     """
 
     version: str

@@ -78,7 +78,7 @@ def domain(text: str, limit: int = DOMAIN_LIMIT, *, needs_dot: bool = True) -> s
 def go_duration(text: str) -> str | None:
     if _GO_DURATION.match(text):
         return None if nanoseconds(text) > 0 else "must be longer than nothing"
-    return "must be a Go duration: numbers with units out of ns, us, ms, s, m, h (the operator drops the whole object over any other)"
+    return "must be a Go duration: numbers with units out of ns, us, ms, s, m and h, like 5s or 1m30s"
 
 
 def nanoseconds(text: str) -> int:
@@ -95,7 +95,10 @@ def nanoseconds(text: str) -> int:
 def retention(text: str) -> str | None:
     found = _RETENTION.match(text)
     if not found:
-        return "must be a whole number with a unit, h, d, w or y (VictoriaMetrics reads one without a unit as months, the chart calls it days)"
+        return (
+            "must be a whole number with a unit, h, d, w or y "
+            "(without one VictoriaMetrics reads months, while the chart calls it days)"
+        )
     if found[2] == "h" and int(found[1]) < 24:
         return "must be at least 24h, VictoriaMetrics keeps nothing shorter"
     return None

@@ -184,6 +184,10 @@ def _hide(value: Any) -> str:
     )
 
 
+def _shown(value: Any, quote: Callable[[Any], str]) -> str:
+    return _hide(value) if quote is _hide else f"the {_hide(value).partition(' ')[2]} {quote(value)}"
+
+
 def _null(value: Any) -> str | None:
     return "has no value (null); leave the variable out for the default" if value is None else None
 
@@ -192,9 +196,11 @@ def _string_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
     if isinstance(value, str):
         return None if value else "is empty; leave the variable out for the default"
     if isinstance(value, bool):
-        return f"is the boolean {quote(value)}, but must be a string (YAML reads yes, no, on and off as booleans: quote it)"
+        why = "YAML reads yes, no, on and off as booleans: quote it"
+        return f"is {_shown(value, quote)}, but must be a string ({why})"
     if isinstance(value, (int, float)):
-        return f"is the number {quote(value)}, but must be a string (quote it; without quotes 1.10 is the number 1.1)"
+        why = "quote it; without quotes 1.10 is the number 1.1"
+        return f"is {_shown(value, quote)}, but must be a string ({why})"
     return _null(value) or f"is {_hide(value)}, but must be a string"
 
 

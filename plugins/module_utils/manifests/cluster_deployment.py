@@ -81,7 +81,7 @@ def _cluster(
         labels={**labels, **cluster.labels},
         annotations=annotations,
     )
-    # kcm takes the object's own labels for the CAPI cluster only where config has no clusterLabels: ours are always there.
+    # kcm takes the object's own labels for the CAPI cluster only where config has no clusterLabels; ours are there.
     theirs = cluster.config.get("clusterLabels") or {}
     config = {**cluster.config, "clusterLabels": {**theirs, **cluster.cluster_labels, **cluster_labels}}
     deployment["spec"] = {

@@ -22,7 +22,10 @@ def labels(fleet: str, others: Mapping[str, str] | None = None) -> dict[str, str
 def head(
     api_version: str, kind: str, name: str, fleet: str, namespace: str | None = None, **metadata: Any
 ) -> dict[str, Any]:
-    """apiVersion, kind and metadata. `metadata` are more of its fields; `labels` is for labels beside ours; empty ones are omitted."""
+    """apiVersion, kind and metadata.
+
+    :param metadata: more of its fields, left out where empty; `labels` are those beside ours.
+    """
     named: dict[str, Any] = {"name": name}
     if namespace:
         named["namespace"] = namespace

@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Secret with external-dns' AWS credentials. Secrets are rendered with `data` only: `stringData` can't be compared."""
+"""The Secret with external-dns' AWS credentials. It has `data` only: `stringData` can't be compared with a live one."""
 
 from __future__ import annotations
 

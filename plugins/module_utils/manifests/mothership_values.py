@@ -5,11 +5,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.service_values import merged
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Mothership
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import with_defaults
+
+#: The chart's own values: what equals them isn't written.
+DEFAULT_REPOSITORY = "oci://ghcr.io/k0rdent/kof/charts"
+DEFAULT_KCM_NAMESPACE = "kcm-system"
+#: kubernetes.core's connection options; ours are named kof_*.
+CONNECTION = (
+    "kubeconfig",
+    "context",
+    "host",
+    "api_key",
+    "username",
+    "password",
+    "client_cert",
+    "client_key",
+    "ca_cert",
+    "validate_certs",
+    "proxy",
+    "no_proxy",
+    "impersonate_user",
+    "impersonate_groups",
+)
+#: Arguments of the module helm_release, and our variables for them.
+HELM_ARGUMENTS = {
+    "binary_path": "kof_helm_binary",
+    "registry_username": "kof_chart_repository_username",
+    "registry_password": "kof_chart_repository_password",
+    "registry_ca_file": "kof_chart_repository_ca_file",
+    "plain_http": "kof_chart_repository_plain_http",
+}
 
 
 def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
@@ -32,6 +63,25 @@ def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
         }
         for chart, version in release.chart_versions.items()
     ]
+
+
+def settings(mothership: Mothership, release: Release, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the tasks of role mothership need; what isn't set is absent from `connection` and `helm`.
+
+    :param variables: the host's plain variables, for those which are no matter of the charts.
+    """
+    values = with_defaults("mothership", variables)
+    return {
+        "namespace": mothership.namespace,
+        "kcm_namespace": mothership.kcm_namespace,
+        "fleet": mothership.fleet,
+        "connection": {name: values[f"kof_{name}"] for name in CONNECTION if f"kof_{name}" in values},
+        "helm": {argument: values[name] for argument, name in HELM_ARGUMENTS.items() if name in values},
+        "releases": releases(mothership, release),
+        "deployments": expected_deployments(mothership, release),
+        "wait": values["kof_wait"],
+        "wait_timeout": values["kof_wait_timeout"],
+    }
 
 
 def operators_values(mothership: Mothership, release: Release) -> dict[str, Any]:
@@ -76,8 +126,3 @@ def _switched_on(values: Any, switch: tuple[str, ...]) -> bool:
             return True
         values = values[key]
     return values is not False
-
-
-#: The chart's own values: what equals them isn't written.
-DEFAULT_REPOSITORY = "oci://ghcr.io/k0rdent/kof/charts"
-DEFAULT_KCM_NAMESPACE = "kcm-system"

@@ -73,7 +73,7 @@ def _group(spec: Mapping[str, Any], credentials: Credentials) -> list[str]:
 
 
 def faults(groups: Sequence[Mapping[str, Any]], credentials: Credentials | None = None) -> list[Fault]:
-    """What would break or empty the configuration, one fault each; the host is the group's name. No password is quoted."""
+    """What would break or empty the configuration; the host is the group's name, and no password is quoted."""
     found = []
     clusters: dict[str, str] = {}
     for group in groups:

@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Helm values of the services of regional and child clusters. Dicts only: their text is made by `cluster_deployment`."""
+"""Helm values of the services of regional and child clusters. Dicts only; `cluster_deployment` makes their text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Releas
 
 
 def merged(ours: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` merged into `ours`, map by map; anything else replaces. A null stays: in Helm it deletes the chart's default."""
+    """`over` merged into `ours`, map by map; anything else replaces.
+
+    A null stays: in Helm it deletes the chart's default.
+    """
     result = dict(ours)
     for key, value in over.items():
         mine = result.get(key)

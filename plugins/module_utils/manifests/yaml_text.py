@@ -54,7 +54,10 @@ def _list(value: list[Any], indent: str, lines: list[str], sort_keys: bool) -> N
     for item in value:
         if item and isinstance(item, (dict, list)):
             before = len(lines)
-            (_map if isinstance(item, dict) else _list)(item, inner, lines, sort_keys)  # type: ignore[operator]
+            if isinstance(item, dict):
+                _map(item, inner, lines, sort_keys)
+            else:
+                _list(item, inner, lines, sort_keys)
             lines[before] = f"{indent}- {lines[before][len(inner) :]}"
         else:
             _entry(f"{indent}-", item, indent, lines, sort_keys)

@@ -1,0 +1,97 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter `k0rdent.kof.mothership`: everything the role mothership's tasks need, with all defaults."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: mothership
+short_description: Settings of the management cluster, validated and with all defaults
+version_added: 0.1.0
+author:
+  - k0rdent.kof contributors (@k0rdent)
+description:
+  - Turns the variables of the host of group C(kof_mothership) into what the tasks of role
+    P(k0rdent.kof.mothership#role) give to M(k0rdent.kof.helm_release).
+  - Fails with every fault of the variables, one line each.
+positional: _input
+options:
+  _input:
+    description: The host's variables, C(hostvars[inventory_hostname]).
+    type: dict
+    required: true
+seealso:
+  - plugin: k0rdent.kof.mothership_values
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Show what will be installed
+  ansible.builtin.debug:
+    msg: "{{ item.name }} {{ item.chart_version }} from {{ item.chart_ref }}"
+  loop: "{{ (hostvars[inventory_hostname] | k0rdent.kof.mothership).releases }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The settings.
+  type: dict
+  contains:
+    namespace:
+      description: The namespace of kof.
+      type: str
+      sample: kof
+    kcm_namespace:
+      description: The namespace of kcm.
+      type: str
+      sample: kcm-system
+    fleet:
+      description: Name of the fleet.
+      type: str
+      sample: kof
+    connection:
+      description: The connection options that are set, by the names of kubernetes.core (kubeconfig, context, ...).
+      type: dict
+    helm:
+      description: >-
+        Arguments of M(k0rdent.kof.helm_release) about the binary and the registry that are set; a password of the
+        registry is among them.
+      type: dict
+    releases:
+      description: >-
+        The charts in the order of installation; maps of name, namespace, chart_ref, chart_version, values and timeout
+        (seconds).
+      type: list
+      elements: dict
+    deployments:
+      description: Deployments that must work afterwards.
+      type: list
+      elements: str
+    wait:
+      description: Whether to wait for them.
+      type: bool
+    wait_timeout:
+      description: How long, in seconds.
+      type: int
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
+
+
+def mothership(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """See DOCUMENTATION and RETURN."""
+    cluster, values, release = parsed(variables, parse_mothership, "mothership_", "dns_credentials_")
+    return settings(cluster, release, values)
+
+
+class FilterModule:
+    """The table Ansible asks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"mothership": mothership}

@@ -1,0 +1,80 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the filters share: from a host's variables, as a template hands them over, to a parsed cluster.
+
+Filters do nothing else than this, one call into module_utils, and turning what is wrong into a filter's error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError, AnsibleFilterError
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+
+#: Names that plays and reports set on hosts; they are no options.
+_OTHERS = ("kof_serial", "kof_failure", "kof_pending")
+
+
+def parsed(
+    variables: Any, parse: Callable[[str, Mapping[str, Any]], tuple[Any, list[Fault]]], *prefixes: str
+) -> tuple[Any, dict[str, Any], Release]:
+    """A cluster, its plain variables and its release.
+
+    :param variables: `hostvars[host]`, or a map with the same names.
+    :param parse: one of the parsers of module_utils/model.py.
+    :param prefixes: of the role's variables; the shared ones (kof_*) are read too.
+    :raises AnsibleFilterError: with every fault there is.
+    """
+    if not isinstance(variables, Mapping):
+        raise AnsibleFilterError(
+            f"the input must be the variables of a host (hostvars[host]), not {type(variables).__name__}"
+        )
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    host = str(variables.get("inventory_hostname", ""))
+    for name in variables:
+        if not str(name).startswith(("kof_", *prefixes)) or name in _OTHERS:
+            continue
+        try:
+            values[str(name)] = to_plain(variables[name])
+        except NotPlain as problem:
+            faults.append(Fault(host, str(name), str(problem), "a string, number, boolean, list or map of these"))
+        except AnsibleError as problem:
+            faults.append(
+                Fault(host, str(name), " ".join(str(problem).split())[:300], "a variable that can be templated")
+            )
+    unread = {fault.variable for fault in faults}
+    cluster, more = parse(host, values)
+    faults += [fault for fault in more if fault.variable not in unread]
+    if faults:
+        raise AnsibleFilterError("\n".join(map(str, faults)))
+    return cluster, values, RELEASES[cluster.version]
+
+
+def plain(value: Any, what: str) -> Any:
+    """An argument of a filter as builtin types; `what` names it in the error."""
+    try:
+        return to_plain(value)
+    except NotPlain as problem:
+        raise AnsibleFilterError(f"{what}: {problem}") from problem
+
+
+def chosen(cluster: Any, release: Release, kcm_version: str | None, template: str | None) -> tuple[str, str]:
+    """Version of kcm's API and ClusterTemplate: the cluster's own, the given ones, or those of the release."""
+    version = plain(kcm_version, "kcm_version") or release.kcm_version
+    if version not in ("v1alpha1", "v1beta1"):
+        raise AnsibleFilterError(f"kcm_version: {version!r:.60} must be v1alpha1 or v1beta1")
+    named = (
+        cluster.template or plain(template, "template") or f"{cluster.template_kind}-{release.cluster_template_version}"
+    )
+    problem = syntax.object_name(named) if isinstance(named, str) else "must be a string"
+    if problem:
+        raise AnsibleFilterError(f"template: {problem}")
+    return version, named
