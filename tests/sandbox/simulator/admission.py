@@ -8,6 +8,7 @@ server calls it for dry runs too (no side effects), and refuses everything that 
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import ipaddress
 import json
@@ -252,7 +253,14 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], tls: ssl.SSLContext, decide: Callable[[Object], Object]) -> None:
         self.tls = tls
         self.decide = decide
+        self.open: set[socket.socket] = set()
         super().__init__(address, _Handler)
+
+    def hang_up(self) -> None:
+        """End the kept-alive connections too, or the API server would go on asking through them."""
+        for connection in list(self.open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("webhook connection from %s ended", client_address, exc_info=True)
@@ -266,7 +274,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # The handshake belongs to the connection's own thread, not to the accepting one.
         self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        self.server.open.add(self.request)
         super().setup()
+
+    def finish(self) -> None:
+        self.server.open.discard(self.request)
+        super().finish()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -325,3 +338,4 @@ class Webhook:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._server.hang_up()

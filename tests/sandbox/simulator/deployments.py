@@ -27,7 +27,7 @@ from sandbox.simulator.kinds import (
     SERVICE_TEMPLATE,
 )
 from sandbox.simulator.oci import source
-from sandbox.simulator.runtime import Cluster, Key, enqueue, key_of
+from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Key, enqueue, key_of
 
 FINALIZER = "k0rdent.mirantis.com/cluster-deployment"
 HELM_NAME = "helm.toolkit.fluxcd.io/name"
@@ -116,6 +116,7 @@ class ClusterDeployments:
         self._profiles = cluster.informer(PROFILE)
         self._clusters = cluster.informer(CAPI_CLUSTER)
         self._summaries = cluster.informer(CLUSTER_SUMMARY)
+        self._secrets = cluster.informer(SECRET, selector=NO_HELM_RELEASES)
         self.queue = cluster.queue("clusterdeployments", self._reconcile, workers=workers)
         self._deployments.on_change(enqueue(self.queue))
 
@@ -391,7 +392,7 @@ class ClusterDeployments:
         """The Secret that Cluster API makes: type and label as clusterctl looks for them, key `value`."""
         name = f"{key[1]}-kubeconfig"
         value = base64.b64encode(running.kubeconfig.encode()).decode()
-        live = self._api.get(SECRET, key[0], name)
+        live = self._secrets.get(key[0], name)
         if live is None:
             secret: Object = {
                 "apiVersion": "v1",
@@ -400,9 +401,9 @@ class ClusterDeployments:
                 "type": "cluster.x-k8s.io/secret",
                 "data": {"value": value},
             }
-            self._api.create(SECRET, secret)
+            self._secrets.put(self._api.create(SECRET, secret))
         elif (live.get("data") or {}).get("value") != value:
-            self._api.replace(SECRET, {**live, "data": {"value": value}})
+            self._secrets.put(self._api.replace(SECRET, {**live, "data": {"value": value}}))
 
     def _delete(self, key: Key, deployment: Object) -> None:
         """Take away what was made, the cluster last, then let the object go (unless the fault says it sticks)."""

@@ -54,7 +54,25 @@ class Helm:
         return done.stdout
 
     def upgrade(self, kubeconfig: Path, release: Release) -> None:
-        """Install or upgrade, not waiting for pods. Raises HelmFailed."""
+        """Install or upgrade, not waiting for pods. Raises HelmFailed.
+
+        A release that a killed helm left pending is taken back first; no other helm than ours works on these clusters.
+        """
+        try:
+            self._upgrade(kubeconfig, release)
+        except HelmFailed as error:
+            if "another operation" not in str(error):
+                raise
+            self._free(kubeconfig, release)
+            self._upgrade(kubeconfig, release)
+
+    def _free(self, kubeconfig: Path, release: Release) -> None:
+        try:
+            self._run(kubeconfig, "rollback", release.name, "--namespace", release.namespace)
+        except HelmFailed:  # there was no revision before this one
+            self.uninstall(kubeconfig, release.name, release.namespace)
+
+    def _upgrade(self, kubeconfig: Path, release: Release) -> None:
         with tempfile.TemporaryDirectory(prefix="sandbox-helm-") as folder:
             files: list[str] = []
             for number, text in enumerate(release.values):

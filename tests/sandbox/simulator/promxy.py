@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 from sandbox.simulator.api import MANAGER, ApiError, Object
 from sandbox.simulator.kinds import PROMXY_SERVER_GROUP, SECRET
-from sandbox.simulator.runtime import Cluster, key_of
+from sandbox.simulator.runtime import Cluster, Later, key_of
 
 SECRET_LABEL = "k0rdent.mirantis.com/promxy-secret-name"
 REMOTE_WRITE_URL = "http://vminsert-cluster:8480/insert/0/prometheus/api/v1/write"
@@ -33,7 +33,7 @@ _UNITS = {
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
-class CredentialsMissing(Exception):
+class CredentialsMissing(Later):
     """A group names a Secret that isn't there, or names none."""
 
 

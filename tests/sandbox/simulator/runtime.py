@@ -20,6 +20,9 @@ from sandbox.simulator.kinds import CRD, Kind
 
 log = logging.getLogger("simulator")
 
+#: Helm keeps its releases in Secrets: large, frequent, and of no interest to anybody here.
+NO_HELM_RELEASES = {"fieldSelector": "type!=helm.sh/release.v1"}
+
 Key = tuple[str, str]  # namespace ("" for cluster-scoped), name
 Handler = Callable[[Object | None, Object | None], None]  # (old, new); new is None on deletion
 

@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from sandbox.simulator.kinds import (
     Kind,
 )
 from sandbox.simulator.oci import ChartSource
-from sandbox.simulator.runtime import Cluster, Key, Later, enqueue, key_of
+from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Key, Later, enqueue, key_of
 
 log = logging.getLogger("simulator")
 
@@ -49,6 +50,10 @@ _TEMPLATE_ANNOTATION = "projectsveltos.io/template"
 _COPY = re.compile(r'\{\{-?\s*copy\s+"([^"]+)"\s*-?\}\}')
 #: Pauses between attempts of a feature that failed (seconds).
 _RETRIES = (1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+#: Deploys a feature of a ClusterSummary to a cluster; the ClusterSummary as last written. Raises DeployFailed.
+Deploy = Callable[[Object, Key], Object]
 
 
 class DeployFailed(Exception):
@@ -229,10 +234,13 @@ class Summaries:
         self._lock = threading.Lock()
         self._attempts: dict[tuple[str, str], int] = {}  # (ClusterSummary's uid, feature or service) -> failures
         self._summaries = cluster.informer(CLUSTER_SUMMARY)
-        # Helm keeps its releases in Secrets: large, frequent, and of no interest here.
-        self._secrets = cluster.informer(SECRET, selector={"fieldSelector": "type!=helm.sh/release.v1"})
+        self._secrets = cluster.informer(SECRET, selector=NO_HELM_RELEASES)
         self._config_maps = cluster.informer(CONFIG_MAP)
-        self.queue = cluster.queue("clustersummaries", self._reconcile, workers=workers)
+        # Not in one queue: Secrets would wait behind helm, and helm needs them.
+        self._queues = {
+            "Resources": cluster.queue("resources", self._reconcile),
+            "Helm": cluster.queue("charts", self._reconcile, workers=workers),
+        }
 
         def changed(old: Object | None, new: Object | None) -> None:
             if new is None and old is not None:
@@ -240,7 +248,7 @@ class Summaries:
                     for key in [key for key in self._attempts if key[0] == old["metadata"]["uid"]]:
                         del self._attempts[key]
             elif new is not None and (old is None or old["spec"] != new["spec"]):
-                self.queue.add(key_of(new))
+                self._look_at(new)
 
         def source_changed(kind: str) -> Any:
             def handler(old: Object | None, new: Object | None) -> None:
@@ -249,7 +257,7 @@ class Summaries:
                 key = key_of(new or old or {})
                 for summary in self._summaries.all():
                     if self._refers(summary, kind, key):
-                        self.queue.add(key_of(summary))
+                        self._look_at(summary)
 
             return handler
 
@@ -264,7 +272,11 @@ class Summaries:
     def recheck(self) -> None:
         """Faults changed."""
         for summary in self._summaries.all():
-            self.queue.add(key_of(summary))
+            self._look_at(summary)
+
+    def _look_at(self, summary: Object) -> None:
+        for feature, queue in self._queues.items():
+            queue.add((feature, key_of(summary)))
 
     @staticmethod
     def _refers(summary: Object, kind: str, key: Key) -> bool:
@@ -281,7 +293,8 @@ class Summaries:
 
     # One ClusterSummary
 
-    def _reconcile(self, key: Key) -> float | None:
+    def _reconcile(self, item: tuple[str, Key]) -> float | None:
+        feature, key = item
         summary = self._summaries.get(*key)
         if summary is None or summary["metadata"].get("deletionTimestamp"):
             return None
@@ -289,30 +302,23 @@ class Summaries:
             raise RuntimeError("no fleet yet")
         spec = summary["spec"].get("clusterProfileSpec") or {}
         cluster = (summary["spec"]["clusterNamespace"], summary["spec"]["clusterName"])
+        if feature == "Helm":
+            wanted, deploy = spec.get("helmCharts") or self._releases(summary), self._deploy_charts
+        else:
+            wanted, deploy = spec.get("policyRefs"), self._deploy_resources
+        if not wanted:
+            return None
         if self._fleet.running(cluster) is None:
             self._fleet.ensure(cluster)
             return 1.0  # the control plane is being found again after a restart of ours
-        pauses = [
-            pause
-            for feature, wanted, deploy in (
-                ("Resources", spec.get("policyRefs"), self._deploy_resources),
-                ("Helm", spec.get("helmCharts") or self._releases(summary), self._deploy_charts),
-            )
-            if wanted
-            for pause in [self._feature(key, feature, cluster, deploy)]
-            if pause is not None
-        ]
-        return min(pauses, default=None)
+        return self._feature(summary, feature, cluster, deploy)
 
     @staticmethod
     def _releases(summary: Object) -> list[Object]:
         return list((summary.get("status") or {}).get("helmReleaseSummaries") or [])
 
-    def _feature(self, key: Key, feature: str, cluster: Key, deploy: Any) -> float | None:
+    def _feature(self, summary: Object, feature: str, cluster: Key, deploy: Deploy) -> float | None:
         """Bring one feature to Provisioned; seconds until the next attempt if it failed."""
-        summary = self._summaries.get(*key)
-        if summary is None:
-            return None
         attempt = (summary["metadata"]["uid"], feature)
         found = _feature_of(summary, feature)
         try:
@@ -322,20 +328,21 @@ class Summaries:
             # A thousand clusters without control planes have nothing to show in between.
             if self._fleet is not None and self._fleet.real and found.get("status") != "Failed":
                 summary = self._write(summary, feature, {"status": "Provisioning", "hash": stamp})
-            summary = deploy(summary, cluster) or summary
+            summary = deploy(summary, cluster)
         except DeployFailed as error:
             with self._lock:
                 count = self._attempts.get(attempt, 0)
                 self._attempts[attempt] = count + 1
             status = "FailedNonRetriable" if error.final else "Failed"
-            current = self._summaries.get(*key) or summary
+            current = self._summaries.get(*key_of(summary)) or summary
+            if feature == "Helm":
+                current = {**current, "status": {**(current.get("status") or {}), **_managing(current)}}
             failed = {"status": status, "failureMessage": str(error), "consecutiveFailures": count + 1}
             self._write(current, feature, {**failed, "hash": found.get("hash") or digest(None)})
             return None if error.final else _RETRIES[min(count, len(_RETRIES) - 1)]
         with self._lock:
             self._attempts.pop(attempt, None)
-        current = self._summaries.get(*key) or summary
-        self._write(current, feature, {"status": "Provisioned", "hash": stamp, "lastAppliedTime": now()})
+        self._write(summary, feature, {"status": "Provisioned", "hash": stamp, "lastAppliedTime": now()})
         return None
 
     def _inputs(self, summary: Object, feature: str) -> Any:
@@ -377,16 +384,17 @@ class Summaries:
 
     # Secrets
 
-    def _deploy_resources(self, summary: Object, cluster: Key) -> None:
+    def _deploy_resources(self, summary: Object, cluster: Key) -> Object:
         assert self._fleet is not None
         running = self._fleet.running(cluster)
         if running is None or running.cluster is None:
-            return
+            return summary
         for obj in self._resources(summary):
             meta = obj["metadata"]
             create_all(running.cluster.api, ((NAMESPACE, namespace(meta["namespace"])),), manager=SVELTOS_MANAGER)
             kind = SECRET if obj["kind"] == SECRET.kind else CONFIG_MAP
             running.cluster.api.apply(kind, obj, manager=SVELTOS_MANAGER)
+        return summary
 
     def _resources(self, summary: Object) -> list[Object]:
         """Objects that the policyRefs of a summary put into its cluster. Raises DeployFailed."""
@@ -424,19 +432,10 @@ class Summaries:
         for release in self._releases(summary):
             if (release["releaseNamespace"], release["releaseName"]) not in wanted and running and running.file:
                 self._uninstall(running.file, release)
-        known = {(r["releaseNamespace"], r["releaseName"]): r for r in self._releases(summary)}
-        releases = [
-            {
-                "releaseName": chart["releaseName"],
-                "releaseNamespace": chart["releaseNamespace"],
-                "status": "Managing",
-                "valuesHash": known.get((chart["releaseNamespace"], chart["releaseName"]), {}).get(
-                    "valuesHash", digest(None)
-                ),
-            }
-            for chart in charts
-        ]
-        summary = self._put_status(summary, {**(summary.get("status") or {}), "helmReleaseSummaries": releases})
+        releases = _managing(summary)["helmReleaseSummaries"]
+        before = copy.deepcopy({**(summary.get("status") or {}), "helmReleaseSummaries": releases})
+        # Without control planes there is one write for all of it, when it is done.
+        summary = self._put_status(summary, before) if self._fleet.real else {**summary, "status": before}
         for chart, release in zip(charts, releases, strict=True):
             name = f"{cluster[1]}/{chart['releaseName']}"
             if name in faults.helm_failed_non_retriable:
@@ -500,6 +499,26 @@ class Summaries:
                 running.cluster.api.delete(kind, obj["metadata"]["namespace"], obj["metadata"]["name"])
             except ApiError as error:
                 log.warning("withdrawing %s: %s", obj["metadata"]["name"], error)
+
+
+def _managing(summary: Object) -> Object:
+    """`helmReleaseSummaries` of the charts that a summary wants; Sveltos takes hold of all before deploying one."""
+    known = {
+        (release["releaseNamespace"], release["releaseName"]): release["valuesHash"]
+        for release in (summary.get("status") or {}).get("helmReleaseSummaries") or []
+    }
+    charts = (summary["spec"].get("clusterProfileSpec") or {}).get("helmCharts") or []
+    return {
+        "helmReleaseSummaries": [
+            {
+                "releaseName": chart["releaseName"],
+                "releaseNamespace": chart["releaseNamespace"],
+                "status": "Managing",
+                "valuesHash": known.get((chart["releaseNamespace"], chart["releaseName"])) or digest(None),
+            }
+            for chart in charts
+        ]
+    }
 
 
 def _feature_of(summary: Object, feature: str) -> Object:
