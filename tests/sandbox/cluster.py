@@ -311,9 +311,6 @@ def _etcd(folder: pathlib.Path, tools: dict[str, pathlib.Path], port: dict[str, 
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=default={peer}",
         "--unsafe-no-fsync",
-        # A single member has nobody to send heartbeats to; each tick only costs CPU.
-        "--heartbeat-interval=500",
-        "--election-timeout=2500",
         "--snapshot-count=10000",
         "--log-level=warn",
     ]
