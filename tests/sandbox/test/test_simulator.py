@@ -149,8 +149,7 @@ def services(sandbox: Sandbox) -> list[Object]:
     for name in ("one", "two"):
         _Charts.there.add(f"/v2/kof/charts/{name}/manifests/1.0.0")
         service_template(sandbox, f"{name}-1-0-0", name, "1.0.0")
-    for name in ("one", "two"):
-        within(5, lambda name=name: valid(sandbox, f"{name}-1-0-0"))
+    within(5, lambda: valid(sandbox, "one-1-0-0") and valid(sandbox, "two-1-0-0"))
     return [
         {"name": name, "namespace": "kof", "template": f"{name}-1-0-0", "values": f"who: {name}\n"}
         for name in ("one", "two")
@@ -266,8 +265,8 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
     assert deployment["status"]["observedGeneration"] == deployment["metadata"]["generation"]
     writers = {(m["manager"], m["operation"], m.get("subresource")) for m in deployment["metadata"]["managedFields"]}
     assert writers == {("test", "Update", None), ("manager", "Update", None), ("manager", "Update", "status")}
-    writers = {(m["manager"], m["operation"]) for m in summary["metadata"]["managedFields"]}
-    assert writers == {("application/apply-patch", "Update")}
+    authors = {(m["manager"], m["operation"]) for m in summary["metadata"]["managedFields"]}
+    assert authors == {("application/apply-patch", "Update")}
     cluster = api.get(CAPI_CLUSTER, KCM, "c1") or {}
     assert cluster["metadata"]["labels"]["own"] == "label"
     kubeconfig = api.get(SECRET, KCM, "c1-kubeconfig") or {}
@@ -277,7 +276,8 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
 
     deployment["spec"]["serviceSpec"]["services"] = [{**services[0], "values": "who: new\n"}]
     deployment["spec"]["config"]["clusterLabels"] = {}
-    api.replace(CLUSTER_DEPLOYMENT, api.get(CLUSTER_DEPLOYMENT, KCM, "c1") | {"spec": deployment["spec"]})
+    current = api.get(CLUSTER_DEPLOYMENT, KCM, "c1") or {}
+    api.replace(CLUSTER_DEPLOYMENT, {**current, "spec": deployment["spec"]}, manager="test")
 
     def renewed() -> bool:
         found = api.get(CLUSTER_SUMMARY, KCM, "p--c1-capi-c1") or {}
@@ -294,13 +294,8 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
     assert stuck["metadata"]["finalizers"] == ["k0rdent.mirantis.com/cluster-deployment"]
     sandbox.fault()
     within(5, lambda: api.get(CLUSTER_DEPLOYMENT, KCM, "c1") is None)
-    for kind, name in (
-        (PROFILE, "c1"),
-        (CAPI_CLUSTER, "c1"),
-        (SECRET, "c1-kubeconfig"),
-        (CLUSTER_SUMMARY, "p--c1-capi-c1"),
-    ):
-        within(5, lambda k=kind, n=name: api.get(k, KCM, n) is None)
+    left = ((PROFILE, "c1"), (CAPI_CLUSTER, "c1"), (SECRET, "c1-kubeconfig"), (CLUSTER_SUMMARY, "p--c1-capi-c1"))
+    within(5, lambda: not any(api.get(kind, KCM, name) for kind, name in left))
 
 
 def test_faults_hold_a_cluster_up(sandbox: Sandbox, services: list[Object]) -> None:

@@ -184,6 +184,7 @@ def test_a_transition_time_moves_with_the_status_only() -> None:
 
 def test_faults_are_read_and_wrong_ones_named() -> None:
     assert faults.parse({"slow_seconds": 3, "never_ready": ["a"]}) == faults.FaultSet(3.0, frozenset({"a"}))
+    wrong: Any
     for wrong in ({"nonsense": 1}, {"slow_seconds": -1}, {"slow_seconds": True}, {"never_ready": "a"}, []):
         with pytest.raises(ValueError, match=r"fault|seconds|list|object"):
             faults.parse(wrong)
