@@ -18,15 +18,14 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
-    RECONCILE_OPTIONS,
     Credentials,
     CredentialsFault,
     checked,
-    policy_from,
     read_ini,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
+from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "access_key_id_variable": {"type": "str"},

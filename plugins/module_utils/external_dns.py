@@ -17,19 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Policy
-from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import KEY, NAME
 
-# How to treat what others did to the Secret; the same names as the kof_* variables.
-RECONCILE_OPTIONS: dict[str, dict[str, Any]] = {
-    "force_conflicts": {"type": "str", "choices": ["hands", "never", "always"], "default": "hands"},
-    "drift_managers": {"type": "list", "elements": "str", "default": list(HANDS)},
-    "adopt": {"type": "bool", "default": True},
-}
-
-# The charts mount this Secret at /etc/aws/credentials and point AWS_SHARED_CREDENTIALS_FILE at the key of this name.
-SECRET_NAME = "external-dns-aws-credentials"
-SECRET_KEY = "external-dns-aws-credentials"
 PROFILE = "default"
 
 # Access keys can't carry tags at AWS; the IAM user does, and whatever it owns is ours.
@@ -39,15 +28,6 @@ CLUSTER_TAG = "k0rdent.kof/management-cluster"
 
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}\Z")
 _SECRET_HALF = re.compile(r"[A-Za-z0-9/+=]{16,256}\Z")
-
-
-def policy_from(options: Mapping[str, Any]) -> Policy:
-    """The policy that RECONCILE_OPTIONS say."""
-    return Policy(
-        drift_managers=tuple(options["drift_managers"]),
-        force_conflicts=options["force_conflicts"],
-        adopt=options["adopt"],
-    )
 
 
 class CredentialsFault(ValueError):
@@ -126,7 +106,7 @@ def held_credentials(secret: Mapping[str, Any] | None) -> Credentials | None:
     """The key which a live Secret (as the API returned it, data in base64) holds; None for none or an unusable one."""
     if secret is None:
         return None
-    encoded = (secret.get("data") or {}).get(SECRET_KEY)
+    encoded = (secret.get("data") or {}).get(KEY)
     if not isinstance(encoded, str):
         return None
     try:
@@ -154,7 +134,7 @@ def plan_keys(user: str, held_id: str | None, listed: Iterable[ListedKey]) -> Ke
     if held_id is not None and held_id in keys:
         if not keys[held_id].active:
             return KeyPlan(
-                stop=f"The access key {held_id} in Secret {SECRET_NAME} is set Inactive at AWS (IAM user {user}). "
+                stop=f"The access key {held_id} in Secret {NAME} is set Inactive at AWS (IAM user {user}). "
                 f"Activate it: aws iam update-access-key --user-name {user} --access-key-id {held_id} --status Active; "
                 "or delete it, and a new one will be made."
             )
@@ -170,7 +150,7 @@ def plan_keys(user: str, held_id: str | None, listed: Iterable[ListedKey]) -> Ke
     if used:
         named = ", ".join(f"{key.access_key_id} (last used {key.last_used})" for key in used)
         return KeyPlan(
-            stop=f"IAM user {user} has an access key which Secret {SECRET_NAME} doesn't hold and which has been used: "
+            stop=f"IAM user {user} has an access key which Secret {NAME} doesn't hold and which has been used: "
             f"{named}. No new key is made: {remedy}."
         )
     return KeyPlan(create=True, delete=unused)

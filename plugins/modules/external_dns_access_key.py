@@ -183,17 +183,15 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
     CLUSTER_TAG,
     FLEET_TAG,
-    RECONCILE_OPTIONS,
-    SECRET_NAME,
     Credentials,
     KeyPlan,
     ListedKey,
     held_credentials,
     plan_keys,
-    policy_from,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import NAME, external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace as namespace_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 
 KNOWN_LATER = "known after the run"
 # IAM is eventually consistent: what was just made may be missing from a list for some seconds.
@@ -273,7 +271,7 @@ class KeyAndSecret:
         self._ensure_namespace()
         cluster = self._management_cluster()
         for _pass in range(PASSES):
-            secret = self._get("v1", "Secret", self.namespace, SECRET_NAME)
+            secret = self._get("v1", "Secret", self.namespace, NAME)
             held = held_credentials(secret)
             if held:
                 self.hide(held.secret_access_key)

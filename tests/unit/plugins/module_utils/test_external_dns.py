@@ -7,7 +7,6 @@ import base64
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
-    SECRET_KEY,
     Credentials,
     CredentialsFault,
     KeyPlan,
@@ -17,6 +16,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
     plan_keys,
     read_ini,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import KEY
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 SECRET_HALF = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -87,7 +87,7 @@ def test_the_secret_half_is_not_in_the_repr() -> None:
 
 
 def _secret(text: bytes) -> dict:
-    return {"data": {SECRET_KEY: base64.b64encode(text).decode()}}
+    return {"data": {KEY: base64.b64encode(text).decode()}}
 
 
 def test_a_live_secret_gives_its_key() -> None:
@@ -96,7 +96,7 @@ def test_a_live_secret_gives_its_key() -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    [None, {}, {"data": None}, {"data": {"aws_access_key_id": "QUtJQQ=="}}, {"data": {SECRET_KEY: "%%%"}},
+    [None, {}, {"data": None}, {"data": {"aws_access_key_id": "QUtJQQ=="}}, {"data": {KEY: "%%%"}},
      _secret(b"\xff\xfe"), _secret(b"known after the run")],
 )  # fmt: skip
 def test_a_secret_without_a_usable_key_holds_none(secret: dict | None) -> None:
