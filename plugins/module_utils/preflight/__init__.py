@@ -128,7 +128,12 @@ def run(
     walked = {subject.layer for subject in mine}
     if "mothership" in chosen and in_batch:
         walked.add("mothership")
-    comes = "mothership" in walked if announce is None else announce
+    parsed = {subject.host for subject in everyone} | ({mothership.host} if mothership else set())
+    unparsed = frozenset(fault.host for fault in inventory.faults) - parsed
+    # A mothership whose variables are wrong would be installed too, once they are right.
+    comes = (
+        "mothership" in walked or ("mothership" in chosen and bool(batch & unparsed)) if announce is None else announce
+    )
     situation = Situation(
         facts=Facts(""),
         release=release,
@@ -141,6 +146,7 @@ def run(
         subjects=mine,
         others=tuple(subject for subject in everyone if subject.host not in batch or subject.layer not in chosen),
         faults=tuple(dict.fromkeys([*inventory.faults, *_between(inventory)])),
+        unparsed=unparsed,
         mothership_host=mothership.host if mothership else None,
         mothership_in_batch=in_batch,
         storage_class=mothership.storage_class if mothership else None,

@@ -14,6 +14,8 @@ FAILED = "failed"
 ANNOUNCED = "announced"  #: not there yet, and this run will bring it
 STATUSES = (FAILED, WARNING, ANNOUNCED, OK)
 
+#: Name of the checks that only repeat what is wrong with a variable.
+INPUT = "inventory"
 #: How many names a sentence lists before it counts the rest.
 NAMES_SHOWN = 3
 
@@ -40,9 +42,13 @@ class Check:
     variable: str | None = None
 
     def line(self) -> str:
-        """The check as one sentence, `host: variable: problem; remedy`, for a task's `msg` and `errors`."""
+        """The check as one sentence for `msg` and `errors`: `host: variable: what is checked: problem; remedy`.
+
+        A fault of the variables themselves (INPUT) needs no word on what is checked.
+        """
         about = [some(self.hosts)] if self.hosts else []
-        about.append(self.variable or self.name)
+        about += [self.variable] if self.variable else []
+        about += [self.name] if self.name != INPUT or not about else []
         told = self.found + (f" (wanted: {self.wanted})" if self.wanted else "")
         return ": ".join([*about, told]) + (f"; {self.remedy}" if self.remedy else "")
 

@@ -12,6 +12,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import OLDEST_HEL
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
+    INPUT,
     WARNING,
     Check,
     some,
@@ -51,7 +52,7 @@ def inputs(s: Situation) -> list[Check]:
     ]
     if not checks:
         count = len(s.everyone) + (1 if s.mothership_host else 0)
-        checks.append(Check("inventory", f"{count} clusters, all variables valid"))
+        checks.append(Check(INPUT, f"{count} clusters, all variables valid"))
     return checks
 
 

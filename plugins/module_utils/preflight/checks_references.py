@@ -170,22 +170,23 @@ def service_templates(s: Situation) -> list[Check]:
     if not s.subjects or s.facts.kcm_version is None or s.unread("ServiceTemplate"):
         return []
     existing = {item["metadata"]["name"]: item for item in s.facts.service_templates}
-    checks = []
+    checks: list[Check] = []
+    valid: dict[str, None] = {}
+    coming: dict[str, None] = {}
     rows = by_value(((name, variable), one.host) for one in s.subjects for name, variable in one.templates)
     for (name, variable), hosts in rows.items():
         title, about, item = f"ServiceTemplate {name}", tuple(hosts), existing.get(name)
         comes = name in s.release.service_templates
         if item is not None and is_valid(item):
-            checks.append(Check(title, "valid"))
+            valid[name] = None
         elif item is not None and (item.get("status") or {}).get("valid") is False:
             remedy = "see its HelmChart and HelmRepository (is the registry reachable from the cluster?)"
             checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
         elif s.announce and comes and s.install_templates:
-            checks.append(Check(title, "not there yet", "valid", "will come with kof-mothership", ANNOUNCED))
+            coming[name] = None
         elif item is not None:
-            checks.append(
-                Check(title, _why_invalid(item), "valid", "wait for kcm, then run again", FAILED, about, variable)
-            )
+            remedy = "wait for kcm, then run again"
+            checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
         elif comes and not s.install_templates:
             found = f"not in {s.kcm_namespace}, and mothership_install_templates is false"
             remedy = "mothership_install_templates: true, or make the ServiceTemplate"
@@ -194,6 +195,11 @@ def service_templates(s: Situation) -> list[Check]:
             found = f"not in {s.kcm_namespace} (there are: {some(existing) or 'none'})"
             remedy = "run the mothership playbook first" if comes else (suggestion(name, existing) or "make it first")
             checks.append(Check(title, found, "valid", remedy, FAILED, about, variable))
+    if coming:
+        told = f"not there yet: {', '.join(coming)}"
+        checks.append(Check("ServiceTemplates", told, "valid", "will come with kof-mothership", ANNOUNCED))
+    if valid:
+        checks.append(Check("ServiceTemplates", f"valid: {', '.join(valid)}"))
     return checks
 
 
@@ -215,7 +221,7 @@ def regional_of_children(s: Situation) -> list[Check]:
                 checks.append(Check("child's regional", found, "live", remedy, WARNING, about, "child_regional"))
             else:
                 fine += len(hosts)
-        elif regional in domains:
+        elif regional in domains or regional in s.unparsed:
             fine += len(hosts)
         elif regional in s.live:
             found = f"{regional} is live, but has no domain: it is no regional cluster of this collection"

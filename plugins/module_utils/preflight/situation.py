@@ -62,7 +62,7 @@ class Situation:
     :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
         announce_dns: the same of the DNS credentials.
     :ivar subjects: the clusters of the batch; `others` those of the inventory outside it.
-    :ivar faults: of the model, of whatever host.
+    :ivar faults: of the model, of whatever host; `unparsed` the hosts that are no clusters here because of theirs.
     :ivar groups: the PromxyServerGroups this run would write, rendered.
     :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
     """
@@ -78,6 +78,7 @@ class Situation:
     subjects: tuple[Subject, ...] = ()
     others: tuple[Subject, ...] = ()
     faults: tuple[Fault, ...] = ()
+    unparsed: frozenset[str] = frozenset()
     mothership_host: str | None = None
     mothership_in_batch: bool = False
     storage_class: str | None = None

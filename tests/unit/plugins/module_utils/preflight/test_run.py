@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,7 +136,7 @@ def test_a_first_run_has_nothing_to_complain_about(connection, seeded):
     assert failed(checks) == []
     announced = {check.name for check in checks if check.status == preflight.ANNOUNCED}
     assert {
-        "ServiceTemplate kof-storage-0-1-1",
+        "ServiceTemplates",
         "Secret storage-vmuser-credentials",
         "Secret external-dns-aws-credentials",
         "opentelemetry-operator",
@@ -156,7 +157,10 @@ def test_a_first_run_has_nothing_to_complain_about(connection, seeded):
 
 def test_without_a_mothership_in_the_run_nothing_is_announced(connection):
     lines = failed(run(connection, inventory(), ("eu1", "us1", "eu1-a")))
-    assert any(line.startswith("eu1, us1: regional_service_templates: not in preflight-kcm") for line in lines)
+    assert any(
+        line.startswith("eu1, us1: regional_service_templates: ServiceTemplate kof-storage-0-1-1: not in")
+        for line in lines
+    )
     assert any("run the mothership playbook first" in line for line in lines)
 
 
@@ -190,11 +194,22 @@ def test_a_fault_outside_the_batch_is_a_warning(connection):
     assert any(line.startswith("eu1: regional_domain:") for line in failed(run(connection, fleet)))
 
 
+def test_one_wrong_variable_is_one_fault(connection):
+    """Neither the children of a regional nor the fleet of a mothership are blamed for its host's own fault."""
+    (line,) = failed(run(connection, inventory({"regional_retention": "30"})))
+    assert line.startswith("eu1: regional_retention:")
+    broken = replace(
+        inventory(),
+        mothership=None,
+        faults=[model.Fault("mothership", "mothership_helm_timeout", "must be a number", "600")],
+    )
+    assert failed(run(connection, broken)) == ["mothership: mothership_helm_timeout: must be a number; 600"]
+
+
 def test_domains_of_host_and_neighbour_are_told_together(connection):
     lines = failed(run(connection, inventory({"regional_domain": "us1.example.com"})))
-    assert any(
-        line.startswith("eu1, us1: regional_domain: us1.example.com is the domain of eu1, us1") for line in lines
-    )
+    twice = "eu1, us1: regional_domain: domains: us1.example.com is the domain of eu1, us1"
+    assert any(line.startswith(twice) for line in lines)
 
 
 def test_a_user_without_rights_gets_a_table_and_no_traceback(seeded):

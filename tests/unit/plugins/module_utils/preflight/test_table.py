@@ -92,7 +92,7 @@ def test_the_message_counts_what_it_does_not_show():
     ]
     lines = message(checks).splitlines()
     assert lines[0] == "preflight: 12 of 13 checks failed; nothing was changed."
-    assert lines[1] == "h: v: fault 0"
+    assert lines[1] == "h: v: a: fault 0"
     assert lines[-1] == "... and 2 more"
     assert len(failures(checks)) == 12
     assert message([Check("b", "fine")]) == ""
