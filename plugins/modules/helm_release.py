@@ -213,6 +213,7 @@ not_checked:
   sample: needs CustomResourceDefinition of ServiceMonitor (monitoring.coreos.com/v1)
 """
 
+import contextlib
 import os
 import tarfile
 import time
@@ -341,7 +342,7 @@ class ReleaseRun:
                     self.took.append("another helm was quicker")
                     continue
                 raise
-            self.history = self._store.history()
+            self.look()
             return self._told(action, decision, first, wanted)
         raise AssertionError("unreachable")
 
@@ -365,7 +366,7 @@ class ReleaseRun:
     def _settled(self, wanted: Wanted) -> Decision:
         """The decision once nobody else is at work on the release; in check mode nobody is waited for."""
         while True:
-            self.history = self._store.history()
+            self.look()
             decision = decide(self.history, wanted)
             if decision.step != "wait":
                 return decision
@@ -493,7 +494,7 @@ class ReleaseRun:
     def absent(self) -> dict[str, Any]:
         """Removes the release if it is there; the module's result."""
         while True:
-            self.history = self._store.history()
+            self.look()
             if not self.history or self.history[-1].status == "uninstalled":
                 return self._told("unchanged", None, self.history, None)
             first = self.history
@@ -508,7 +509,7 @@ class ReleaseRun:
                 if self._parameters["wait"]:
                     arguments.append("--wait")
                 helm.act(arguments, self._timeout)
-            self.history = self._store.history()
+            self.look()
         return self._told("uninstalled", decision, first, None)
 
     # -- telling
@@ -527,6 +528,10 @@ class ReleaseRun:
             scratch=self._scratch,
             secrets=secrets_of(self._parameters["release_values"]),
         )
+
+    def look(self) -> None:
+        """Read the release anew."""
+        self.history = self._store.history()
 
     def status(self) -> dict[str, Any]:
         """The release as it was last read."""
@@ -632,6 +637,8 @@ def main() -> None:
         required_if=[("release_state", "present", ["chart_ref"])],
         supports_check_mode=True,
     )
+    # The invocation is part of every result. Very short ones would mask half the result and hide nothing.
+    module.no_log_values.update(text for text in secrets_of(module.params["release_values"]) if len(text) > 3)
     run: ReleaseRun | None = None
     try:
         run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=module.tmpdir)
@@ -644,6 +651,10 @@ def main() -> None:
     except ApiError as error:
         _fail(module, run, f"the API server refused: {error.message}")
     except HelmFailed as error:
+        if run is not None:
+            # What failed may have left a new revision.
+            with contextlib.suppress(ApiError, ApiUnavailable, NotARelease):
+                run.look()
         _fail(module, run, str(error))
 
 

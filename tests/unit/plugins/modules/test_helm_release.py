@@ -1,0 +1,578 @@
+"""helm_release against a real API server and registry, with releases left by real failures and killed helms."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import json
+import os
+import pathlib
+import signal
+import stat
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from release_charts import NAME, guarded_registry, package
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import helm as helm_facts
+from ansible_collections.k0rdent.kof.plugins.modules import helm_release
+from sandbox import binaries, registry
+from sandbox.fixtures import ControlPlane
+
+VERSIONS = ("1.0.0", "1.1.0")
+SECRET = "Tr0ub4dor-and-3"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """What all tests of this file share: the helm binary, the registry with the demo chart, the chart's packages."""
+
+    helm: pathlib.Path
+    registry: str
+    packages: dict[str, pathlib.Path]
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    state = tmp_path_factory.mktemp("registry")
+    programs = binaries.find_or_build()
+    address = registry.start(state, programs)
+    try:
+        packages = {version: package(state, version) for version in VERSIONS}
+        for archive in packages.values():
+            command = [str(programs["helm"]), "push", str(archive), f"oci://{address}/charts", "--plain-http"]
+            subprocess.run(command, check=True, capture_output=True)
+        yield Tools(programs["helm"], address, packages)
+    finally:
+        registry.stop(state)
+
+
+class Release:
+    """The demo release in a namespace of its own: runs the module on it, and helm and kubectl beside it."""
+
+    def __init__(self, cluster: ControlPlane, tools: Tools, capsys: pytest.CaptureFixture[str]) -> None:
+        self.cluster = cluster
+        self.tools = tools
+        self.namespace = f"release-{uuid.uuid4().hex[:8]}"
+        self._capsys = capsys
+        self.printed = ""
+
+    def run(self, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        """The module's result."""
+        given = {
+            "kubeconfig": str(self.cluster.kubeconfig),
+            "binary_path": str(self.tools.helm),
+            "name": NAME,
+            "namespace": self.namespace,
+            "create_namespace": True,
+            "chart_ref": f"oci://{self.tools.registry}/charts/{NAME}",
+            "chart_version": "1.0.0",
+            "plain_http": True,
+            "timeout": "10s",
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+        } | arguments
+        self._capsys.readouterr()
+        with patch_module_args(given), pytest.raises(SystemExit):
+            helm_release.main()
+        self.printed, _errors = self._capsys.readouterr()
+        return json.loads(self.printed)
+
+    def same_as_predicted(self, **arguments: Any) -> dict[str, Any]:
+        """The result of a real run, after a check that predicted the same and wrote nothing."""
+        before = self.everything()
+        predicted = self.run(check=True, **arguments)
+        assert self.everything() == before
+        done = self.run(**arguments)
+        assert not done.get("failed"), done["msg"]
+        assert (predicted["action"], predicted["changed"]) == (done["action"], done["changed"])
+        return done
+
+    def everything(self) -> str:
+        """Names and resourceVersions of all that the release could touch."""
+        return self.kubectl(
+            *("get", "secrets,configmaps,services,jobs", "-o"),
+            "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{'\\n'}{end}",
+        ) + self.cluster.kubectl("get", "namespaces", "-o", "name")
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return self.cluster.kubectl("-n", self.namespace, *arguments, stdin=stdin)
+
+    def exists(self, kind: str, name: str) -> bool:
+        return bool(self.kubectl("get", kind, name, "--ignore-not-found", "-o", "name"))
+
+    def data(self, name: str) -> dict[str, str]:
+        return json.loads(self.kubectl("get", "secret", name, "-o", "json"))["data"]
+
+    def start_helm(self, verb: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [
+            str(self.tools.helm),
+            verb,
+            NAME,
+            str(self.tools.packages["1.0.0"]),
+            "-n",
+            self.namespace,
+            *arguments,
+        ]
+        return subprocess.Popen(
+            [*command, "--kubeconfig", str(self.cluster.kubeconfig)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def killed_helm(self, verb: str, hook: str, *arguments: str) -> None:
+        """What a SIGKILL leaves of `helm install` or `upgrade` while it waits for a hook."""
+        process = self.start_helm(verb, "--set", f"stall={hook}", *arguments)
+        try:
+            wait_until(lambda: self.exists("job", "demo-stall"))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert self.statuses()[-1].startswith("pending-")
+
+    def statuses(self) -> list[str]:
+        """The status of each revision, by label and payload, which must agree."""
+        secrets = json.loads(self.kubectl("get", "secrets", "-l", f"owner=helm,name={NAME}", "-o", "json"))["items"]
+        revisions = sorted((helm_facts.decode(secret) for secret in secrets), key=lambda each: each.version)
+        labels = {secret["metadata"]["name"]: secret["metadata"]["labels"]["status"] for secret in secrets}
+        assert all(labels[each.secret] == each.status for each in revisions)
+        return [each.status for each in revisions]
+
+    def is_done(self, **arguments: Any) -> None:
+        """Nothing is left to do, which is found without helm or registry, and the last revision is deployed."""
+        away = {"binary_path": "/nowhere/helm", "chart_ref": f"oci://127.0.0.1:1/charts/{NAME}"}
+        again = self.run(**away, **arguments)
+        assert again.get("action") == "unchanged", again
+        assert again["changed"] is False
+        assert self.statuses()[-1] == "deployed"
+
+
+@pytest.fixture
+def release(control_plane: ControlPlane, tools: Tools, capsys: pytest.CaptureFixture[str]) -> Release:
+    return Release(control_plane, tools, capsys)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pending release is left behind when it is older than its time-out, without the grace a real helm gets."""
+    monkeypatch.setattr(helm_release, "GRACE", 0.0)
+    monkeypatch.setattr(helm_release, "_POLL", 0.2)
+
+
+def wait_until(condition: Callable[[], bool], limit: float = 20) -> None:
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.1)
+
+
+def test_install_then_nothing_to_do_without_helm_and_registry(release: Release) -> None:
+    done = release.same_as_predicted()
+    assert done["action"] == "installed"
+    assert done["status"] == {
+        "name": NAME,
+        "namespace": release.namespace,
+        "revision": 1,
+        "status": "deployed",
+        "chart": "demo-1.0.0",
+        "app_version": "1.0.0",
+    }
+    assert release.exists("configmap", "demo-hook")
+    release.is_done()
+    assert release.run(check=True, binary_path="/nowhere/helm")["action"] == "unchanged"
+
+
+def test_nothing_to_do_writes_nothing(release: Release) -> None:
+    release.run()
+    size = release.cluster.audit.stat().st_size
+    release.is_done()
+    with release.cluster.audit.open() as stream:
+        stream.seek(size)
+        verbs = {event["verb"] for event in map(json.loads, stream) if event["user"]["username"] == "k0rdent-kof"}
+    assert verbs <= {"get", "list"}
+    assert "get" in verbs
+
+
+def test_check_of_the_first_install_is_validated_and_makes_no_namespace(release: Release) -> None:
+    predicted = release.run(check=True)
+    assert (predicted["action"], predicted["not_checked"]) == ("installed", None)
+    assert predicted["status"]["chart"] == "demo-1.0.0"
+    assert f"namespace/{release.namespace}\n" not in release.cluster.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_values_and_version_upgrade_and_keep_what_was_drawn(release: Release) -> None:
+    release.run()
+    drawn = release.data("demo-drawn")
+    done = release.same_as_predicted(
+        values={"text": "changed", "deep": {"password": SECRET, "numbers": [1, 2.5, True]}}
+    )
+    assert (done["action"], done["reason"]) == ("upgraded", "its values differ")
+    assert 'text: "changed"' in done["diff"]["after"]
+    assert 'deep.password: "(hidden)"' in done["diff"]["after"]
+    assert SECRET not in release.printed
+    done = release.same_as_predicted(chart_version="1.1.0")
+    assert (done["action"], done["status"]["chart"], done["status"]["revision"]) == ("upgraded", "demo-1.1.0", 3)
+    assert release.data("demo-drawn") == drawn
+    release.is_done(chart_version="1.1.0")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"null": None, "empty": {}, "list": [], "text": ""},
+        {"on": True, "one": 1, "million": 10_000_000, "half": 0.5, "string": "1", "yes": "yes", "date": "2025-01-01"},
+        {
+            "text": "ü — \U0001f600 \u2028 {{ .Values.x }} \"quoted\" 'single' \\ back\n  two lines\n",
+            "t:": {"a.b": "c"},
+        },
+    ],
+)
+def test_values_come_back_as_they_were_given(release: Release, values: dict[str, Any]) -> None:
+    assert release.run(values=values)["action"] == "installed"
+    release.is_done(values=values)
+    if values.get("text"):
+        assert (
+            json.loads(release.kubectl("get", "configmap", "demo-config", "-o", "json"))["data"]["text"]
+            == values["text"]
+        )
+
+
+def test_deleted_objects_are_made_again(release: Release) -> None:
+    release.run()
+    drawn = release.data("demo-drawn")
+    release.kubectl("delete", "configmap", "demo-config")
+    release.cluster.kubectl("delete", "clusterrole", f"demo-{release.namespace}")
+    done = release.same_as_predicted()
+    assert done["action"] == "repaired"
+    assert done["took"] == [f"missing ConfigMap {release.namespace}/demo-config, ClusterRole demo-{release.namespace}"]
+    assert release.data("demo-drawn") == drawn
+    release.is_done()
+
+
+def test_failed_first_install_is_mended(release: Release) -> None:
+    failed = release.run(values={"broken": True})
+    assert failed["failed"]
+    assert "port" in failed["msg"]
+    assert release.statuses() == ["failed"]
+    done = release.same_as_predicted()
+    assert done["action"] == "recovered"
+    assert release.exists("configmap", "demo-hook")
+    release.is_done()
+
+
+def test_failed_upgrade_with_other_values_is_rolled_back_then_upgraded(release: Release) -> None:
+    release.run()
+    filled = base64.b64encode(b"all regions").decode()
+    release.kubectl("patch", "secret", "demo-filled", "-p", json.dumps({"data": {"config.yaml": filled}}))
+    drawn = release.data("demo-drawn")
+    assert release.run(values={"broken": True, "extra": True})["failed"]
+    assert release.exists("configmap", "demo-extra")
+    done = release.same_as_predicted(values={"text": "third"})
+    assert done["action"] == "recovered"
+    assert "rolled back to revision 1" in done["took"]
+    # Neither the failed revision's object nor its key in a kept object stays, and no Secret goes back in time.
+    assert not release.exists("configmap", "demo-extra")
+    assert "extra" not in json.loads(release.kubectl("get", "configmap", "demo-config", "-o", "json"))["data"]
+    assert release.data("demo-filled") == {"config.yaml": filled}
+    assert release.data("demo-drawn") == drawn
+    release.is_done(values={"text": "third"})
+
+
+def test_the_same_upgrade_after_a_failure_needs_no_rollback(release: Release) -> None:
+    release.run()
+    values = {"extra": True, "stall": "post-upgrade"}
+    failed = release.run(values=values, timeout="2s")
+    assert failed["failed"]
+    assert failed["status"]["status"] == "failed"
+    finish = threading.Thread(target=complete_next_job, args=(release,))
+    finish.start()
+    done = release.run(values=values)
+    finish.join()
+    assert done["action"] == "recovered", done
+    assert done["took"] == []
+    assert release.statuses() == ["superseded", "failed", "deployed"]
+    release.is_done(values=values)
+
+
+def test_first_install_killed_before_its_hooks_ended_runs_them(release: Release, impatient: None) -> None:
+    release.cluster.kubectl("create", "namespace", release.namespace)
+    release.killed_helm("install", "pre-install")
+    assert not release.exists("configmap", "demo-hook")
+    done = release.run(timeout="2s")
+    assert done["action"] == "recovered", done
+    assert "marked it failed" in done["took"][0]
+    assert release.exists("configmap", "demo-hook"), "an upgrade alone never runs install hooks"
+    assert release.statuses()[-1] == "deployed"
+    release.is_done()
+
+
+def test_first_install_killed_after_its_hooks_is_upgraded(release: Release, impatient: None) -> None:
+    release.cluster.kubectl("create", "namespace", release.namespace)
+    release.run()
+    drawn = release.data("demo-drawn")
+    restate(release, "pending-install")
+    release.kubectl("delete", "configmap", "demo-config")
+    done = release.run(timeout="1s")
+    assert done["action"] == "recovered"
+    assert "marked it failed" in done["took"][0]
+    assert release.statuses() == ["superseded", "deployed"]
+    assert release.data("demo-drawn") == drawn
+    release.is_done()
+
+
+@pytest.mark.parametrize("values", [{}, {"text": "another"}])
+def test_killed_upgrade(release: Release, impatient: None, values: dict[str, Any]) -> None:
+    release.run()
+    release.killed_helm("upgrade", "pre-upgrade", "--set", "extra=true")
+    predicted = release.run(check=True, timeout="2s", values=values)
+    assert predicted["action"] == "recovered"
+    assert "a helm may still be at work" in predicted["not_checked"]
+    done = release.run(timeout="2s", values=values)
+    assert done["action"] == "recovered", done
+    assert release.statuses()[-1] == "deployed"
+    assert not {"pending-upgrade"} & set(release.statuses())
+    release.is_done(values=values)
+
+
+def test_killed_between_superseding_and_deploying(release: Release, impatient: None) -> None:
+    release.run()
+    release.run(values={"text": "second"})
+    restate(release, "pending-upgrade")
+    assert release.statuses() == ["superseded", "pending-upgrade"]
+    assert release.run(timeout="1s", values={"text": "second"})["action"] == "recovered"
+    assert release.statuses()[-1] == "deployed"
+    release.is_done(values={"text": "second"})
+
+
+@pytest.mark.parametrize("status", ["pending-rollback", "uninstalling"])
+def test_other_things_left_pending(release: Release, impatient: None, status: str) -> None:
+    release.run()
+    restate(release, status)
+    release.kubectl("delete", "configmap", "demo-config")
+    assert release.run(timeout="1s")["action"] == "recovered"
+    release.is_done()
+
+
+def test_a_living_helm_is_waited_for(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helm_release, "_POLL", 0.2)
+    release.run()
+    process = release.start_helm("upgrade", "--set", "stall=pre-upgrade", "--timeout", "60s")
+    try:
+        wait_until(lambda: release.exists("job", "demo-stall"))
+        finish = threading.Timer(2, lambda: complete_job(release))
+        finish.start()
+        done = release.run(timeout="60s", values={"stall": "pre-upgrade"})
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert done["action"] == "unchanged", done
+    assert done["took"][0].startswith("waited ")
+    assert release.statuses() == ["superseded", "deployed"]
+
+
+def test_no_secret_on_a_command_line_in_the_environment_or_in_a_file(
+    release: Release, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "sesame-" + "x" * 20
+    spy, seen, scratch = tmp_path / "helm", tmp_path / "seen", tmp_path / "scratch"
+    scratch.mkdir()
+    spy.write_text(
+        f"#!/bin/sh\n{{ tr '\\0' '\\n' </proc/$$/cmdline; env; find {scratch} -type f -exec cat {{}} +; }} >>{seen}\n"
+        f'exec {release.tools.helm} "$@"\n'
+    )
+    spy.chmod(spy.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("HELM_KUBETOKEN", "someone-elses")
+    monkeypatch.setenv("HELM_NAMESPACE", "elsewhere")
+    values = {"db": {"password": SECRET}, "text": f"marker {SECRET}"}
+    done = release.run(
+        binary_path=str(spy),
+        values=values,
+        registry_username="robot",
+        registry_password=token,
+        _ansible_tmpdir=str(scratch),
+        _ansible_verbosity=4,
+    )
+    assert done["action"] == "installed", done
+    record = seen.read_text(errors="replace")
+    assert "--registry-config" in record
+    assert "HELM_KUBETOKEN" not in record
+    assert "HELM_NAMESPACE" not in record
+    for hidden in (SECRET, token, base64.b64encode(f"robot:{token}".encode()).decode(), client_key(release)):
+        assert hidden not in record
+        assert hidden not in release.printed
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_helm_says_of_a_secret_is_hidden(release: Release) -> None:
+    failed = release.run(values={"text": "x", "token": SECRET, "broken": True, "extra": False})
+    assert failed["failed"]
+    assert SECRET not in release.printed
+
+
+def test_registry_with_login_and_private_ca(release: Release, tmp_path: pathlib.Path) -> None:
+    with guarded_registry(release.tools.registry, tmp_path, "robot", SECRET) as (address, authority):
+        arguments = {
+            "chart_ref": f"oci://{address}/charts/{NAME}",
+            "plain_http": False,
+            "registry_username": "robot",
+            "registry_ca_file": str(authority),
+        }
+        refused = release.run(**arguments, registry_password="wrong-one")
+        assert refused["failed"]
+        assert "401" in refused["msg"]
+        untrusted = release.run(**{**arguments, "registry_ca_file": None}, registry_password=SECRET)
+        assert "certificate" in untrusted["msg"]
+        assert release.same_as_predicted(**arguments, registry_password=SECRET)["action"] == "installed"
+    assert SECRET not in release.printed
+
+
+def test_registry_away_when_there_is_something_to_do(release: Release) -> None:
+    away = f"oci://127.0.0.1:1/charts/{NAME}"
+    predicted = release.run(check=True, chart_ref=away)
+    assert predicted["action"] == "installed"
+    assert predicted["not_checked"].startswith("the registry can't be reached: ")
+    failed = release.run(chart_ref=away)
+    assert failed["failed"]
+    assert "connection refused" in failed["msg"]
+    assert "namespace" not in failed
+
+
+def test_a_version_that_is_not_there_is_an_error_in_check_mode_too(release: Release) -> None:
+    failed = release.run(check=True, chart_version="9.9.9")
+    assert failed["failed"]
+    assert "9.9.9" in failed["msg"]
+    assert "not found" in failed["msg"]
+
+
+def test_a_kind_that_is_not_served_yet(release: Release) -> None:
+    predicted = release.run(check=True, values={"unserved": True})
+    assert predicted["action"] == "installed"
+    assert predicted["not_checked"] == "needs CustomResourceDefinition of Whatsit (example.com/v1)"
+    failed = release.run(values={"unserved": True})
+    assert failed["failed"]
+    assert "ensure CRDs are installed first" in failed["msg"]
+
+
+def test_values_that_the_chart_refuses_fail_the_check(release: Release) -> None:
+    for check in (True, False):
+        failed = release.run(check=check, values={"refused": True})
+        assert failed["failed"]
+        assert "this value is refused" in failed["msg"]
+
+
+def test_absent(release: Release) -> None:
+    assert release.same_as_predicted(state="absent")["action"] == "unchanged"
+    release.run()
+    done = release.same_as_predicted(state="absent", chart_ref=None)
+    assert (done["action"], done["status"]["status"]) == ("uninstalled", "absent")
+    assert not release.exists("configmap", "demo-config")
+    assert release.same_as_predicted(state="absent")["action"] == "unchanged"
+
+
+def test_after_an_uninstall_that_kept_its_history(release: Release) -> None:
+    release.run()
+    command = [str(release.tools.helm), "uninstall", NAME, "-n", release.namespace, "--keep-history"]
+    subprocess.run([*command, "--kubeconfig", str(release.cluster.kubeconfig)], check=True, capture_output=True)
+    assert release.same_as_predicted(state="absent")["action"] == "unchanged"
+    assert release.same_as_predicted()["action"] == "installed"
+    release.is_done()
+
+
+def test_chart_on_disk(release: Release) -> None:
+    folder = release.tools.packages["1.0.0"].parent / "1.0.0" / NAME
+    for chart in (str(folder), str(release.tools.packages["1.0.0"])):
+        done = release.run(chart_ref=chart, chart_version=None)
+        assert done["action"] in ("installed", "unchanged")
+    assert "is of version 1.0.0" in release.run(chart_ref=str(folder), chart_version="1.1.0")["msg"]
+    assert "is no chart" in release.run(chart_ref=str(folder / "templates"))["msg"]
+
+
+def test_any_version_is_right_where_none_is_named(release: Release) -> None:
+    release.run()
+    assert release.run(chart_version=None)["action"] == "unchanged"
+    assert release.run(chart_version=None, values={"text": "new"})["status"]["chart"] == "demo-1.1.0"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("v4.0.1+gabc", "helm 4 applies"),
+        ("v3.9.4", "3.14 or newer"),
+        ("no idea", "no version that we understand"),
+    ],
+)
+def test_helm_that_we_cannot_use(release: Release, tmp_path: pathlib.Path, said: str, why: str) -> None:
+    fake = tmp_path / "helm"
+    fake.write_text(f"#!/bin/sh\necho '{said}'\n")
+    fake.chmod(0o755)
+    for check in (True, False):
+        failed = release.run(check=check, binary_path=str(fake))
+        assert failed["failed"]
+        assert why in failed["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"name": "Kof_Mothership"}, "can't be the name of a release"),
+        ({"name": "x" * 54}, "53 characters"),
+        ({"timeout": "ten"}, "no duration"),
+        ({"timeout": "0"}, "more than nothing"),
+        ({"registry_password": SECRET}, "registry_username"),
+        ({"binary_path": "/nowhere/helm"}, "no program"),
+        ({"kubeconfig": "/nowhere/config"}, "there is no kubeconfig"),
+    ],
+)
+def test_bad_input(release: Release, arguments: dict[str, Any], why: str) -> None:
+    failed = release.run(**arguments)
+    assert failed["failed"]
+    assert why in failed["msg"]
+    assert SECRET not in release.printed
+
+
+def restate(release: Release, status: str) -> None:
+    """Give the last revision another status, as a helm killed at that moment would have left it."""
+    secrets = json.loads(release.kubectl("get", "secrets", "-l", f"owner=helm,name={NAME}", "-o", "json"))["items"]
+    last = max((helm_facts.decode(secret) for secret in secrets), key=lambda each: each.version)
+    payload = dict(last.payload)
+    payload["info"] = {**payload["info"], "status": status}
+    stored = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(payload).encode()))).decode()
+    patch = {"metadata": {"labels": {"status": status}}, "data": {"release": stored}}
+    release.kubectl("patch", "secret", last.secret, "-p", json.dumps(patch))
+
+
+def complete_job(release: Release) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("SuccessCriteriaMet", "Complete")
+    ]
+    done = {"status": {"conditions": conditions, "startTime": now, "completionTime": now}}
+    release.kubectl("patch", "job", "demo-stall", "--subresource=status", "--type=merge", "-p", json.dumps(done))
+
+
+def complete_next_job(release: Release) -> None:
+    """Complete the Job that helm makes anew for the hook which is there from the last attempt."""
+    old = json.loads(release.kubectl("get", "job", "demo-stall", "-o", "json"))["metadata"]["uid"]
+
+    def is_new() -> bool:
+        found = release.kubectl("get", "job", "demo-stall", "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+        return found not in ("", old)
+
+    wait_until(is_new)
+    complete_job(release)
+
+
+def client_key(release: Release) -> str:
+    """A line out of the middle of the kubeconfig's private key."""
+    text = release.cluster.kubeconfig.read_text()
+    key = text.partition("client-key-data")[2].strip(": \"'").split()[0].strip("\"',")
+    return key[len(key) // 2 : len(key) // 2 + 60] if len(key) > 200 else os.urandom(30).hex()
