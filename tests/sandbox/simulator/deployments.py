@@ -40,7 +40,7 @@ _PROFILE_FIELDS = (
     "driftExclusions",
 )  # fmt: skip
 
-#: What a new ClusterDeployment says before anything is known.
+#: What a new ClusterDeployment says before anything is known; the last not in a dry run, which makes no HelmRelease.
 _INITIAL = (
     ("TemplateReady", "Template is not yet ready"),
     ("HelmChartReady", "HelmChart is not yet ready"),
@@ -162,7 +162,7 @@ class ClusterDeployments:
         status = copy.deepcopy(deployment.get("status") or {})
         conditions = status.setdefault("conditions", [])
         if not conditions:
-            for kind, message in _INITIAL:
+            for kind, message in _INITIAL[: 3 if deployment["spec"].get("dryRun") else None]:
                 set_condition(conditions, kind, "Unknown", PROGRESSING, message)
         again = self._walk(key, deployment, status)
         aggregate_ready(conditions)
