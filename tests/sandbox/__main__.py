@@ -1,4 +1,4 @@
-"""The sandbox's command line: `python -m sandbox up | down | status | kubeconfig | fault | restart-apiserver`.
+"""The sandbox's command line: `python -m sandbox up | down | status | kubeconfig | user | fault | restart-apiserver`.
 
 May hold: arguments, printing and exit codes. May not hold: anything that does the work.
 
@@ -31,6 +31,8 @@ def _arguments() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="for programs")
     kubeconfig = commands.add_parser("kubeconfig", help="print the path of a kubeconfig")
     kubeconfig.add_argument("name", help="a cluster's name, or kof: the collection's own user on the mothership")
+    user = commands.add_parser("user", help="print the path of a kubeconfig for a user who has no rights yet")
+    user.add_argument("name", help="the user's name; a kubeconfig of that name on the mothership is made")
     fault = commands.add_parser(
         "fault",
         help="make the simulator fail; without arguments print what is set",
@@ -83,8 +85,11 @@ def main() -> int:
             there = ", ".join(cluster.names(state=state)) or "none"
             raise SandboxError(f"no cluster {arguments.name}; there is: {there}")
         print(file)
+    elif arguments.command == "user":
+        print(lifecycle.make_user(state, arguments.name))
     elif arguments.command == "fault":
         wanted = faults.parse(arguments.settings)
+        state_files.claim(state)
         if arguments.clear:
             faults.clear(state)
         now = faults.change(state, wanted) if wanted else faults.read(state)

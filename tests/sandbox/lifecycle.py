@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -208,6 +209,15 @@ def _kof_user(state: pathlib.Path) -> None:
                 "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": KOF_USER}],
             },
         )
+
+
+def make_user(state: pathlib.Path, name: str) -> pathlib.Path:
+    """A kubeconfig for somebody who may do nothing on the mothership but what you give him; made on first use."""
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9.]*", name) or name in cluster.names(state=state) or name == "kof":
+        raise SandboxError(f"a user can't be named {name!r}: lower case, and not a cluster's name")
+    file = state / f"{name}.kubeconfig"
+    cluster.user(MOTHERSHIP, name, file, state=state)
+    return file
 
 
 def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], oci: str | None, aws_url: str | None) -> None:

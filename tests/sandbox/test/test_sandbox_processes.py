@@ -59,6 +59,7 @@ def test_a_stranger_with_the_pid_of_ours_is_left_alone(state):
     """Pids are reused; only pid, start time and boot together make a process ours."""
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
+        time.sleep(0.05)  # the kernel's clock for start times ticks every 10 ms
         processes.start(state, "a", ["sleep", "0"])
         assert _until(lambda: processes.find(state, "a") is None)
         record = state / "processes" / "a"
