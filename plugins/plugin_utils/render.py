@@ -53,7 +53,7 @@ def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
             f"{connection.server} serves no {KCM_GROUP} API: it is no k0rdent management cluster, or kcm is not "
             "installed there. Check kof_kubeconfig and kof_context; nothing was changed."
         )
-    version = group["preferredVersion"]["version"]
+    version = group["preferred"]
     api = f"{KCM_GROUP}/{version}"
     deployments, _version = connection.list_objects(connection.path(api, "ClusterDeployment", kcm_namespace))
     templates, _version = connection.list_objects(connection.path(api, "ClusterTemplate", kcm_namespace))

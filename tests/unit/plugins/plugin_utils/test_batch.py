@@ -1,0 +1,97 @@
+"""Who is left out of a batch, which regional a child has, what a result carries, when a batch fails as a whole."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import batch as batches
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
+from inventories import FLEET, task_vars
+
+
+def read(folder: pathlib.Path, layer: str, text: str = FLEET) -> tuple[fleets.Fleet, dict[str, Any]]:
+    variables = task_vars(folder, text)
+    return fleets.read_fleet(variables, [layer]), variables
+
+
+def outcome(name: str, action: str, **more: Any) -> Outcome:
+    return Outcome(Ref("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", "kcm-system", name), action, **more)
+
+
+def test_children_of_a_failed_regional_are_left_out(tmp_path: pathlib.Path) -> None:
+    fleet, variables = read(tmp_path, "child")
+    variables["groups"]["kof_failed"] = ["eu1"]
+    assert batches.leave_out_failed(fleet, "child", variables) == [
+        {"host": "eu1-child1", "reason": "its regional eu1 failed"}
+    ]
+    assert [child.host for child in fleet.of("child")] == ["us1-child1"]
+
+
+def test_a_failed_cluster_is_not_tried_again(tmp_path: pathlib.Path) -> None:
+    fleet, variables = read(tmp_path, "regional")
+    variables["groups"]["kof_failed"] = ["us1"]
+    batches.leave_out_failed(fleet, "regional", variables)
+    assert [each.host for each in fleet.of("regional")] == ["eu1"]
+
+
+def test_domain_comes_from_the_inventory_else_from_the_live_regional(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("child_regional: us1", "child_regional: far-away")
+    fleet, variables = read(tmp_path, "child", text)
+    live = {"far-away": {"metadata": {"annotations": {batches.DOMAIN_ANNOTATION: "far.example.com"}}}}
+    surroundings = render.Surroundings("v1alpha1", deployments=live)
+    domains, faults = batches.regional_domains(fleet, "child", surroundings, variables)
+    assert domains == {"eu1": "eu1.example.com", "far-away": "far.example.com"}
+    assert faults == []
+    _domains, faults = batches.regional_domains(fleet, "child", render.Surroundings("v1alpha1"), variables)
+    assert [(fault.host, fault.variable) for fault in faults] == [("us1-child1", "child_regional")]
+    assert "eu1" in faults[0].example
+
+
+def test_result_has_names_and_reasons_never_objects() -> None:
+    by_host = [
+        ("eu1", outcome("eu1", "created")),
+        ("us1", outcome("us1", "refused", reason="webhook: no")),
+        ("ap1", outcome("ap1", "unchanged")),
+        ("sa1", outcome("sa1", "updated", took_back=(("spec.config.x", "kubectl-edit", "2026-01-01T00:00:00Z"),))),
+    ]
+    result = batches.batch_result(by_host, [], {"created": 1, "refused": 1, "unchanged": 1, "updated": 1})
+    assert result["changed"] is True
+    assert result["objects"] == [
+        {"object": "ClusterDeployment kcm-system/eu1", "action": "created"},
+        {"object": "ClusterDeployment kcm-system/sa1", "action": "updated"},
+    ]
+    assert result["refused"] == [{"host": "us1", "reason": "ClusterDeployment kcm-system/us1: webhook: no"}]
+    assert "kubectl-edit" in result["msg"]
+
+
+def test_unchanged_thousand_is_a_short_result() -> None:
+    by_host = [(f"c{number}", outcome(f"c{number}", "unchanged")) for number in range(1000)]
+    result = batches.batch_result(by_host, [], {"unchanged": 1000})
+    assert result["changed"] is False
+    assert len(json.dumps(result)) < 300
+
+
+@pytest.mark.parametrize(("limit", "fails"), [(0, True), (49, True), (50, False), (100, False)])
+def test_batch_fails_above_the_limit_and_names_the_guilty(tmp_path: pathlib.Path, limit: int, fails: bool) -> None:
+    fleet, _variables = read(
+        tmp_path, "regional", FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    kof_max_fail_percentage: {limit}")
+    )
+    result = {"refused": [{"host": "us1", "reason": "webhook: no"}]}
+    if not fails:
+        assert batches.within_limit(result, fleet, "regional") is result
+        return
+    with pytest.raises(fleets.FleetFault, match="us1: webhook: no"):
+        batches.within_limit(result, fleet, "regional")
+
+
+def test_pending_comes_from_the_motherships_facts(tmp_path: pathlib.Path) -> None:
+    variables = task_vars(tmp_path)
+    manager = variables["hostvars"]._variable_manager
+    manager.set_host_facts("mothership", {"kof_pending": [["Namespace", "kof"], ["crd", "g/Kind"]]})
+    assert batches.pending_of(variables).items == {("Namespace", "kof"), ("crd", "g/Kind")}

@@ -1,0 +1,129 @@
+"""Reading a batch: every fault of every host, settings that would be lost, one management cluster per batch."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from ansible.module_utils._internal._datatag import AnsibleTagHelper
+from ansible.template import trust_as_template
+
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from inventories import FLEET, task_vars
+
+EVERY_LAYER = fleets.LAYERS
+
+
+def faults(folder: pathlib.Path, text: str = FLEET, **more: object) -> list[str]:
+    return [str(fault) for fault in fleets.read_fleet(task_vars(folder, text, **more), EVERY_LAYER).faults]
+
+
+def test_a_right_inventory_has_no_faults(tmp_path: pathlib.Path) -> None:
+    fleet = fleets.read_fleet(task_vars(tmp_path), EVERY_LAYER)
+    assert fleet.faults == []
+    assert [each.domain for each in fleet.of("regional")] == ["eu1.example.com", "us1.example.com"]
+    assert fleet.shared("kof_namespace") == "kof"
+    assert fleet.batch["child"] == ["eu1-child1", "us1-child1"]
+
+
+def test_only_the_batch_is_read(tmp_path: pathlib.Path) -> None:
+    fleet = fleets.read_fleet(task_vars(tmp_path, batch=["us1"]), ["regional"])
+    assert list(fleet.clusters) == ["us1"]
+    everywhere = fleets.read_fleet(task_vars(tmp_path, batch=["us1"]), ["regional"], everywhere=True)
+    assert everywhere.batch["regional"] == ["us1"]
+    assert set(everywhere.clusters) == {"mothership", "eu1", "us1", "eu1-child1", "us1-child1"}
+
+
+def test_faults_of_all_hosts_are_collected(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("regional_domain: eu1.example.com", "regional_domain: 5").replace(
+        "child_regional: us1", "child_regional: '{{ nothing_like_it }}'"
+    )
+    found = faults(tmp_path, text)
+    assert [line.split(": ")[:2] for line in found] == [["eu1", "regional_domain"], ["us1-child1", "child_regional"]]
+    assert "nothing_like_it" in found[1]
+
+
+def test_what_cannot_be_templated_is_not_missing_too(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("regional_domain: eu1.example.com", "regional_domain: 'x {{ $labels.x }}'")
+    found = faults(tmp_path, text)
+    assert len(found) == 1
+    assert "eu1: regional_domain" in found[0]
+    assert "!unsafe" in found[0]
+
+
+def test_misspelt_name_is_guessed(tmp_path: pathlib.Path) -> None:
+    found = faults(tmp_path, FLEET.replace("child_regional: us1", "child_regionl: us1"))
+    assert any("us1-child1: child_regionl" in line and "child_regional" in line for line in found)
+
+
+def test_serial_in_the_inventory_would_be_ignored(tmp_path: pathlib.Path) -> None:
+    found = faults(tmp_path, FLEET.replace("kof_fleet: test", "kof_fleet: test\n    kof_serial: 1"))
+    assert any("kof_serial" in line for line in found)
+    assert faults(tmp_path, extra={"kof_serial": 1}) == []
+
+
+@pytest.mark.parametrize("name", ["regional_config", "kof_namespace", "child_template"])
+def test_variable_of_a_play_would_be_lost(tmp_path: pathlib.Path, name: str) -> None:
+    variables = task_vars(tmp_path)
+    value = AnsibleTagHelper.tag("from-a-play", fleets_origin("/plays/site.yml", 12))
+    found = fleets.read_fleet({**variables, name: value}, EVERY_LAYER).faults
+    assert [fault.variable for fault in found] == [name]
+    assert "/plays/site.yml:12" in str(found[0])
+
+
+def test_role_defaults_are_not_lost_variables(tmp_path: pathlib.Path) -> None:
+    defaults = {name: option["default"] for name, option in fleets.load_spec("regional").items() if "default" in option}
+    assert "regional_external_dns" in defaults
+    assert fleets.read_fleet({**defaults, **task_vars(tmp_path)}, EVERY_LAYER).faults == []
+
+
+def test_two_management_clusters_in_one_batch(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("us1: {", "us1: {kof_kubeconfig: /other, ")
+    found = faults(tmp_path, text)
+    assert any("us1: kof_kubeconfig" in line and "mothership" in line for line in found)
+
+
+def test_difference_of_a_secret_quotes_no_value(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("us1: {", "us1: {kof_api_key: hush-hush, ")
+    found = faults(tmp_path, text)
+    assert any("us1: kof_api_key" in line for line in found)
+    assert "hush-hush" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("groups", "says"),
+    [
+        ({"all": ["a"], "web": ["a"]}, "has no host in kof_mothership, kof_regional or kof_child"),
+        ({"kof_mothership": ["a", "b"]}, "exactly one"),
+        ({"kof_mothership": ["a"], "kof_childs": ["b"]}, "did you mean kof_child?"),
+        ({"kof_mothership": ["a"], "kof_stores": ["b"]}, "its groups are"),
+        ({"kof_regional": ["a"], "kof_child": ["a"]}, "a host is one cluster"),
+    ],
+)
+def test_group_faults(groups: dict[str, list[str]], says: str) -> None:
+    assert any(says in line for line in fleets.group_faults(groups))
+
+
+def test_own_subgroups_are_fine() -> None:
+    assert fleets.group_faults({"kof_regional": ["a"], "kof_regional_eu": ["a"], "kof_failed": ["a"]}) == []
+
+
+def test_message_counts_what_it_leaves_out() -> None:
+    fault = fleets.FleetFault.of([f"host{number}: x: wrong" for number in range(150)])
+    assert "150 faults" in str(fault)
+    assert "and 140 more" in str(fault)
+    assert len(fault.faults) == 100
+
+
+def test_templates_from_the_inventory_are_evaluated_others_stay_text(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("regional_domain: eu1.example.com", "regional_domain: '{{ inventory_hostname }}.example.org'")
+    fleet = fleets.read_fleet(task_vars(tmp_path, text), EVERY_LAYER)
+    assert fleet.clusters["eu1"].domain == "eu1.example.org"
+    trusted = {"regional_domain": trust_as_template("{{ 'a' }}.example.org")}
+    assert fleets.read_fleet(task_vars(tmp_path, extra=trusted), EVERY_LAYER).clusters["eu1"].domain == "a.example.org"
+
+
+def fleets_origin(path: str, line: int) -> object:
+    from ansible._internal._datatag._tags import Origin
+
+    return Origin(path=path, line_num=line)
