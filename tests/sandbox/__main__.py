@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 import sys
 
 from sandbox import cluster, faults, lifecycle
@@ -25,6 +26,7 @@ def _arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start it; does nothing if it runs")
     up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
+    up.add_argument("--clusters", choices=["real", "none"], help="none: clusters get no control planes of their own")
     down = commands.add_parser("down", help="stop it and leave nothing behind")
     down.add_argument("--keep-logs", action="store_true", help="leave logs/ and audit.log")
     status = commands.add_parser("status", help="what runs; exit code 3 if it is not up")
@@ -41,6 +43,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     fault.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="lists are comma-separated; empty is off")
     fault.add_argument("--clear", action="store_true", help="first switch all off")
+    commands.add_parser("next-steps", help="what to look at in a sandbox where site.yml has run")
     restart = commands.add_parser("restart-apiserver", help="kill a cluster's API server and start it again")
     restart.add_argument("name")
     restart.add_argument("--down-seconds", type=float, default=0, metavar="N", help="stay away so long")
@@ -67,7 +70,9 @@ def main() -> int:
     arguments = _arguments().parse_args()
     state = state_files.folder()
     if arguments.command == "up":
-        if not lifecycle.up(state, only_control_plane=arguments.only == "control-plane", say=_say):
+        if not lifecycle.up(
+            state, only_control_plane=arguments.only == "control-plane", clusters=arguments.clusters, say=_say
+        ):
             print(f"sandbox: is up, see {state}")
     elif arguments.command == "down":
         lifecycle.down(state, keep_logs=arguments.keep_logs)
@@ -87,6 +92,8 @@ def main() -> int:
         print(file)
     elif arguments.command == "user":
         print(lifecycle.make_user(state, arguments.name))
+    elif arguments.command == "next-steps":
+        print(_next_steps(state))
     elif arguments.command == "fault":
         wanted = faults.parse(arguments.settings)
         state_files.claim(state)
@@ -97,6 +104,28 @@ def main() -> int:
     elif arguments.command == "restart-apiserver":
         cluster.restart_apiserver(arguments.name, down_seconds=arguments.down_seconds, state=state)
     return 0
+
+
+def _next_steps(state: pathlib.Path) -> str:
+    """What a person would want to see after `make demo`, as commands that work as they stand."""
+    endpoints = json.loads((state / "endpoints.json").read_text())
+    kubectl = f"{endpoints['kubectl']} --kubeconfig {state}/mothership.kubeconfig"
+    config = "-o go-template='{{index .data \"config.yaml\" | base64decode}}'"
+    rows = [
+        ("the clusters", f"{kubectl} get clusterdeployments -n kcm-system"),
+        ("what runs on the mothership", f"{kubectl} get pods -n kof"),
+        ("both regions in promxy's config", f"{kubectl} get secret -n kof kof-mothership-promxy-config {config}"),
+    ]
+    rows += [
+        (f"what runs in {name}", f"{endpoints['kubectl']} --kubeconfig {state}/{name}.kubeconfig get pods -A")
+        for name in cluster.names(state=state)
+        if name != "mothership"
+    ]
+    rows += [
+        ("the same run again changes nothing", "make demo"),
+        ("stop everything", "make sandbox-down"),
+    ]
+    return "\n".join(["", "What to look at next:", *(f"  {what}:\n    {command}" for what, command in rows)])
 
 
 def _say(line: str) -> None:

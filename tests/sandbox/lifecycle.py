@@ -33,11 +33,12 @@ KOF_USER = "k0rdent-kof"
 Say = Callable[[str], None]
 
 
-def up(state: pathlib.Path, *, only_control_plane: bool = False, say: Say = print) -> bool:
+def up(state: pathlib.Path, *, only_control_plane: bool = False, clusters: str | None = None, say: Say = print) -> bool:
     """Start the sandbox, or what is missing of it; False if all of it ran already.
 
     What a killed `up` left is removed first. `only_control_plane` starts etcd and API server of the mothership with all
-    CRDs, those of the charts too, and nothing else. Raises SandboxError if a part does not come up.
+    CRDs, those of the charts too, and nothing else. `clusters`: real | none, whether the simulator starts a control
+    plane for each cluster; None for what it was, at first real. Raises SandboxError if a part does not come up.
     """
     tools = binaries.find_or_build(say)
     began = time.monotonic()
@@ -50,11 +51,12 @@ def up(state: pathlib.Path, *, only_control_plane: bool = False, say: Say = prin
             _clear_away(state)
             _remove_logs(state)
         (state / "sandbox.json").unlink(missing_ok=True)
+        clusters = clusters or (before or {}).get("clusters", "real")
         if only_control_plane:
             _control_plane_only(state)
         else:
-            _everything(state, tools, say)
-        state_files.write_json(state / "sandbox.json", {"only_control_plane": only_control_plane})
+            _everything(state, tools, clusters, say)
+        state_files.write_json(state / "sandbox.json", {"only_control_plane": only_control_plane, "clusters": clusters})
     say(f"sandbox: up in {time.monotonic() - began:.1f} s, see {state}")
     return True
 
@@ -139,7 +141,7 @@ def _control_plane_only(state: pathlib.Path) -> None:
     _endpoints(state, binaries.find_or_build(), None, None)
 
 
-def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], say: Say) -> None:
+def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: str, say: Say) -> None:
     addresses: dict[str, str] = {}
 
     def registry_and_charts() -> None:
@@ -170,7 +172,7 @@ def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], say: Say) -
     elif faults.read(state) != faults.none():
         say(f"faults are set: {state / 'faults.json'}")
     if _has("sandbox.simulator.__main__"):
-        _management_cluster(state)
+        _management_cluster(state, clusters)
         say("simulator: runs, the management cluster is ready")
 
 
@@ -265,7 +267,7 @@ def apply_files(api: Api, files: list[pathlib.Path]) -> None:
     wait_until("CRDs", 30, established, lambda: f"not served: {', '.join(definitions)}")
 
 
-def _management_cluster(state: pathlib.Path) -> None:
+def _management_cluster(state: pathlib.Path, clusters: str) -> None:
     """Make a management cluster of the mothership: kcm's objects, and the simulator, which plays kcm and operators."""
     environment = {
         name: value
@@ -283,7 +285,7 @@ def _management_cluster(state: pathlib.Path) -> None:
     )  # fmt: skip
     if seeded.returncode:
         raise SandboxError(f"the simulator's seed failed:\n{(seeded.stderr or seeded.stdout).strip()}")
-    processes.start(state, SIMULATOR, [*program, "run", "--state-dir", str(state)], environment)
+    processes.start(state, SIMULATOR, [*program, "run", "--state-dir", str(state), "--clusters", clusters], environment)
     log = processes.log_file(state, SIMULATOR)
     with connect(kubeconfig) as api:
 
