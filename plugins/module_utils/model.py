@@ -11,6 +11,7 @@ are made elsewhere (`manifests`). Nothing here reads the network or Ansible's ob
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
 #: Keys of an extra service; kcm would drop any other in silence.
 SERVICE_KEYS = ("name", "template", "namespace", "values", "valuesFrom", "disable")
 OUR_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
-#: The YAML readers on a value's way take longer keys for an error.
+#: YAML readers take what is longer than 1024 characters, as it is written, for no key.
 KEY_LIMIT = 1000
 #: promxy's configuration has about 500 bytes per region, and the Secret it is in takes 1 MiB.
 PROMXY_CONFIG_LIMIT = 1024 * 1024
@@ -380,7 +381,7 @@ class _Reader:
         value = self.values.get(name) if value is None else value
         if isinstance(value, dict):
             for key, item in value.items():
-                if len(key) > KEY_LIMIT:
+                if len(key) > 80 and len(json.dumps(key)) > KEY_LIMIT:
                     self.fault(
                         name,
                         f"a key under {path or 'it'} has {len(key)} characters, but at most {KEY_LIMIT} are possible",

@@ -1,0 +1,178 @@
+"""yaml_text.py: whatever is written comes back unchanged, from PyYAML and from what kcm and Helm read it with."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.yaml_text import dump, dump_all
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import LARGEST_INTEGER
+
+HERE = pathlib.Path(__file__).parent
+GO_MODULE = pathlib.Path(__file__).parents[5] / "tests" / "sandbox" / "tools" / "kubernetes"
+
+# Strings that some reader of YAML 1.1 or 1.2 takes for something else, or that break a writer.
+TRAPS = [
+    *"on off yes no y n Y N On OFF true True FALSE null Null NULL ~ nan .nan .NaN inf .inf -.inf +.INF".split(" "),
+    *"012 0o12 0x1f 0b1 1e3 1E3 1.5e+3 1_000 0x_1 1. .5 -1 +1 - + 0 -0 1:30 190:20:30 1,000 12e03 00 1e".split(" "),
+    *"2025-02-12 2025-02-12T01:30:00Z 2025-02-12T01:30 2001-1-1 = << ! & * > | % @ ` # ? :".split(" "),
+    *"--- ... { } [ ] , {} [] !!str !a &a *a @a %a `a -a- :a a: a:b #a a#b 'a' \" \"\" ' ''".split(" "),
+    *"{{ }} {{{{ {{.X}} {{{ ${username} $labels {%a%} {#a#} \\ \\n \\u0041 C:\\x".split(" "),
+    *"Infinity None e3 x:y z:w a,b a] [a \ufffd \ufffe \uffff \U0001f600 \U0010ffff é \u200b \u202e \xa0".split(" "),
+    *["", " ", "  a", "a ", "a: b", "a #b", "- a", "? a", "a\tb", "\ta", "a\n", "\na", "a\nb", "a\nb\n", "a\n\n"],
+    *["\n", "\n\n", "a\r\nb", "a\rb", "  a\nb", "a\n  b\n", "a\n \nb", "a\nb \n", "#a\n#b\n", "---\na\n"],
+    *["a\n...\nb", "{{ $labels.x }}\nb\n", "key: |\n  text\n", "!vault |", "a: {b", "a, b", "日本\n語\n"],
+    *["\x00", "\x07", "\x1b", "\x7f", "\x85", "a\x85b", "\xa0\n\xa0", "a\u2028b", "a\u2029b", "\ufeff", "\ufeffa\n"],
+    *["\U0001f600\nb\n", "x" * 5000, "x " * 2000],
+]
+TEXT = st.text(max_size=30) | st.sampled_from(TRAPS) | st.text(alphabet=" \n\t{}a:#-'\"\\\x85\u2028", max_size=12)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+# The readers take keys of up to 1024 characters as such; model.py refuses longer ones.
+KEYS = TEXT.filter(lambda text: len(text) < 160)
+MAPS = st.dictionaries(
+    KEYS,
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+        max_leaves=10,
+    ),
+    max_size=4,
+)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal as JSON: 1 and 1.0 are one number to every reader on the way, all of float64; but true is none."""
+    if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
+        return left is right
+    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
+        return float(left) == float(right)
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return left == right
+
+
+@given(MAPS, st.booleans())
+def test_pyyaml_reads_what_was_written(value: dict[str, Any], sort_keys: bool) -> None:
+    assert same(yaml.safe_load(dump(value, sort_keys=sort_keys)), value)
+
+
+@pytest.mark.parametrize("text", TRAPS, ids=ascii)
+def test_traps_as_value_key_and_item(text: str) -> None:
+    key = text[:150]
+    value = {"a": text, key: "b", "list": [text, [text], {key: text}], "map": {"deep": {"er": text}}}
+    assert same(yaml.safe_load(dump(value)), value)
+
+
+@pytest.fixture(scope="session")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str]], list[dict[str, Any]]]:
+    """Executes texts as Go templates and reads them with sigs.k8s.io/yaml (see go_yaml/main.go)."""
+    compiler = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+    if not compiler:
+        pytest.skip("no Go here")
+    program = tmp_path_factory.mktemp("go") / "go-yaml"
+    # The sandbox's module has sigs.k8s.io/yaml in its build list, fetched when the sandbox was built.
+    build = [compiler, "build", "-C", str(GO_MODULE), "-o", str(program), str(HERE / "go_yaml" / "main.go")]
+    done = subprocess.run(build, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode and re.search(r"dial|lookup|timeout|proxy|missing go\.sum", done.stderr):
+        pytest.skip(f"sigs.k8s.io/yaml isn't fetched yet: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr
+
+    def read(texts: list[str]) -> list[dict[str, Any]]:
+        answer = subprocess.run(
+            [program], input=json.dumps(texts).encode(), capture_output=True, timeout=60, check=True
+        )
+        return json.loads(answer.stdout)
+
+    return read
+
+
+def test_go_is_a_judge_that_can_say_no(go: Callable[[list[str]], list[dict[str, Any]]]) -> None:
+    on, template, broken = go(["a: on\n", "a: {{ 1 }}\n", "a: [\n"])
+    assert on["value"] == {"a": True}
+    assert template["template"] is False
+    assert broken["error"]
+
+
+def test_go_reads_the_traps(go: Callable[[list[str]], list[dict[str, Any]]]) -> None:
+    values = [{"a": text, text[:150]: "b", "list": [text, {text[:150]: text}]} for text in TRAPS]
+    for value, answer in zip(values, go([dump(value, sort_keys=True) for value in values]), strict=True):
+        assert answer["template"] is True, answer
+        assert same(answer["value"], value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(MAPS, min_size=5, max_size=25))
+def test_go_reads_what_was_written(
+    go: Callable[[list[str]], list[dict[str, Any]]], values: list[dict[str, Any]]
+) -> None:
+    for value, answer in zip(values, go([dump(value) for value in values]), strict=True):
+        assert answer.get("template") is True, answer
+        assert same(answer["value"], value)
+
+
+def test_it_is_made_to_be_read() -> None:
+    value = {
+        "host": "vmauth.eu1.kof.example.com",
+        "url": "https://vmauth.eu1.kof.example.com/vm/select/0/prometheus",
+        "flag": "true",
+        "on": True,
+        "nothing": None,
+        "empty": {},
+        "none": [],
+        "config": "route:\n  receiver: a\n",
+        "list": [{"name": "A", "value": "b c"}, "x", ["z"], {}],
+        "number": 1e-7,
+    }
+    assert dump(value) == (
+        "host: vmauth.eu1.kof.example.com\n"
+        "url: https://vmauth.eu1.kof.example.com/vm/select/0/prometheus\n"
+        'flag: "true"\n'
+        '"on": true\n'
+        "nothing: null\n"
+        "empty: {}\n"
+        "none: []\n"
+        "config: |\n"
+        "  route:\n"
+        "    receiver: a\n"
+        "list:\n"
+        "  - name: A\n"
+        "    value: b c\n"
+        "  - x\n"
+        "  - - z\n"
+        "  - {}\n"
+        "number: 1.0e-07\n"
+    )
+
+
+def test_order_of_keys_is_kept_or_sorted() -> None:
+    assert dump({"b": 1, "a": 2}) == "b: 1\na: 2\n"
+    assert dump({"b": {"d": 1, "c": 2}, "a": 2}, sort_keys=True) == "a: 2\nb:\n  c: 2\n  d: 1\n"
+
+
+def test_several_documents() -> None:
+    assert dump_all([{"a": 1}, {}]) == "---\na: 1\n---\n{}\n"
+
+
+def test_what_is_no_json_is_a_programming_error() -> None:
+    with pytest.raises(TypeError, match="to_plain"):
+        dump({"a": {1, 2}})  # type: ignore[dict-item]
