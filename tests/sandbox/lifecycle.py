@@ -11,7 +11,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from sandbox.state import SandboxError
 HERE = pathlib.Path(__file__).parent
 MOTHERSHIP = "mothership"
 SIMULATOR = "simulator"
+SEED = "simulator-seed"
 KOF_USER = "k0rdent-kof"
 
 Say = Callable[[str], None]
@@ -279,12 +279,8 @@ def _management_cluster(state: pathlib.Path, clusters: str) -> None:
     environment |= {"KOF_SANDBOX_DIR": str(state), "PYTHONPATH": str(HERE.parent), "TMPDIR": str(state / "tmp")}
     program = [sys.executable, "-m", "sandbox.simulator"]
     kubeconfig = state / f"{MOTHERSHIP}.kubeconfig"
-    seeded = subprocess.run(
-        [*program, "seed", "--kubeconfig", str(kubeconfig)],
-        env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
-    if seeded.returncode:
-        raise SandboxError(f"the simulator's seed failed:\n{(seeded.stderr or seeded.stdout).strip()}")
+    if processes.run(state, SEED, [*program, "seed", "--kubeconfig", str(kubeconfig)], environment):
+        raise SandboxError(f"the simulator's seed failed:\n{processes.tail(processes.log_file(state, SEED))}")
     processes.start(state, SIMULATOR, [*program, "run", "--state-dir", str(state), "--clusters", clusters], environment)
     log = processes.log_file(state, SIMULATOR)
     with connect(kubeconfig) as api:

@@ -147,15 +147,42 @@ def start(
 
     `environment` replaces ours if given. The process gets a session of its own: a Ctrl-C on us does not reach it.
     """
-    if not os.path.exists("/proc/self/stat"):
-        raise SandboxError("the sandbox runs on Linux only: it knows its processes by /proc")
     if find(state, name):
         return
+    child = _spawn(state, name, command, environment, directory)
+    # Noted is started, even if it has ended by now: whoever waits for it to answer tells why.
+    while (note := _noted(state, name)) is None or note[1] != child.pid:
+        if child.poll() is not None:
+            note = _noted(state, name)
+            if note is None or note[1] != child.pid:
+                log = log_file(state, name)
+                raise SandboxError(f"{name} could not be started; the end of {log}:\n{tail(log)}")
+            break
+        time.sleep(0.005)
+    child.returncode = 0  # it outlives us on purpose: keeps subprocess from warning about it
+
+
+def run(state: pathlib.Path, name: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program to its end and return its exit code; should we be killed meanwhile, it is known like any other."""
+    code = _spawn(state, name, command, environment, None).wait()
+    _record(state, name).unlink(missing_ok=True)
+    return code
+
+
+def _spawn(
+    state: pathlib.Path,
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str] | None,
+    directory: pathlib.Path | None,
+) -> subprocess.Popen[bytes]:
+    if not os.path.exists("/proc/self/stat"):
+        raise SandboxError("the sandbox runs on Linux only: it knows its processes by /proc")
     record, log = _record(state, name), log_file(state, name)
     record.parent.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as output:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             ["/bin/sh", "-c", _NOTE_AND_EXEC, str(record), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -164,15 +191,6 @@ def start(
             env=dict(environment) if environment is not None else None,
             cwd=directory,
         )
-    # Noted is started, even if it has ended by now: whoever waits for it to answer tells why.
-    while (note := _noted(state, name)) is None or note[1] != child.pid:
-        if child.poll() is not None:
-            note = _noted(state, name)
-            if note is None or note[1] != child.pid:
-                raise SandboxError(f"{name} could not be started; the end of {log}:\n{tail(log)}")
-            break
-        time.sleep(0.005)
-    child.returncode = 0  # it outlives us on purpose: keeps subprocess from warning about it
 
 
 def tail(log: pathlib.Path, lines: int = 15) -> str:

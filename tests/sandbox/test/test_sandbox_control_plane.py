@@ -32,16 +32,17 @@ def _sandbox(state: pathlib.Path, *arguments: str) -> subprocess.CompletedProces
 
 
 def _processes_that_mention(text: str) -> list[str]:
-    """Command lines on this machine, other than ours, in which a text occurs."""
+    """Command lines of the processes, other than ours, which have a text there or in their environment."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            except (FileNotFoundError, ProcessLookupError):
+                line = (entry / "cmdline").read_bytes()
+                everything = line + (entry / "environ").read_bytes()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
-            if text in line:
-                found.append(line)
+            if text.encode() in everything:
+                found.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
     return found
 
 
