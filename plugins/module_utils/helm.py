@@ -31,7 +31,7 @@ RELEASE_NAME_LIMIT = 53
 #: Seconds that a helm may need beside its time-out, before it starts to wait and after.
 GRACE = 10.0
 
-_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|m|s|ms)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _GZIP = b"\x1f\x8b"
 

@@ -183,7 +183,7 @@ class Helm:
     def act(self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any] | None = None) -> str:
         """Run `helm` on the cluster with its own time-out in seconds; `values` go through standard input. Raises
         HelmFailed."""
-        flags = ["--timeout", f"{timeout:g}s"]
+        flags = ["--timeout", f"{round(timeout * 1000)}ms"]
         # helm counts its time-out anew for each thing it waits for; far beyond it, it hangs.
         limit = 3 * timeout + 60
         if values is None:

@@ -118,6 +118,8 @@ attributes:
   idempotent:
     support: full
     description: A run that finds nothing to do only reads.
+  async:
+    support: full
 author:
   - k0rdent.kof contributors (@k0rdent)
 requirements:

@@ -147,7 +147,7 @@ class Release:
 
     def is_done(self, **arguments: Any) -> None:
         """Nothing is left to do, which is found without helm or registry, and the last revision is deployed."""
-        away = {"binary_path": "/nowhere/helm", "chart_ref": f"oci://127.0.0.1:1/charts/{NAME}"}
+        away: dict[str, Any] = {"binary_path": "/nowhere/helm", "chart_ref": f"oci://127.0.0.1:1/charts/{NAME}"}
         again = self.run(**away, **arguments)
         assert again.get("action") == "unchanged", again
         assert again["changed"] is False
@@ -420,7 +420,7 @@ def test_what_helm_says_of_a_secret_is_hidden(release: Release) -> None:
 
 def test_registry_with_login_and_private_ca(release: Release, tmp_path: pathlib.Path) -> None:
     with guarded_registry(release.tools.registry, tmp_path, "robot", SECRET) as (address, authority):
-        arguments = {
+        arguments: dict[str, Any] = {
             "chart_ref": f"oci://{address}/charts/{NAME}",
             "plain_http": False,
             "registry_username": "robot",

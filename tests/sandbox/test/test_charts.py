@@ -1,0 +1,399 @@
+"""The stand-in charts: that they render, carry the real names, heed and ignore the keys that the real ones do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pathlib
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox import binaries, chart_packages, fixtures, registry
+from sandbox.chart_packages import ALL, Chart
+from sandbox.fixtures import ControlPlane
+
+CHARTS = {chart.name: chart for chart in ALL}
+WITHOUT_LOOKUP: dict[str, dict[str, Any]] = {
+    # Alone, without a cluster, these end in the error that they end in where the Secret is missing.
+    "kof-storage": {"victoriametrics": {"vmauth": {"enabled": False}}},
+    "kof-collectors": {"collectors": {"enabled": False}},
+}
+# The fixture of one control plane for the session, under the name that tests ask for.
+control_plane = fixtures.control_plane
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def helm() -> pathlib.Path:
+    return binaries.find_or_build()["helm"]
+
+
+@pytest.fixture(scope="session")
+def assembled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    folder = tmp_path_factory.mktemp("charts")
+    return {chart.name: chart_packages.assemble(chart, folder) for chart in ALL}
+
+
+class Renderer:
+    """`helm template` on the assembled charts; the release is named as the chart, in namespace kof."""
+
+    def __init__(self, helm: pathlib.Path, assembled: dict[str, pathlib.Path]) -> None:
+        self._helm = helm
+        self._assembled = assembled
+
+    def run(self, verb: str, chart: str, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        name = [chart] if verb == "template" else []
+        command = [str(self._helm), verb, *name, str(self._assembled[chart]), "--namespace", "kof", "--values", "-"]
+        return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+
+    def __call__(self, chart: str, values: dict[str, Any] | None = None) -> Objects:
+        done = self.run("template", chart, values if values is not None else WITHOUT_LOOKUP.get(chart, {}))
+        assert done.returncode == 0, done.stderr
+        documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+        found = {(document["kind"], document["metadata"]["name"]): document for document in documents}
+        assert len(found) == len(documents), "an object twice"
+        return found
+
+
+@pytest.fixture(scope="session")
+def render(helm: pathlib.Path, assembled: dict[str, pathlib.Path]) -> Renderer:
+    return Renderer(helm, assembled)
+
+
+def drawn_out(objects: Objects) -> Objects:
+    """Without Secrets, whose content is drawn anew each time."""
+    return {key: value for key, value in objects.items() if key[0] != "Secret"}
+
+
+@pytest.mark.parametrize("chart", ALL, ids=lambda chart: chart.name)
+def test_charts_lint_and_render(chart: Chart, render: Renderer, assembled: dict[str, pathlib.Path]) -> None:
+    values = WITHOUT_LOOKUP.get(chart.name, {})
+    linted = render.run("lint", chart.name, values)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert render(chart.name)
+    about = yaml.safe_load((assembled[chart.name] / "Chart.yaml").read_text())
+    assert (about["name"], about["version"]) == (chart.name, chart.version)
+
+
+@pytest.mark.parametrize("chart", ["kof-storage", "kof-collectors"])
+def test_missing_credentials_end_in_the_real_charts_error(chart: str, render: Renderer) -> None:
+    done = render.run("template", chart, {})
+    assert done.returncode != 0
+    assert "error calling index: index of untyped nil" in done.stderr
+
+
+def test_workloads_of_the_mothership(render: Renderer) -> None:
+    found = render("kof-mothership")
+    workloads = {
+        name: each["spec"]["replicas"] for (kind, name), each in found.items() if kind in ("Deployment", "StatefulSet")
+    }
+    assert workloads == dict.fromkeys(
+        (
+            *("kof-mothership-promxy", "kof-mothership-promxy-operator", "kof-mothership-grafana-operator"),
+            *(
+                "grafana-vm-deployment",
+                "kof-mothership-victoria-metrics-operator",
+                "vminsert-cluster",
+                "vmalert-cluster",
+            ),
+            *("vmselect-cluster", "vmstorage-cluster", "vmalertmanager-cluster", "capi-visualizer", "dashboard"),
+        ),
+        1,
+    )
+    assert base64.b64decode(found["Secret", "kof-mothership-promxy-config"]["data"]["config.yaml"]) == b""
+    assert set(found["Secret", "storage-vmuser-credentials"]["data"]) == {"username", "password"}
+    assert len(base64.b64decode(found["Secret", "storage-vmuser-credentials"]["data"]["password"])) == 12
+
+
+def test_service_templates_only_on_wish(render: Renderer) -> None:
+    def made(kind: str, values: dict[str, Any]) -> set[str]:
+        return {name for each, name in render("kof-mothership", values) if each == kind}
+
+    assert not made("ServiceTemplate", {})
+    assert not made("HelmRepository", {})
+    wanted = {"kcm": {"installTemplates": True}}
+    assert made("ServiceTemplate", wanted) == {
+        *("kof-operators-0-1-1", "kof-collectors-0-1-1", "kof-storage-0-1-1"),
+        *("cert-manager-1-16-2", "ingress-nginx-4-11-3"),
+    }
+    objects = render("kof-mothership", wanted)
+    assert {name for kind, name in objects if kind == "HelmRepository"} == {"kof", "k0rdent-catalog"}
+    assert objects["HelmRepository", "k0rdent-catalog"]["metadata"]["annotations"]["helm.sh/hook"] == "pre-install"
+    assert objects["ServiceTemplate", "kof-storage-0-1-1"]["spec"]["helm"]["chartSpec"]["sourceRef"] == {
+        "kind": "HelmRepository",
+        "name": "kof",
+    }
+
+
+def test_users_cluster_profiles_merge_with_the_charts_own(render: Renderer) -> None:
+    profile = {"matchLabels": {"x": "true"}, "secrets": ["external-dns-aws-credentials"]}
+    found = render("kof-mothership", {"kcm": {"kof": {"clusterProfiles": {"kof-aws-dns-secrets": profile}}}})
+    assert {name for kind, name in found if kind == "ClusterProfile"} == {"kof-storage-secrets", "kof-aws-dns-secrets"}
+    template = found["ConfigMap", "secret-template-external-dns-aws-credentials"]
+    assert template["data"]["secret.yaml"] == '{{ copy "secret-external-dns-aws-credentials" }}\n'
+    assert template["metadata"]["annotations"] == {"projectsveltos.io/template": "true"}
+    assert ("Secret", "external-dns-aws-credentials") not in found
+
+
+@pytest.mark.parametrize(
+    ("chart", "values"),
+    [
+        ("kof-mothership", {"kcm": {"serviceMonitor": {"enabled": False}}}),
+        ("kof-mothership", {"grafana": {"ingress": {"enabled": True}}}),
+        ("kof-mothership", {"promxy": {"config": {"remoteWriteUrl": "http://elsewhere"}}}),
+        ("kof-storage", {"cert-manager": {"email": "me@example.com"}}),
+        ("kof-storage", {"victoriametrics": {"security": {"credentials_secret_name": "other"}}}),
+        ("kof-storage", {"victoria-logs-single": {"server": {"storage": {"storageClassName": "fast"}}}}),
+        ("cert-manager", {"crds": {"enabled": True}}),
+    ],
+)
+def test_keys_that_the_real_chart_ignores(chart: str, values: dict[str, Any], render: Renderer) -> None:
+    base = WITHOUT_LOOKUP.get(chart, {})
+    merged = {key: {**base.get(key, {}), **values.get(key, {})} for key in {*base, *values}}
+    assert drawn_out(render(chart, merged)) == drawn_out(render(chart, base))
+
+
+def claims(objects: Objects) -> dict[str, str | None]:
+    """The storage class of every claim, by the claim's or the StatefulSet's name."""
+    found: dict[str, str | None] = {}
+    for (kind, name), each in objects.items():
+        specs = [each["spec"]] if kind == "PersistentVolumeClaim" else []
+        if kind == "StatefulSet":
+            specs = [claim["spec"] for claim in each["spec"].get("volumeClaimTemplates", [])]
+        for spec in specs:
+            found[name] = spec.get("storageClassName")
+    return found
+
+
+def test_storage_class(render: Renderer) -> None:
+    names = {"grafana-vm-pvc", "vmselect-cluster", "vmstorage-cluster"}
+    logs = "kof-storage-victoria-logs-single-server"
+    fast = {"global": {"storageClass": "fast"}}
+    assert claims(render("kof-mothership")) == dict.fromkeys(names)
+    assert claims(render("kof-mothership", fast)) == dict.fromkeys(names, "fast")
+    without = WITHOUT_LOOKUP["kof-storage"]
+    assert claims(render("kof-storage", without | fast)) == dict.fromkeys(names, "fast"), "logs have no claim then"
+    volume = {"server": {"persistentVolume": {"enabled": True, "storageClassName": "slow", "size": "7Gi"}}}
+    found = render("kof-storage", without | fast | {"victoria-logs-single": volume})
+    assert claims(found) == dict.fromkeys(names, "fast") | {logs: "slow"}
+    (claim,) = found["StatefulSet", logs]["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == "7Gi"
+
+
+def test_retention_image_and_address_arrive(render: Renderer) -> None:
+    found = render(
+        "kof-mothership",
+        {"promxy": {"image": {"tag": "v0.0.93"}}, "victoriametrics": {"vmcluster": {"retentionPeriod": "30d"}}},
+    )
+    promxy = found["Deployment", "kof-mothership-promxy"]["spec"]["template"]["spec"]["containers"]
+    assert [each["name"] for each in promxy] == ["promxy", "promxy-server-configmap-reload"]
+    assert promxy[0]["image"].endswith(":v0.0.93")
+    (storage,) = found["StatefulSet", "vmstorage-cluster"]["spec"]["template"]["spec"]["containers"]
+    assert storage["args"] == ["-retentionPeriod=30d"]
+
+
+def test_cert_manager_takes_its_values_below_its_own_name(render: Renderer) -> None:
+    assert not [name for kind, name in render("cert-manager") if kind == "CustomResourceDefinition"]
+    found = render("cert-manager", {"cert-manager": {"crds": {"enabled": True}}})
+    crds = {name: each for (kind, name), each in found.items() if kind == "CustomResourceDefinition"}
+    assert {"certificates.cert-manager.io", "clusterissuers.cert-manager.io"} <= set(crds)
+    assert all(each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for each in crds.values())
+
+
+def test_external_dns(render: Renderer) -> None:
+    base = WITHOUT_LOOKUP["kof-storage"]
+    assert ("Deployment", "kof-storage-external-dns") not in render("kof-storage", base)
+    account = {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:x"}}}
+    found = render(
+        "kof-storage", base | {"external-dns": {"enabled": True, "domainFilters": ["kof.example.com"], **account}}
+    )
+    spec = found["Deployment", "kof-storage-external-dns"]["spec"]["template"]["spec"]
+    assert "--domain-filter=kof.example.com" in spec["containers"][0]["args"]
+    assert spec["volumes"][0]["secret"]["secretName"] == "external-dns-aws-credentials"
+    assert found["ServiceAccount", "kof-storage-external-dns"]["metadata"]["annotations"] == {
+        "eks.amazonaws.com/role-arn": "arn:x"
+    }
+
+
+def test_replicas_of_storage(render: Renderer) -> None:
+    found = render("kof-storage")
+    for kind, name in (
+        ("Deployment", "vminsert-cluster"),
+        ("StatefulSet", "vmselect-cluster"),
+        ("StatefulSet", "vmstorage-cluster"),
+    ):
+        assert found[kind, name]["spec"]["replicas"] == 3
+
+
+# -- with an API server, where `lookup` finds something
+
+
+class Installed:
+    """helm and kubectl on one namespace of the control plane."""
+
+    def __init__(self, helm: pathlib.Path, cluster: ControlPlane, assembled: dict[str, pathlib.Path]) -> None:
+        self._helm = helm
+        self._cluster = cluster
+        self._assembled = assembled
+        self.namespace = f"charts-{uuid.uuid4().hex[:8]}"
+        self.kubectl("create", "namespace", self.namespace)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self._cluster.kubectl(*arguments, "-n", self.namespace)
+
+    def upgrade(self, chart: str, values: dict[str, Any]) -> None:
+        command = [
+            str(self._helm),
+            "upgrade",
+            "--install",
+            chart,
+            str(self._assembled[chart]),
+            "-n",
+            self.namespace,
+            "--skip-crds",
+        ]
+        done = subprocess.run(
+            [*command, "--values", "-", "--kubeconfig", str(self._cluster.kubeconfig)],
+            input=json.dumps(values),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def uninstall(self, chart: str) -> None:
+        command = [
+            str(self._helm),
+            "uninstall",
+            chart,
+            "-n",
+            self.namespace,
+            "--kubeconfig",
+            str(self._cluster.kubeconfig),
+        ]
+        subprocess.run(command, capture_output=True, check=True)
+
+    def data(self, name: str) -> dict[str, str] | None:
+        text = self.kubectl("get", "secret", name, "--ignore-not-found", "-o", "json")
+        return json.loads(text)["data"] if text else None
+
+
+@pytest.fixture
+def installed(
+    helm: pathlib.Path, control_plane: ControlPlane, assembled: dict[str, pathlib.Path]
+) -> Iterator[Installed]:
+    place = Installed(helm, control_plane, assembled)
+    yield place
+    releases = json.loads(place.kubectl("get", "secrets", "-l", "owner=helm", "-o", "json"))["items"]
+    for name in sorted({each["metadata"]["labels"]["name"] for each in releases}):
+        place.uninstall(name)
+
+
+def test_the_mothership_keeps_its_secrets_and_the_operators_config(installed: Installed) -> None:
+    values = {"kcm": {"namespace": installed.namespace, "installTemplates": True}}
+    installed.upgrade("kof-mothership", values)
+    names = ("storage-vmuser-credentials", "grafana-admin-credentials")
+    before = [installed.data(name) for name in names]
+    written = base64.b64encode(b"global: {}\n").decode()
+    patch = json.dumps({"data": {"config.yaml": written}})
+    installed.kubectl("patch", "secret", "kof-mothership-promxy-config", "-p", patch)
+    installed.upgrade("kof-mothership", values | {"promxy": {"image": {"tag": "v0.0.93"}}})
+    assert [installed.data(name) for name in names] == before
+    assert installed.data("kof-mothership-promxy-config") == {"config.yaml": written}
+    # Not in the second revision any more, for they were there; and they stay all the same.
+    templates = installed.kubectl("get", "servicetemplates", "-o", "name")
+    assert "cert-manager-1-16-2" in templates
+    installed.uninstall("kof-mothership")
+    templates = installed.kubectl("get", "servicetemplates", "-o", "name")
+    assert "cert-manager-1-16-2" in templates
+    assert "kof-storage-0-1-1" not in templates
+
+
+def test_storage_loses_grafanas_credentials_on_upgrade_as_the_real_one_does(installed: Installed) -> None:
+    installed.kubectl(
+        "create",
+        "secret",
+        "generic",
+        "storage-vmuser-credentials",
+        "--from-literal=username=u1",
+        "--from-literal=password=p1",
+    )
+    installed.upgrade("kof-storage", {"cert-manager": {"enabled": False}})
+    assert set(installed.data("grafana-admin-credentials") or {}) == {
+        "GF_SECURITY_ADMIN_USER",
+        "GF_SECURITY_ADMIN_PASSWORD",
+    }
+    user = json.loads(installed.kubectl("get", "vmuser", "vmuser-select", "-o", "json"))
+    assert user["spec"]["username"] == "u1"
+    installed.upgrade("kof-storage", {"cert-manager": {"enabled": False}})
+    assert installed.data("grafana-admin-credentials") is None
+
+
+def test_collectors_carry_credentials_and_addresses(installed: Installed) -> None:
+    installed.kubectl(
+        "create",
+        "secret",
+        "generic",
+        "storage-vmuser-credentials",
+        "--from-literal=username=u1",
+        "--from-literal=password=p1",
+    )
+    metrics = {"metrics": {"endpoint": "https://vmauth.x/vm/insert/0/prometheus/api/v1/write"}}
+    values = {"global": {"clusterName": "child-1"}, "kof": metrics}
+    installed.upgrade("kof-collectors", values)
+    config = json.loads(installed.kubectl("get", "otelcol", "kof-collectors-k8s-cluster", "-o", "json"))["spec"][
+        "config"
+    ]
+    assert config["extensions"]["basicauth/metrics"]["client_auth"] == {"username": "u1", "password": "p1"}
+    writer = config["exporters"]["prometheusremotewrite"]
+    assert writer["endpoint"] == metrics["metrics"]["endpoint"]
+    assert writer["external_labels"] == {"clusterName": "child-1"}
+
+
+# -- the registry
+
+
+def test_push_all_pushes_once_and_again_after_a_change(
+    helm: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = registry.start(tmp_path / "registry", binaries.find_or_build())
+    try:
+        assert chart_packages.push_all(helm, address, tmp_path / "work") == list(CHARTS)
+        assert chart_packages.push_all(helm, address, tmp_path / "work") == []
+        changed = tmp_path / "charts"
+        shutil.copytree(chart_packages.CHARTS, changed / "charts")
+        (changed / "charts" / "ingress-nginx" / "values.yaml").open("a").write("# changed\n")
+        shutil.copytree(chart_packages.CRDS, changed / "crds")
+        monkeypatch.setattr(chart_packages, "_HERE", changed)
+        monkeypatch.setattr(chart_packages, "CHARTS", changed / "charts")
+        monkeypatch.setattr(chart_packages, "CRDS", changed / "crds")
+        assert chart_packages.push_all(helm, address, tmp_path / "work") == ["ingress-nginx"]
+        shown = subprocess.run(
+            [
+                str(helm),
+                "show",
+                "values",
+                f"oci://{address}/catalog/charts/ingress-nginx",
+                "--version",
+                "4.11.3",
+                "--plain-http",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "# changed" in shown.stdout
+    finally:
+        registry.stop(tmp_path / "registry")
+
+
+def test_push_says_why_it_failed(helm: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(chart_packages.ChartPackagingFailed, match="helm push"):
+        chart_packages.push_all(helm, "127.0.0.1:1", tmp_path)
