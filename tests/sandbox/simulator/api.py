@@ -5,7 +5,6 @@ Nothing here knows kcm or kof. Not the collection's client on purpose: the simul
 
 from __future__ import annotations
 
-import atexit
 import base64
 import json
 import ssl
@@ -94,7 +93,6 @@ class Api:
             if certificate:
                 context_tls.load_cert_chain(certificate, key)
         self._pool = urllib3.PoolManager(maxsize=32, ssl_context=context_tls, retries=False)
-        atexit.register(self._pool.clear)
 
     def request(
         self,

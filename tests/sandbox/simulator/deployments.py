@@ -27,7 +27,7 @@ from sandbox.simulator.kinds import (
     SERVICE_TEMPLATE,
 )
 from sandbox.simulator.oci import source
-from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Key, enqueue, key_of
+from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Key, Later, enqueue, key_of
 
 FINALIZER = "k0rdent.mirantis.com/cluster-deployment"
 HELM_NAME = "helm.toolkit.fluxcd.io/name"
@@ -329,7 +329,7 @@ class ClusterDeployments:
             return left
         try:
             running = self._fleet.ensure(key)
-        except RuntimeError as error:
+        except Later as error:
             set_condition(conditions, "InfrastructureReady", "False", "ProvisioningFailed", str(error)[:2000])
             return 5.0
         if running is not None:

@@ -43,7 +43,7 @@ class Fleet(Protocol):
     real: bool
 
     def ensure(self, key: Key) -> Running | None:
-        """The running cluster; None while it is coming up (then `changed` is called later). Raises RuntimeError."""
+        """The running cluster; None while it is coming up (`changed` is called later). Raises Later if that failed."""
         ...
 
     def running(self, key: Key) -> Running | None: ...
@@ -147,7 +147,7 @@ class RealFleet:
             if key in self._running:
                 return self._running[key]
             if problem := self._failed.pop(key, None):
-                raise RuntimeError(problem)
+                raise Later(problem)
             if key not in self._starting:
                 self._starting.add(key)
                 self._pool.submit(self._start, key)
@@ -162,9 +162,13 @@ class RealFleet:
         try:
             started = control_planes.start(self.control_plane(key), state=self._state)
             cluster = Cluster(Api(started.kubeconfig), key[1])
-            cluster_operators(cluster)
-            cluster.start()
-            create_all(cluster.api, _SYSTEM, manager="k0s")
+            try:
+                cluster_operators(cluster)
+                cluster.start()
+                create_all(cluster.api, _SYSTEM, manager="k0s")
+            except Exception:
+                cluster.stop()
+                raise
             running = Running(started.kubeconfig.read_text(), started.kubeconfig, cluster)
         except Exception as error:
             log.exception("cluster %s didn't start", key[1])
