@@ -190,6 +190,7 @@ def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Fa
         needs=needs_of(layers, situation.namespace, situation.kcm_namespace, replace=situation.replace_guide_objects),
         helm="mothership" in layers,
         helm_binary=inventory.value("kof_helm_binary"),
+        ca_file=inventory.value("kof_chart_repository_ca_file"),
         promxy_version=situation.release.promxy_api_version.rpartition("/")[2],
         grafana_version=situation.release.grafana_api_version.rpartition("/")[2],
     )

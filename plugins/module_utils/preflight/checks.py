@@ -15,6 +15,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_cluster import (
     api_server,
     apis,
+    chart_repository,
     helm,
     inputs,
     k0rdent_version,
@@ -58,6 +59,7 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     management,
     namespaces,
     helm,
+    chart_repository,
     operator_charts,
     storage_class,
     credentials,

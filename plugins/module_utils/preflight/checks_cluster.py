@@ -241,6 +241,16 @@ def helm(s: Situation) -> list[Check]:
     return [Check("helm", told, wanted)]
 
 
+def chart_repository(s: Situation) -> list[Check]:
+    """The CA file of a chart repository of one's own; whether the repository answers, helm finds out where it must."""
+    if "mothership" not in s.layers or not s.facts.ca_file_problem:
+        return []
+    found, wanted = s.facts.ca_file_problem, "a file with the repository's CA certificates (PEM)"
+    remedy = "the file is read on the controller (in AWX: in the execution environment)"
+    variable = "kof_chart_repository_ca_file"
+    return [Check("chart repository", found, wanted, remedy, FAILED, s.mothership_hosts, variable)]
+
+
 def operator_charts(s: Situation) -> list[Check]:
     """The guide's minimums for OpenTelemetry and VictoriaMetrics are versions of the operators' charts.
 

@@ -74,6 +74,7 @@ class Wanted:
     :ivar layers: layers this run will walk through.
     :ivar secrets: names of Secrets in the kof namespace that matter beside those the PromxyServerGroups name.
     :ivar helm: whether the helm binary is needed; `helm_binary` its path, None for the one on PATH.
+    :ivar ca_file: file with the CA certificates of the chart repository, if it has its own.
     :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
     :ivar grafana_version: the same for GrafanaDatasource.
     """
@@ -85,6 +86,7 @@ class Wanted:
     needs: tuple[Need, ...] = ()
     helm: bool = True
     helm_binary: str | None = None
+    ca_file: str | None = None
     promxy_version: str = "v1alpha1"
     grafana_version: str = "v1beta1"
 
@@ -97,6 +99,7 @@ class Facts:
     :ivar apis: served versions by API group.
     :ivar kcm_version: the newest version of kcm's API that is served and known here; None if there is none.
     :ivar secrets: data of the Secrets asked for by name, decoded; None for one that doesn't exist. Never printed.
+    :ivar ca_file_problem: why the file with the chart repository's CA is of no use; None if it is, or isn't needed.
     :ivar unread: what could not be read: kind -> the server's reason.
     """
 
@@ -118,6 +121,7 @@ class Facts:
     secrets: Mapping[str, Mapping[str, bytes] | None] = field(default_factory=dict, repr=False)
     denied: tuple[Denied, ...] = ()
     helm: Helm | None = None
+    ca_file_problem: str | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -239,6 +243,7 @@ def gather(connection: Any, wanted: Wanted) -> Facts:
     jobs["denied"] = lambda: _denied(connection, wanted.needs)
     if wanted.helm:
         jobs["helm"] = lambda: helm_version(wanted.helm_binary)
+        jobs["ca_file_problem"] = lambda: certificate_problem(wanted.ca_file)
 
     results = _side_by_side(jobs)
     secrets = set(wanted.secrets) | set(credential_secrets(results.get("promxy_server_groups", ())))
@@ -377,3 +382,14 @@ def helm_version(binary: str | None = None) -> Helm:
         said = " ".join((answer.stderr or answer.stdout).split())[:200]
         return Helm(path, None, f"{path} version ended with {answer.returncode}: {said}")
     return Helm(path, text)
+
+
+def certificate_problem(path: str | None) -> str | None:
+    """Why a file holds no CA certificates; None if it does, or if there is no path."""
+    if not path:
+        return None
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8", errors="replace") as file:
+            return None if "-----BEGIN CERTIFICATE-----" in file.read() else f"{path} holds no PEM certificate"
+    except OSError as problem:
+        return f"{path}: {problem.strerror}"

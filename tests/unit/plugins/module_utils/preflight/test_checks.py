@@ -76,6 +76,7 @@ CASES = [
     (checks.helm, {"helm": Helm("/usr/bin/helm", "v3.7.2")}, FAILED, r"v3\.7\.2"),
     (checks.helm, {"helm": Helm(None, None, "no helm on PATH")}, FAILED, r"no helm on PATH"),
     (checks.helm, {"helm": Helm("/usr/bin/helm", "devel")}, FAILED, r"devel"),
+    (checks.chart_repository, {"ca_file_problem": "/nowhere/ca.pem: No such file or directory"}, FAILED, r"^mothership: kof_chart_repository_ca_file: .*/nowhere/ca\.pem"),
     (checks.operator_charts, {"operators": (named("otel", "tools", labels={"app.kubernetes.io/name": "opentelemetry-operator", "helm.sh/chart": "opentelemetry-operator-0.74.2"}),)}, FAILED, r"tools/otel 0\.74\.2.*chart >= 0\.75"),
     (checks.operator_charts, {"operators": (named("otel", "tools", labels={"app.kubernetes.io/name": "opentelemetry-operator"}),)}, WARNING, r"tools/otel of unknown version"),
     (checks.storage_class, {"storage_classes": ()}, FAILED, r"^mothership: mothership_storage_class: .*no storage class at all"),

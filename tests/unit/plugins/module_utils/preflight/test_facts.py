@@ -13,6 +13,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiE
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
     Need,
     Wanted,
+    certificate_problem,
     gather,
     helm_version,
     needs_of,
@@ -225,3 +226,12 @@ def test_a_helm_that_is_none_is_told(tmp_path):
     assert helm_version(broken).problem == f"{broken} version ended with 1: unknown flag"
     garbage = executable(tmp_path / "garbage", "\x7fELF nonsense")
     assert helm_version(garbage).problem is not None
+
+
+def test_a_file_without_certificates_is_told(tmp_path):
+    assert certificate_problem(None) is None
+    assert certificate_problem("/nowhere/ca.pem") == "/nowhere/ca.pem: No such file or directory"
+    (tmp_path / "ca.pem").write_text("hello")
+    assert "no PEM certificate" in str(certificate_problem(str(tmp_path / "ca.pem")))
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n")
+    assert certificate_problem(str(tmp_path / "ca.pem")) is None
