@@ -4,8 +4,8 @@ It knows those programs' behaviour and nothing of the collection: it never impor
 would prove itself right here.
 
 Played: ServiceTemplates and Credentials, the life of a ClusterDeployment with its Profile, CAPI Cluster, kubeconfig
-Secret and status, kcm's validating webhooks, ClusterProfiles that copy Secrets, Helm services, the promxy configuration,
-Grafana and its datasources, volumes and load balancers. Not played: MultiClusterServices (but for their webhook), kcm's
-defaulting of an empty `config`, drift detection and conflicts between profiles, Grafana's periodic resync, and whatever
-the OpenTelemetry and VictoriaMetrics operators make (the stand-in charts render that themselves).
+Secret and status, kcm's validating webhooks, ClusterProfiles that copy Secrets, Helm services, the promxy
+configuration, Grafana and its datasources, volumes and load balancers. Not played: MultiClusterServices (but for their
+webhook), kcm's defaulting of an empty `config`, drift detection and conflicts between profiles, Grafana's periodic
+resync, and whatever the OpenTelemetry and VictoriaMetrics operators make (the stand-in charts render that themselves).
 """
