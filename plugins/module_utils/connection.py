@@ -47,6 +47,9 @@ REQUEST_TIMEOUT = 30.0  # seconds for one answer
 PATIENCE = 90.0
 # A server that has never answered is more likely a wrong address than a restart.
 FIRST_PATIENCE = 3.0
+# A restarted API server answers before it knows its roles and custom resources: seconds after a broken connection in
+# which it isn't believed when it says "not allowed" or "no such path".
+SETTLING = 15.0
 _SERVER_ERROR_TRIES = 5  # of one request answered with 500
 
 
@@ -161,7 +164,7 @@ class Connection:
                 if answer.status == 401 and not renewed and self._renew_after(generation):
                     renewed = True
                     continue
-                if not retries or not self._worth_a_retry(refusal, tries):
+                if not retries or not (self._worth_a_retry(refusal, tries) or self._still_settling(refusal)):
                     raise refusal
                 pause = refusal.retry_after if refusal.retry_after is not None else _backoff(tries)
                 if time.monotonic() + pause >= give_up:
@@ -258,6 +261,13 @@ class Connection:
         if refusal.status != 500 or refusal.is_schema_refusal:
             return False
         return refusal.retry_after is not None or tries < _SERVER_ERROR_TRIES
+
+    def _still_settling(self, refusal: ApiError) -> bool:
+        """May this be the answer of a server that has only just been started again?"""
+        if time.monotonic() - self._transport.broken_at > SETTLING:
+            return False
+        unknown_path = refusal.status == 404 and not refusal.reason
+        return unknown_path or (refusal.status == 403 and 'User "' in refusal.message)
 
     def _renew_after(self, generation: int) -> bool:
         """Read the credentials again, once for all threads that saw `generation` fail. False if that can't help."""

@@ -60,9 +60,9 @@ def comparable(obj: dict[str, Any]) -> dict[str, Any]:
         for key, value in obj.get("metadata", {}).items()
         if key not in ("resourceVersion", "generation", "managedFields", "uid", "creationTimestamp", "selfLink")
     }
-    result = {key: value for key, value in obj.items() if key not in ("status", "metadata")}
+    result: dict[str, Any] = {key: obj[key] for key in ("apiVersion", "kind") if key in obj}
     result["metadata"] = metadata
-    return result
+    return {**result, **{key: value for key, value in obj.items() if key not in ("status", "metadata")}}
 
 
 def same_ownership(before: dict[str, Any], after: dict[str, Any]) -> bool:

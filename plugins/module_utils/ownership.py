@@ -209,7 +209,9 @@ def _exact(want: Any, trie: Any) -> Trie:
         if step not in trie:
             continue
         if not len(trie[step]) - ("." in trie[step]):
-            result[step] = trie[step]
+            # Labels and annotations without any of them: who once made the map, which means nothing.
+            if not isinstance(value, dict):
+                result[step] = trie[step]
         else:
             below = _exact(value, trie[step])
             if below:

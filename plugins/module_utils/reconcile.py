@@ -44,6 +44,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import (
     entries,
     handover,
     is_hand,
+    join,
     own_entry,
     owner_of,
     same,
@@ -326,7 +327,10 @@ class _Run:
         if own_entry(live) is None:
             return True
         fields = {claim.field for claim in contested}
-        return any(path not in fields for _m, _t, trie in transfer.taken for path in _leaf_paths(trie))
+        return any(
+            _owns_container(trie) or any(path not in fields for path in _leaf_paths(trie))
+            for _manager, _time, trie in transfer.taken
+        )
 
     def _refuse_foreign(self, contested: Sequence[Claim]) -> None:
         """Raise _Refused when a contested field's owner isn't one that we take back from."""
@@ -536,8 +540,6 @@ def _within(path: str, field: str) -> bool:
 
 def _leaf_paths(trie: Mapping[str, Any], path: str = "") -> list[str]:
     """The fields of a trie in the notation of Claim; list items as their list's."""
-    from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import join
-
     result: list[str] = []
     for step, below in trie.items():
         if step == ".":
@@ -549,6 +551,11 @@ def _leaf_paths(trie: Mapping[str, Any], path: str = "") -> list[str]:
         else:
             result.append(join(path, step[2:]))
     return result
+
+
+def _owns_container(trie: Mapping[str, Any]) -> bool:
+    """Does a trie hold an object or list as such? A forced apply takes its fields, but not that."""
+    return "." in trie or any(_owns_container(below) for below in trie.values())
 
 
 def _pointer(key: str) -> str:

@@ -188,6 +188,7 @@ class Transport:
         self._size = size
         self._idle: list[_Line] = []
         self._lock = threading.Lock()
+        self.broken_at = float("-inf")  # monotonic time at which a connection was last found broken
         parts = urlsplit(settings.server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ApiUnavailable(
@@ -219,11 +220,13 @@ class Transport:
                 data = response.read()
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 line.close()
+                self.broken_at = time.monotonic()
                 if reused:
                     continue
                 raise
             except BaseException:
                 line.close()
+                self.broken_at = time.monotonic()
                 raise
             keep = not response.will_close
             status, answer_headers = response.status, response.headers
