@@ -108,7 +108,9 @@ def main() -> int:
 
 def _next_steps(state: pathlib.Path) -> str:
     """What a person would want to see after `make demo`, as commands that work as they stand."""
-    endpoints = json.loads((state / "endpoints.json").read_text())
+    endpoints = state_files.read_json(state / "endpoints.json")
+    if endpoints is None:
+        raise SandboxError("it is not up")
     kubectl = f"{endpoints['kubectl']} --kubeconfig {state}/mothership.kubeconfig"
     config = "-o go-template='{{index .data \"config.yaml\" | base64decode}}'"
     rows = [

@@ -196,9 +196,9 @@ def _version_of(program: str, ask: tuple[str, ...]) -> Version | None:
 def find_or_build(progress: Callable[[str], None] = print) -> dict[str, pathlib.Path]:
     """Paths of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, helm, kwok and registry.
 
-    What has to be built is built, one after the other, with lines to `progress`; from empty caches that takes some ten
-    minutes on two cores. Two processes that want the same don't build it twice. Raises SandboxError with the compiler's
-    last words.
+    What has to be built is built, one after the other, with lines to `progress`; from empty caches that takes a quarter
+    of an hour on two cores. Two processes that want the same don't build it twice. Raises SandboxError with the
+    compiler's last words.
     """
     found: dict[str, pathlib.Path] = {}
     to_do: list[tuple[Build, list[Tool]]] = []

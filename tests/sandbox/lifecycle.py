@@ -45,12 +45,15 @@ def up(state: pathlib.Path, *, only_control_plane: bool = False, clusters: str |
     state_files.claim(state)
     with state_files.lock(state_files.main_lock(state), "another `up` or `down` is at work; waiting for it"):
         before = state_files.read_json(state / "sandbox.json")
-        if before and not _broken(state, before) and (only_control_plane or not before["only_control_plane"]):
+        if before and not before["only_control_plane"]:
+            only_control_plane = False  # the whole has a control plane too, and is not thrown away for less
+        if before and clusters and not only_control_plane and before.get("clusters", "real") != clusters:
+            raise SandboxError(f"it is up, with other than `--clusters {clusters}`; `down` first")
+        if before and before["only_control_plane"] == only_control_plane and not _broken(state, before):
             return False
         if before is None or before["only_control_plane"] != only_control_plane:
             _clear_away(state)
             _remove_logs(state)
-        (state / "sandbox.json").unlink(missing_ok=True)
         clusters = clusters or (before or {}).get("clusters", "real")
         if only_control_plane:
             _control_plane_only(state)
@@ -281,6 +284,8 @@ def _management_cluster(state: pathlib.Path, clusters: str) -> None:
     kubeconfig = state / f"{MOTHERSHIP}.kubeconfig"
     if processes.run(state, SEED, [*program, "seed", "--kubeconfig", str(kubeconfig)], environment):
         raise SandboxError(f"the simulator's seed failed:\n{processes.tail(processes.log_file(state, SEED))}")
+    if processes.find(state, SIMULATOR) is None:
+        (state / "simulator.json").unlink(missing_ok=True)  # of one that died
     processes.start(state, SIMULATOR, [*program, "run", "--state-dir", str(state), "--clusters", clusters], environment)
     log = processes.log_file(state, SIMULATOR)
     with connect(kubeconfig) as api:
