@@ -229,7 +229,7 @@ def fleet_faults(
                     f"for example child_vmuser_secret: {regional.vmuser_secret}",
                 )
             )
-    size = sum(_PROMXY_GROUP_BYTES + 2 * len(each.domain) + len(each.cluster_name) for each in regionals)
+    size = sum(_PROMXY_GROUP_BYTES + len(each.domain) + len(each.cluster_name) for each in regionals)
     if size > PROMXY_CONFIG_LIMIT:
         faults.append(
             Fault(
@@ -243,8 +243,8 @@ def fleet_faults(
     return faults
 
 
-#: One region in promxy's configuration, without the names in it (see `manifests.promxy_config`).
-_PROMXY_GROUP_BYTES = 480
+#: One region in promxy's configuration, without the names in it and with some room for longer passwords.
+_PROMXY_GROUP_BYTES = 450
 
 
 def _twice(clusters: Sequence[Any], field: str, key: Callable[[Any], Any]) -> list[Fault]:
@@ -298,6 +298,7 @@ class _Reader:
         self.values = {name: value for name, value in with_defaults(role, usable).items() if name not in broken}
         for name, check in _shared_checks():
             self.check(name, check)
+        self._both("kof_chart_repository_username", "kof_chart_repository_password")
         self.number("kof_wait_timeout", 1, 7 * 86_400)
         self.number("kof_max_fail_percentage", 0, 100)
 
@@ -322,6 +323,13 @@ class _Reader:
         value = self.values.get(name)
         if value is not None and not least <= value <= most:
             self.fault(name, f"is {value}, but must be from {least} to {most}")
+
+    def _both(self, one: str, other: str) -> None:
+        """Two variables that are nothing without each other."""
+        broken = {fault.variable for fault in self.faults}
+        for name, missing in ((one, other), (other, one)):
+            if name in self.values and missing not in self.values and missing not in broken:
+                self.fault(name, f"is set without {missing}", example_of(missing))
 
     def cluster(self, services: tuple[Service, ...], needed_labels: Sequence[str]) -> None:
         """What regional and child clusters have in common."""

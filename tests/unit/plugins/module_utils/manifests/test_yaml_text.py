@@ -22,18 +22,34 @@ HERE = pathlib.Path(__file__).parent
 GO_MODULE = pathlib.Path(__file__).parents[5] / "tests" / "sandbox" / "tools" / "kubernetes"
 
 # Strings that some reader of YAML 1.1 or 1.2 takes for something else, or that break a writer.
+WORDS = r"""
+on off yes no y n Y N On OFF true True FALSE null Null NULL ~ nan .nan .NaN inf .inf -.inf +.INF Infinity None
+012 0o12 0x1f 0b1 1e3 1E3 1.5e+3 1_000 0x_1 1. .5 -1 +1 - + 0 -0 1:30 190:20:30 1,000 12e03 00 1e e3
+2025-02-12 2025-02-12T01:30:00Z 2025-02-12T01:30 2001-1-1 = << ! & * > | % @ ` # ? : --- ... { } [ ] , {} []
+!!str !a &a *a @a %a `a -a- :a a: a:b #a a#b 'a' " "" ' '' a,b a] [a x:y z:w \ \\n \u0041 C:\x
+{{ }} {{{{ {{.X}} {{{ ${username} $labels {%a%} {#a#} \xA é
+"""
 TRAPS = [
-    *"on off yes no y n Y N On OFF true True FALSE null Null NULL ~ nan .nan .NaN inf .inf -.inf +.INF".split(" "),
-    *"012 0o12 0x1f 0b1 1e3 1E3 1.5e+3 1_000 0x_1 1. .5 -1 +1 - + 0 -0 1:30 190:20:30 1,000 12e03 00 1e".split(" "),
-    *"2025-02-12 2025-02-12T01:30:00Z 2025-02-12T01:30 2001-1-1 = << ! & * > | % @ ` # ? :".split(" "),
-    *"--- ... { } [ ] , {} [] !!str !a &a *a @a %a `a -a- :a a: a:b #a a#b 'a' \" \"\" ' ''".split(" "),
-    *"{{ }} {{{{ {{.X}} {{{ ${username} $labels {%a%} {#a#} \\ \\n \\u0041 C:\\x".split(" "),
-    *"Infinity None e3 x:y z:w a,b a] [a \ufffd \ufffe \uffff \U0001f600 \U0010ffff é \u200b \u202e \xa0".split(" "),
+    *WORDS.split(),
     *["", " ", "  a", "a ", "a: b", "a #b", "- a", "? a", "a\tb", "\ta", "a\n", "\na", "a\nb", "a\nb\n", "a\n\n"],
     *["\n", "\n\n", "a\r\nb", "a\rb", "  a\nb", "a\n  b\n", "a\n \nb", "a\nb \n", "#a\n#b\n", "---\na\n"],
     *["a\n...\nb", "{{ $labels.x }}\nb\n", "key: |\n  text\n", "!vault |", "a: {b", "a, b", "日本\n語\n"],
-    *["\x00", "\x07", "\x1b", "\x7f", "\x85", "a\x85b", "\xa0\n\xa0", "a\u2028b", "a\u2029b", "\ufeff", "\ufeffa\n"],
-    *["\U0001f600\nb\n", "x" * 5000, "x " * 2000],
+    *[
+        "\x00",
+        "\x07",
+        "\x1b",
+        "\x7f",
+        "\x85",
+        "a\x85b",
+        "\xa0",
+        "\xa0\n\xa0",
+        "a\u2028b",
+        "a\u2029b",
+        "\ufeff",
+        "\ufeffa\n",
+    ],
+    *["\ufffd", "\ufffe", "\uffff", "\U0001f600", "\U0001f600\nb\n", "\U0010ffff", "\u200b", "\u202e"],
+    *["x" * 5000, "x " * 2000],
 ]
 TEXT = st.text(max_size=30) | st.sampled_from(TRAPS) | st.text(alphabet=" \n\t{}a:#-'\"\\\x85\u2028", max_size=12)
 SCALARS = (

@@ -1,0 +1,332 @@
+"""model.py: what variables may be, what they mean together, and what must be unique between clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import pytest
+from unit.tagging import tagged
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import (
+    Child,
+    Fault,
+    Mothership,
+    Regional,
+    fleet_faults,
+    parse_child,
+    parse_mothership,
+    parse_regional,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
+
+REGIONAL: dict[str, Any] = {
+    "regional_domain": "eu1.kof.example.com",
+    "regional_admin_email": "platform@example.com",
+    "regional_config": {"region": "eu-west-1", "workersNumber": 3},
+}
+CHILD: dict[str, Any] = {"child_regional": "eu1", "child_config": {"region": "eu-west-1"}}
+
+
+def regional(host: str = "eu1", **changes: Any) -> Regional:
+    found, faults = parse_regional(host, {**REGIONAL, **changes})
+    assert found is not None, faults
+    return found
+
+
+def child(host: str = "eu1-a", **changes: Any) -> Child:
+    found, faults = parse_child(host, {**CHILD, **changes})
+    assert found is not None, faults
+    return found
+
+
+def fault_of(parse: Any, base: dict[str, Any], **variables: Any) -> Fault:
+    """The one fault of the one variable given."""
+    found, faults = parse("eu1", {**base, **variables})
+    assert found is None
+    assert len(faults) == 1, [str(fault) for fault in faults]
+    (fault,) = faults
+    assert fault.host == "eu1"
+    assert fault.example
+    assert "\n" not in str(fault)
+    return fault
+
+
+def test_a_regional_with_its_defaults() -> None:
+    assert regional() == Regional(
+        host="eu1",
+        fleet="kof",
+        namespace="kof",
+        kcm_namespace="kcm-system",
+        version="0.1.1",
+        cluster_name="eu1",
+        domain="eu1.kof.example.com",
+        admin_email="platform@example.com",
+        template=None,
+        template_kind="aws-standalone-cp",
+        credential="aws-cluster-identity-cred",
+        config={"region": "eu-west-1", "workersNumber": 3},
+        cluster_labels={},
+        labels={},
+        storage_class=None,
+        external_dns="secret",
+        retention=None,
+        logs_storage_size="10Gi",
+        service_templates={},
+        service_values={},
+        extra_services=[],
+        service_priority=100,
+        promxy_insecure_skip_verify=False,
+        promxy_dial_timeout="5s",
+        datasource_resync_period="5m",
+        vmuser_secret="storage-vmuser-credentials",
+    )
+
+
+def test_a_child_with_its_defaults() -> None:
+    found = child()
+    assert (found.cluster_name, found.regional, found.opencost) == ("eu1-a", "eu1", True)
+    assert {field.name for field in dataclasses.fields(Child)} < {
+        field.name for field in dataclasses.fields(Regional)
+    } | {
+        "regional",
+        "opencost",
+    }
+
+
+def test_a_mothership_with_its_defaults() -> None:
+    found, faults = parse_mothership("mothership", {})
+    assert faults == []
+    assert isinstance(found, Mothership)
+    assert found.chart_repository == "oci://ghcr.io/k0rdent/kof/charts"
+    assert found.promxy_image_tag == "v0.0.93"
+    assert found.dns_secret is False
+
+
+@pytest.mark.parametrize(
+    ("method", "secret"), [("none", False), ("iam_user", True), ("existing", True), ("node_role", False)]
+)
+def test_some_dns_methods_end_in_a_secret(method: str, secret: bool) -> None:
+    found, faults = parse_mothership("mothership", {"dns_credentials_method": method})
+    assert faults == []
+    assert found is not None
+    assert found.dns_secret is secret
+
+
+def test_tagged_variables_give_the_same_cluster() -> None:
+    variables = {**REGIONAL, "regional_service_values": {"kof-storage": {"a": {"b": [1, True, None, "x"]}}}}
+    assert parse_regional("eu1", to_plain(tagged(variables))) == parse_regional("eu1", variables)
+
+
+REGIONAL_FAULTS = [
+    ("regional_domain", "EU1.example.com", "lowercase"),
+    ("regional_domain", "eu1", "two parts"),
+    ("regional_domain", "a." * 122 + "de", "253"),
+    ("regional_domain", "10.0.0.1", "not an address"),
+    ("regional_domain", "eu1.example.com.", "empty part"),
+    ("regional_domain", "{{ nope }}.example.com", "lowercase"),
+    ("regional_admin_email", "platform", "e-mail"),
+    ("regional_cluster_name", "Eu1", "lowercase"),
+    ("regional_cluster_name", "x" * 54, "Helm's release name, which kcm makes of a cluster's name, has at most 53"),
+    ("regional_cluster_name", "eu.1", "DNS label"),
+    ("regional_cluster_name", "mothership", "management cluster's own metrics"),
+    ("regional_template", "Aws", "lowercase"),
+    ("regional_template_kind", "aws_standalone", "lowercase"),
+    ("regional_credential", "a b", "lowercase"),
+    ("regional_vmuser_secret", 'a"b', "lowercase"),
+    ("regional_storage_class", "GP3", "lowercase"),
+    ("regional_external_dns", "secrets", "did you mean secret?"),
+    ("regional_retention", "30", "unit"),
+    ("regional_retention", 30, "number"),
+    ("regional_logs_storage_size", "10", "unit"),
+    ("regional_promxy_dial_timeout", "5", "Go duration"),
+    ("regional_promxy_dial_timeout", 5, "number"),
+    ("regional_datasource_resync_period", "5 minutes", "Go duration"),
+    ("regional_service_priority", 0, "from 1 to 2147483646"),
+    ("regional_labels", {"a b": "c"}, "the key 'a b'"),
+    ("regional_labels", {"a": True}, "the value of a must be a string"),
+    ("regional_labels", {"app.kubernetes.io/part-of": "x"}, "set by the collection"),
+    ("regional_cluster_labels", {"a": "b c"}, "the value of a"),
+    ("regional_cluster_labels", {"k0rdent.mirantis.com/kof-storage-secrets": "false"}, 'must be "true"'),
+    ("regional_cluster_labels", {"k0rdent.mirantis.com/kof-aws-dns-secrets": "no"}, 'must be "true"'),
+    ("regional_config", {"clusterLabels": ["a"]}, "map of strings"),
+    ("regional_config", {"clusterLabels": {"a": 1}}, "clusterLabels.a must be a string"),
+    ("regional_config", {"clusterLabels": {"k0rdent.mirantis.com/kof-storage-secrets": "x"}}, 'must be "true"'),
+    ("regional_config", {"a": {"x" * 1001: 1}}, "1001 characters"),
+    ("regional_config", {"a": [{"\u2028" * 300: 1}]}, "300 characters"),
+    ("regional_config", "region=eu", "map"),
+    ("regional_service_templates", {"kof-storge": "a"}, "did you mean kof-storage?"),
+    ("regional_service_templates", {"kof-storage": 1}, "ServiceTemplate's name"),
+    ("regional_service_templates", {"kof-storage": "A"}, "lowercase"),
+    ("regional_service_values", {"kof-colectors": {}}, "is none of the services"),
+    ("regional_service_values", {"kof-storage": "a: b"}, "must be a map"),
+    ("regional_service_values", {"kof-storage": None}, "must be a map"),
+    ("regional_extra_services", [{"name": "a"}], "template is required"),
+    ("regional_extra_services", [{"template": "a-1"}], "name is required"),
+    ("regional_extra_services", [{"name": "A", "template": "a-1"}], "name 'A'"),
+    ("regional_extra_services", [{"name": "a", "template": 1}], "template must be a string"),
+    ("regional_extra_services", [{"name": "a", "template": "a-1", "namespace": "a.b"}], "namespace 'a.b'"),
+    ("regional_extra_services", [{"name": "a", "template": "a-1", "value": {}}], "did you mean values?"),
+    ("regional_extra_services", [{"name": "a", "template": "a-1", "values": "a: b"}], "values must be a map"),
+    ("regional_extra_services", [{"name": "a", "template": "a-1", "disable": "yes"}], "disable must be"),
+    ("regional_extra_services", [{"name": "a", "template": "a-1", "valuesFrom": [{"name": "a"}]}], "valuesFrom"),
+    ("regional_extra_services", [{"name": "a", "template": "a-1"}] * 2, "there twice"),
+    ("regional_extra_services", [{"name": "kof-storage", "template": "a-1"}], "same Helm release"),
+    ("regional_extra_services", ["a"], "item 1 is a string, but must be a map"),
+    ("kof_version", 1.1, "quote it"),
+    ("kof_version", "0.2.0", "must be 0.1.1"),
+    ("kof_namespace", "Kof", "lowercase"),
+    ("kof_kcm_namespace", "a.b", "DNS label"),
+    ("kof_fleet", "my fleet", "letters, digits"),
+    ("kof_chart_repository", "https://k0rdent.github.io/kof", "oci://"),
+    ("kof_chart_repository", "oci://user@ghcr.io/x", "without a user"),
+    ("kof_chart_repository", "oci://ghcr.io/x/", "slash at its end"),
+    ("kof_wait_timeout", 0, "from 1"),
+    ("kof_wait_timeout", "1h", "whole number"),
+    ("kof_max_fail_percentage", 101, "from 0 to 100"),
+    ("kof_force_conflicts", "hand", "did you mean hands?"),
+    ("kof_chart_repository_username", "robot", "kof_chart_repository_password"),
+]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    REGIONAL_FAULTS,
+    ids=[f"{name}={value!r:.40}" for name, value, _why in REGIONAL_FAULTS],
+)
+def test_bad_input_of_a_regional(variable: str, value: Any, why: str) -> None:
+    fault = fault_of(parse_regional, REGIONAL, **{variable: value})
+    assert fault.variable == variable
+    assert why in fault.problem
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("child_regional", None, "null"),
+        ("child_opencost", "perhaps", "true or false"),
+        ("child_cluster_name", "x" * 60, "53"),
+        ("child_service_values", {"kof-storage": {}}, "cert-manager, kof-operators, kof-collectors"),
+        ("child_cluster_labels", {"k0rdent.mirantis.com/kof-storage-secrets": ""}, 'must be "true"'),
+    ],
+)
+def test_bad_input_of_a_child(variable: str, value: Any, why: str) -> None:
+    fault = fault_of(parse_child, CHILD, **{variable: value})
+    assert fault.variable == variable
+    assert why in fault.problem
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("mothership_storage_class", "a b", "lowercase"),
+        ("mothership_promxy_image_tag", "a:b", "image tag"),
+        ("mothership_retention", "1", "unit"),
+        ("mothership_helm_timeout", 0, "from 1"),
+        ("mothership_values", ["a"], "map"),
+        ("mothership_values", {"x" * 1200: 1}, "characters"),
+        ("dns_credentials_method", "iam", "must be"),
+    ],
+)
+def test_bad_input_of_a_mothership(variable: str, value: Any, why: str) -> None:
+    fault = fault_of(parse_mothership, {}, **{variable: value})
+    assert fault.variable == variable
+    assert why in fault.problem
+
+
+def test_a_host_whose_name_is_no_cluster_name() -> None:
+    _none, faults = parse_regional("EU_1", REGIONAL)
+    (fault,) = faults
+    assert fault.variable == "regional_cluster_name"
+    assert "the host's name 'EU_1'" in fault.problem
+    assert regional("EU_1", regional_cluster_name="eu-1").cluster_name == "eu-1"
+
+
+def test_all_faults_of_a_host_are_told_at_once_and_each_once() -> None:
+    _none, faults = parse_regional("eu1", {"regional_domain": 5, "regional_retention": "x", "kof_version": True})
+    assert sorted(fault.variable for fault in faults) == [
+        "kof_version",
+        "regional_admin_email",
+        "regional_domain",
+        "regional_retention",
+    ]
+
+
+def test_no_password_is_quoted_whatever_is_wrong() -> None:
+    for value in (123456, "", None, {"geheim": 1}, True):
+        _none, faults = parse_regional("eu1", {**REGIONAL, "kof_chart_repository_password": value})
+        assert faults
+        assert not any("123456" in str(fault) or "geheim" in str(fault) for fault in faults)
+
+
+def test_our_labels_may_be_repeated() -> None:
+    labels = {"k0rdent.mirantis.com/kof-storage-secrets": "true"}
+    assert regional(regional_cluster_labels=labels).cluster_labels == labels
+
+
+def test_without_the_dns_secret_its_label_is_anybodys() -> None:
+    labels = {"k0rdent.mirantis.com/kof-aws-dns-secrets": "false"}
+    assert regional(regional_external_dns="node", regional_cluster_labels=labels)
+
+
+def test_values_of_an_extra_service() -> None:
+    found = regional(
+        regional_extra_services=[{"name": "velero", "template": "velero-8-1-0", "values": {"a": 1}}],
+        regional_service_values={"velero": {"b": 2}},
+    )
+    assert found.service_values == {"velero": {"b": 2}}
+
+
+def test_a_fleet_in_order() -> None:
+    assert fleet_faults(None, [regional(), regional("us1", regional_domain="us1.example.com")], [child()]) == []
+
+
+def test_names_and_domains_are_unique() -> None:
+    faults = fleet_faults(
+        None,
+        [regional(), regional("eu2", regional_cluster_name="eu1")],
+        [child("x", child_cluster_name="eu1"), child("y"), child("z", child_cluster_name="y")],
+    )
+    assert [(fault.host, fault.variable) for fault in faults] == [
+        ("eu2", "regional_cluster_name"),
+        ("x", "child_cluster_name"),
+        ("z", "child_cluster_name"),
+        ("eu2", "regional_domain"),
+    ]
+    assert "also that of eu1" in faults[0].problem
+
+
+def test_clusters_of_other_namespaces_have_names_of_their_own() -> None:
+    assert fleet_faults(None, [], [child("a"), child("b", child_cluster_name="a", kof_kcm_namespace="other")]) == []
+
+
+def test_a_childs_regional_exists_here_or_there() -> None:
+    children = [child("a"), child("b", child_regional="aws-eu-wst-1"), child("c", child_regional="us9")]
+    regionals = [regional(), regional("aws-eu-west-1", regional_domain="eu2.example.com")]
+    assert fleet_faults(None, regionals, children) == []  # what is on the management cluster isn't known
+    (fault,) = fleet_faults(None, regionals, children, live_regionals=["us9"])
+    assert (fault.host, fault.variable) == ("b", "child_regional")
+    assert "did you mean aws-eu-west-1?" in fault.problem
+
+
+def test_a_child_must_know_its_regionals_password() -> None:
+    faults = fleet_faults(None, [regional(regional_vmuser_secret="other")], [child()])
+    assert [(fault.host, fault.variable) for fault in faults] == [("eu1-a", "child_vmuser_secret")]
+
+
+def test_promxys_configuration_must_fit_into_a_secret() -> None:
+    regionals = [
+        dataclasses.replace(regional(), host=f"r{index}", cluster_name=f"r{index}", domain=f"r{index}.example.com")
+        for index in range(2500)
+    ]
+    (fault,) = fleet_faults(None, regionals, [])
+    assert "1048576" in fault.problem
+
+
+def test_a_large_fleet_is_parsed_in_a_moment() -> None:
+    started = time.process_time()
+    regionals = [regional(f"r{index}", regional_domain=f"r{index}.example.com") for index in range(100)]
+    children = [child(f"c{index}", child_regional=f"r{index % 100}") for index in range(1000)]
+    assert fleet_faults(None, regionals, children) == []
+    assert time.process_time() - started < 1.5  # 0.1 s on an idle machine
