@@ -112,9 +112,9 @@ def run(
     :param batch: hosts of the run; faults that involve none of them become warnings.
     :param before: site | mothership | regional | child; what the run is about to do.
     :param layers: instead of `before`, the layers by name (dns_credentials, mothership, regional, child).
+    :param check_mode: nothing that an earlier layer brings can be there yet.
     :param announce: whether what kof-mothership brings will be there when it is needed, and is announced instead of
-        missed. None: if this run has a mothership to install. Say it where a check before a later layer follows a
-        mothership layer in check mode.
+        missed. None: if this run has a mothership to install, or in check mode the inventory has one.
     """
     chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
     batch = frozenset(batch)
@@ -131,9 +131,10 @@ def run(
     parsed = {subject.host for subject in everyone} | ({mothership.host} if mothership else set())
     unparsed = frozenset(fault.host for fault in inventory.faults) - parsed
     # A mothership whose variables are wrong would be installed too, once they are right.
-    comes = (
-        "mothership" in walked or ("mothership" in chosen and bool(batch & unparsed)) if announce is None else announce
-    )
+    comes = announce
+    if comes is None:
+        unreadable = "mothership" in chosen and bool(batch & unparsed)
+        comes = "mothership" in walked or unreadable or (check_mode and mothership is not None)
     situation = Situation(
         facts=Facts(""),
         release=release,

@@ -122,7 +122,7 @@ def connection(seeded: ControlPlane) -> Iterator[Connection]:
 
 
 def run(connection: Any, fleet: preflight.Inventory, batch: Any = BATCH, **options: Any) -> list[preflight.Check]:
-    return preflight.run(connection, batch, fleet, RELEASE, check_mode=False, **options)
+    return preflight.run(connection, batch, fleet, RELEASE, **{"check_mode": False, **options})
 
 
 def failed(checks: list[preflight.Check]) -> list[str]:
@@ -165,8 +165,11 @@ def test_without_a_mothership_in_the_run_nothing_is_announced(connection):
 
 
 def test_a_later_layer_of_check_mode_is_told_what_would_be_there(connection):
-    checks = run(connection, inventory(), ("eu1", "us1"), before="regional", announce=True)
-    assert failed(checks) == []
+    regionals = ("eu1", "us1")
+    assert failed(run(connection, inventory(), regionals, before="regional", announce=True)) == []
+    assert failed(run(connection, inventory(), regionals, before="regional", check_mode=True)) == []
+    alone = replace(inventory(), mothership=None)
+    assert failed(run(connection, alone, regionals, before="regional", check_mode=True)) != []
 
 
 def test_what_is_wrong_is_told_by_host_and_variable(connection):
