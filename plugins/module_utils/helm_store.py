@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import POOL_SIZE, ApiError, Connection
@@ -26,6 +27,15 @@ _MERGE_PATCH = "application/merge-patch+json"
 _FIELD_MANAGER = {"fieldManager": "k0rdent.kof"}
 
 SecretData = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An object that is not there; with the time (RFC 3339) if it still is but on its way out, and who holds it."""
+
+    ref: ObjectRef
+    deleted_at: str | None = None
+    finalizers: tuple[str, ...] = ()
 
 
 class ReleaseStore:
@@ -60,26 +70,27 @@ class ReleaseStore:
             raise
         return True
 
-    def missing(self, wanted: Sequence[ObjectRef]) -> list[ObjectRef]:
+    def missing(self, wanted: Sequence[ObjectRef]) -> list[Missing]:
         """Those of the objects which are not there, or are being deleted."""
         # Discovery first and in one thread: the same group is asked once.
         for group in sorted({ref.api_version for ref in wanted}):
             kinds = [ref.kind for ref in wanted if ref.api_version == group]
             self._connection.resource(group, kinds[0])
         with ThreadPoolExecutor(POOL_SIZE) as pool:
-            there = list(pool.map(self._is_there, wanted))
-        return [ref for ref, found in zip(wanted, there, strict=True) if not found]
+            return [found for found in pool.map(self._missing, wanted) if found is not None]
 
-    def _is_there(self, ref: ObjectRef) -> bool:
+    def _missing(self, ref: ObjectRef) -> Missing | None:
         # One GET by name each: a LIST would bring every Secret of the namespace, and every ClusterRole of the cluster.
         try:
             path = self._connection.path(ref.api_version, ref.kind, ref.namespace or self._namespace, ref.name)
-            live = self._connection.request("GET", path)
+            metadata = self._connection.request("GET", path).get("metadata", {})
         except ApiError as error:
             if error.status == 404:
-                return False
+                return Missing(ref)
             raise
-        return not live.get("metadata", {}).get("deletionTimestamp")
+        if metadata.get("deletionTimestamp"):
+            return Missing(ref, metadata["deletionTimestamp"], tuple(metadata.get("finalizers") or ()))
+        return None
 
     def overwritten_by(self, manifest: str) -> SecretData:
         """Live Secrets whose data applying `manifest` would change: (namespace, name) to their data."""

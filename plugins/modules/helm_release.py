@@ -255,7 +255,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
     Registry,
     find_helm,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import ReleaseStore
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -285,6 +285,10 @@ _NAMED = 5
 
 class BadInput(Exception):
     """An argument can't be right; the message is for the person."""
+
+
+class StuckObject(Exception):
+    """An object of the release is being deleted and does not go; the message names it and what holds it."""
 
 
 class ReleaseRun:
@@ -327,16 +331,17 @@ class ReleaseRun:
         for attempt in range(_OVERTAKEN_LIMIT):
             decision = self._settled(wanted)
             first = self.history if first is None else first
-            missing: list[str] = []
+            missing: list[Missing] = []
             if decision.step == "check":
-                missing = [str(ref) for ref in self._store.missing(objects(self.history[-1].manifest))]
+                missing = self._store.missing(objects(self.history[-1].manifest))
                 if not missing:
                     return self._told("unchanged", decision, first, wanted)
-                self.took.append(f"missing {_some(missing)}")
+                self.took.append(f"missing {_some([str(each.ref) for each in missing])}")
                 decision = Decision("upgrade", f"{len(missing)} of its objects are missing")
             action = self._action(decision, bool(missing))
             if self._check_mode:
                 return self._told(action, decision, first, wanted, not_checked=self._validated(decision))
+            self._wait_until_gone([each for each in missing if each.deleted_at])
             try:
                 self._act(decision)
             except HelmFailed as error:
@@ -394,6 +399,20 @@ class ReleaseRun:
         why = f"was {revision.status} for {age(revision):.0f} s, longer than its time-out"
         if self._store.mark_failed(revision, f"marked failed by k0rdent.kof: {why}"):
             self.took.append(f"revision {revision.version} {why}: marked it failed")
+
+    def _wait_until_gone(self, leaving: Sequence[Missing]) -> None:
+        """What is on its way out must be gone first: helm would take it for there, and then it goes."""
+        end = time.monotonic() + self._timeout
+        while leaving:
+            if time.monotonic() >= end:
+                last = leaving[0]
+                held = f", held by its finalizers {', '.join(last.finalizers)}" if last.finalizers else ""
+                raise StuckObject(
+                    f"{last.ref} is being deleted since {last.deleted_at}{held}: it can't be made again before it is "
+                    "gone; see why its deletion does not end"
+                )
+            time.sleep(min(_POLL, max(0.1, end - time.monotonic())))
+            leaving = [each for each in self._store.missing([each.ref for each in leaving]) if each.deleted_at]
 
     def _action(self, decision: Decision, repairs: bool) -> str:
         if decision.step == "install":
@@ -648,7 +667,7 @@ def main() -> None:
         if not module._diff:
             del result["diff"]
         module.exit_json(**result)
-    except (ApiUnavailable, BadInput, HelmUnusable, NotARelease) as error:
+    except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, StuckObject) as error:
         _fail(module, run, str(error))
     except ApiError as error:
         _fail(module, run, f"the API server refused: {error.message}")

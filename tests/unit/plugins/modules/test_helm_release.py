@@ -257,6 +257,28 @@ def test_deleted_objects_are_made_again(release: Release) -> None:
     release.is_done()
 
 
+def test_an_object_on_its_way_out_is_waited_for_then_made_again(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helm_release, "_POLL", 0.2)
+    release.run()
+
+    def hold(finalizers: list[str]) -> None:
+        patch = json.dumps({"metadata": {"finalizers": finalizers}})
+        release.kubectl("patch", "configmap", "demo-config", "--type=merge", "-p", patch)
+
+    hold(["example.com/hold"])
+    release.kubectl("delete", "configmap", "demo-config", "--wait=false")
+    assert release.run(check=True)["action"] == "repaired"
+    stuck = release.run(timeout="1s")
+    assert stuck["failed"]
+    assert "ConfigMap" in stuck["msg"]
+    assert "example.com/hold" in stuck["msg"]
+    threading.Timer(1, hold, args=([],)).start()
+    assert release.run()["action"] == "repaired"
+    release.is_done()
+
+
 def test_failed_first_install_is_mended(release: Release) -> None:
     failed = release.run(values={"broken": True})
     assert failed["failed"]
