@@ -241,7 +241,7 @@ class Informer:
                 if not self._stopped:
                     log.warning("watch of %s: %s", self.kind.plural, error)
             time.sleep(pause)
-            pause = min(pause * 2, 5.0)
+            pause = min(pause * 2, 2.0)
 
     def _list(self) -> str:
         seen = self._served.generation if self._served else 0

@@ -20,7 +20,7 @@ from sandbox.simulator.oci import ChartMissing, Registry, source
 from sandbox.simulator.runtime import Cluster, Informer, Key, enqueue, enqueue_all, key_of
 
 #: How often an invalid template's chart is looked for again (seconds), longer each time.
-_RETRIES = (2.0, 5.0, 15.0, 60.0)
+_RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 
 class Templates:
