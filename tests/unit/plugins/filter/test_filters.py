@@ -95,12 +95,12 @@ def test_manifests_of_a_regional_and_its_child() -> None:
     [
         (lambda: regional_manifests({**REGIONAL, "regional_domain": 5}), "eu1: regional_domain: is the number 5"),
         (lambda: regional_manifests({**REGIONAL, "regional_config": {1: 2}}), "the key 1 is no string"),
-        (lambda: regional_manifests("eu1"), "must be the variables of a host"),
+        (lambda: regional_manifests("eu1"), "must be the variables of a host"),  # type: ignore[arg-type]
         (lambda: regional_manifests(REGIONAL, kcm_version="v1"), "v1alpha1 or v1beta1"),
         (lambda: regional_manifests(REGIONAL, template="A"), "template: "),
         (lambda: child_manifests(CHILD, "EU1"), "regional_domain: "),
         (lambda: child_manifests(CHILD, None), "regional_domain: must be a string"),  # type: ignore[arg-type]
-        (lambda: promxy_config("x"), "list of PromxyServerGroup"),
+        (lambda: promxy_config("x"), "list of PromxyServerGroup"),  # type: ignore[arg-type]
         (lambda: promxy_config([], {"a": "b"}), "list of user name and password"),
         (lambda: dns_records([], "a.b"), "no address yet"),
         (lambda: dns_records("x", "a.b"), "must be a Service"),

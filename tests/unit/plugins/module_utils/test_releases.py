@@ -11,7 +11,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEAS
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec
 
 
-@pytest.fixture(params=RELEASES.values(), ids=RELEASES.keys())
+@pytest.fixture(params=list(RELEASES.values()), ids=list(RELEASES))
 def release(request: pytest.FixtureRequest) -> Release:
     return request.param
 

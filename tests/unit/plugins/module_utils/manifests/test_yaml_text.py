@@ -191,4 +191,4 @@ def test_several_documents() -> None:
 
 def test_what_is_no_json_is_a_programming_error() -> None:
     with pytest.raises(TypeError, match="to_plain"):
-        dump({"a": {1, 2}})  # type: ignore[dict-item]
+        dump({"a": {1, 2}})
