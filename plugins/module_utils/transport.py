@@ -392,6 +392,8 @@ def describe(error: BaseException) -> str:
     """The cause of a Failure in a few words, without anything that was sent."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its TLS certificate isn't trusted ({error.verify_message or 'verification failed'})"
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return "connection broken"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or 'handshake'})"
     if isinstance(error, (TimeoutError, socket.timeout)):

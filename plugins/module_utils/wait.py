@@ -444,8 +444,10 @@ class _Wait:
         if done == total:
             return
         self._last_line, self._last_done = now, done
-        late = [(ref.ref, v.why) for ref, v in zip(self._targets, self._verdicts, strict=True) if not v.ready]
-        text = f"{done} of {total} ready after {now - self._started:.0f} s"
+        pairs = enumerate(zip(self._targets, self._verdicts, strict=True))
+        late = [(target.ref, v.why) for index, (target, v) in pairs if not v.ready and index not in self._told]
+        failed = f", {len(self._told)} failed" if self._told else ""
+        text = f"{done} of {total} ready{failed} after {now - self._started:.0f} s"
         if self._away:
             text += f"; {self._away}"
         elif late:

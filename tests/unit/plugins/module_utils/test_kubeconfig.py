@@ -1,0 +1,202 @@
+"""Which server, identity and proxy the options, the environment and kubeconfigs amount to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig as under_test
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, settings
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+
+
+def config(user=None, cluster=None, **more):
+    return {
+        "current-context": "c",
+        "contexts": [
+            {"name": "c", "context": {"cluster": "k", "user": "u"}},
+            {"name": "other", "context": {"cluster": "k"}},
+        ],
+        "clusters": [{"name": "k", "cluster": {"server": "https://api.example.com:6443/", **(cluster or {})}}],
+        "users": [{"name": "u", "user": user or {}}],
+        **more,
+    }
+
+
+def test_names_and_types_are_those_of_kubernetes_core():
+    assert set(CONNECTION_OPTIONS) == set(AUTH_ARG_SPEC)
+    theirs: dict[str, Any] = AUTH_ARG_SPEC
+    for name, spec in theirs.items():
+        assert CONNECTION_OPTIONS[name]["type"] == spec.get("type", "str"), name
+        assert CONNECTION_OPTIONS[name].get("aliases", []) == spec.get("aliases", []), name
+        assert CONNECTION_OPTIONS[name].get("no_log", False) == spec.get("no_log", False), name
+
+
+def test_a_token_and_the_defaults():
+    found = settings({"kubeconfig": config({"token": "hunter2"})}, {})
+    assert found.server == "https://api.example.com:6443"
+    assert found.authorization == "Bearer hunter2"
+    assert found.verify
+    assert "hunter2" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("K8S_AUTH_HOST", "https://h", "server", "https://h"),
+        ("K8S_AUTH_API_KEY", "t", "authorization", "Bearer t"),
+        ("K8S_AUTH_VERIFY_SSL", "false", "verify", False),
+        ("K8S_AUTH_VALIDATE_CERTS", "True", "verify", True),
+        ("K8S_AUTH_IMPERSONATE_USER", "ann", "headers", (("Impersonate-User", "ann"),)),
+        ("K8S_AUTH_IMPERSONATE_GROUPS", "a,b", "headers", (("Impersonate-Group", "a"), ("Impersonate-Group", "b"))),
+        ("K8S_AUTH_PROXY", "http://p:1", "proxy", "http://p:1"),
+    ],
+)
+def test_environment_variables_stand_in_for_options(name, text, field, value):
+    found = settings({"kubeconfig": config({"token": "x"}), "host": None}, {name: text})
+    assert getattr(found, field) == value
+
+
+def test_the_awx_credential_is_enough():
+    environ = {"K8S_AUTH_HOST": "https://h:6443", "K8S_AUTH_API_KEY": "t", "K8S_AUTH_VERIFY_SSL": "False"}
+    found = settings({}, environ)
+    assert (found.server, found.authorization, found.verify) == ("https://h:6443", "Bearer t", False)
+
+
+def test_options_win_over_the_environment_and_the_kubeconfig():
+    given = {"kubeconfig": config({"token": "x"}), "api_key": "y", "host": "h:1", "validate_certs": False}
+    found = settings(given, {"K8S_AUTH_API_KEY": "z", "K8S_AUTH_HOST": "other"})
+    assert (found.authorization, found.server, found.verify) == ("Bearer y", "https://h:1", False)
+
+
+def test_a_host_alone_gets_no_credentials_of_a_kubeconfig_nobody_named(tmp_path):
+    (tmp_path / "config").write_text(yaml.safe_dump(config({"token": "hunter2"})))
+    found = settings({"host": "https://elsewhere"}, {"KUBECONFIG": str(tmp_path / "config")})
+    assert found.authorization is None
+
+
+def test_basic_token_file_data_and_relative_files(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "ca.pem").write_text("CA")
+    (tmp_path / "sub" / "token").write_text("from-file\n")
+    path = tmp_path / "sub" / "config"
+    path.write_text(yaml.safe_dump(config({"tokenFile": "token"}, {"certificate-authority": "ca.pem"})))
+    found = settings({"kubeconfig": str(path)}, {})
+    assert (found.authorization, found.ca_pem, found.renewable) == ("Bearer from-file", b"CA", True)
+    encoded = base64.b64encode(b"PEM").decode()
+    found = settings({"kubeconfig": config({"client-certificate-data": encoded, "client-key-data": encoded})}, {})
+    assert found.client_pem == b"PEM\nPEM"
+    found = settings({"kubeconfig": config({"username": "u", "password": "p"})}, {})
+    assert found.authorization == "Basic " + base64.b64encode(b"u:p").decode()
+
+
+def test_several_kubeconfigs_are_merged_the_first_wins(tmp_path):
+    (tmp_path / "a").write_text(yaml.safe_dump({"current-context": "c", "clusters": [], "users": None}))
+    (tmp_path / "b").write_text(yaml.safe_dump({**config({"token": "b"}), "current-context": "other"}))
+    paths = os.pathsep.join(str(tmp_path / name) for name in ("a", "missing", "b"))
+    assert settings({}, {"KUBECONFIG": paths}).authorization == "Bearer b"
+    assert settings({"context": "other"}, {"KUBECONFIG": paths}).authorization is None
+
+
+def test_a_pod_s_service_account(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("pod-token")
+    (tmp_path / "ca.crt").write_text("CA")
+    monkeypatch.setattr(under_test, "_IN_CLUSTER", str(tmp_path))
+    found = settings({}, {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"})
+    assert (found.server, found.authorization, found.renewable) == ("https://[fd00::1]:443", "Bearer pod-token", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "proxy"),
+    [
+        ({}, {}, None),
+        ({}, {"HTTPS_PROXY": "http://e:1"}, "http://e:1"),
+        ({}, {"https_proxy": "e:1"}, "http://e:1"),
+        ({}, {"HTTPS_PROXY": "http://e:1", "NO_PROXY": ".example.com"}, None),
+        ({}, {"HTTPS_PROXY": "http://e:1", "NO_PROXY": "ample.com"}, "http://e:1"),
+        ({"no_proxy": "*"}, {"HTTPS_PROXY": "http://e:1"}, None),
+        ({"proxy": "http://o:1"}, {"HTTPS_PROXY": "http://e:1"}, "http://o:1"),
+        ({"host": "https://10.1.2.3:6443", "no_proxy": "10.0.0.0/8"}, {"HTTPS_PROXY": "http://e:1"}, None),
+        ({"host": "https://127.0.0.1:6443"}, {"HTTPS_PROXY": "http://e:1"}, None),
+    ],
+)
+def test_proxies(options, environ, proxy):
+    assert settings({"kubeconfig": config({"token": "x"}), **options}, environ).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"kubeconfig": "/nowhere/config"}, "there is no kubeconfig /nowhere/config"),
+        ({"kubeconfig": config({"token": "x"}), "context": "typo"}, "no context named 'typo' (it has: c, other)"),
+        ({"kubeconfig": {}}, "no current-context"),
+        ({"kubeconfig": config({"client-certificate-data": "eA=="})}, "client-certificate without client-key"),
+        ({"kubeconfig": config({"tokenFile": "/nowhere/token"})}, "can't read tokenFile"),
+        ({"host": "https://h", "client_cert": "/x"}, "belong together"),
+        ({"host": "ftp://h", "api_key": "hunter2"}, "starts with https://"),
+        ({"host": "https://h:notaport", "api_key": "hunter2"}, "no usable port"),
+        ({"host": "https://h", "api_key": "hunter2", "proxy": "socks5://u:hunter2@p"}, "is no http:// address"),
+    ],
+)
+def test_what_is_wrong_is_said_without_secrets(options, text):
+    with pytest.raises(ApiUnavailable) as caught:
+        connect(options, {"HOME": "/nowhere"})
+    assert text in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_broken_kubeconfig_is_named_with_its_line(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("a: 1\nb: [hunter2\n")
+    with pytest.raises(ApiUnavailable, match="not YAML at line 3") as caught:
+        connect({"kubeconfig": str(path)}, {})
+    assert "hunter2" not in str(caught.value)
+    pem = base64.b64encode(b"no pem").decode()
+    with pytest.raises(ApiUnavailable, match="certificate authority"):
+        connect({"kubeconfig": config({"token": "x"}, {"certificate-authority-data": pem})}, {})
+    with pytest.raises(ApiUnavailable, match="client certificate and key"):
+        connect({"kubeconfig": config({"client-certificate-data": pem, "client-key-data": pem})}, {})
+
+
+def test_client_certificates_work_and_leave_no_file(control_plane, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with connect({"kubeconfig": str(control_plane.kubeconfig)}) as connection:
+        assert connection.request("GET", "/api/v1/namespaces/default")["metadata"]["name"] == "default"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exec_plugin_by_the_library(control_plane, tmp_path):
+    """The plugin hands out the administrator's own certificate, as cloud plugins do."""
+    admin = yaml.safe_load(control_plane.admin.read_text())
+    user = admin["users"][0]["user"]
+
+    def pem(name):
+        data = user.get(f"{name}-data")
+        return base64.b64decode(data).decode() if data else open(user[name]).read()
+
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"clientCertificateData": pem("client-certificate"), "clientKeyData": pem("client-key")},
+    }
+    (tmp_path / "answer.json").write_text(json.dumps(credential))
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f"#!/bin/sh\necho run >> {tmp_path}/runs\ncat {tmp_path}/answer.json\n")
+    plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
+    api = "client.authentication.k8s.io/v1"
+    admin["users"][0]["user"] = {"exec": {"apiVersion": api, "command": "./plugin", "interactiveMode": "Never"}}
+    (tmp_path / "config").write_text(yaml.safe_dump(admin))
+    with connect({"kubeconfig": str(tmp_path / "config")}) as connection:
+        assert connection.request("GET", "/api/v1/namespaces/default")["kind"] == "Namespace"
+    assert (tmp_path / "runs").read_text() == "run\n"
+    plugin.write_text("#!/bin/sh\necho hunter2 >&2\nexit 1\n")
+    with pytest.raises(ApiUnavailable, match="credential plugin") as caught:
+        connect({"kubeconfig": str(tmp_path / "config")})
+    assert "hunter2" not in str(caught.value)

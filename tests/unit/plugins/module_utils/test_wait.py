@@ -1,0 +1,304 @@
+"""Waiting on a real API server while somebody else (a thread) moves the objects on."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import wait as under_test
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.wait import Target, wait
+
+NAMESPACE = "wait-test"
+_NUMBERS = itertools.count()
+
+
+class Others:
+    """The controllers' part."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def put(self, api: str, kind: str, name: str, spec: Any, status: Any = None, **more: Any) -> Ref:
+        """Create or update an object and its status, its generation observed."""
+        namespace = None if kind == "Namespace" else NAMESPACE
+        ref = Ref(api, kind, namespace, name)
+        path = self.connection.path(api, kind, namespace, name)
+        body = {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **more}
+        if spec is not None:
+            body["spec"] = spec
+        query = {"fieldManager": "others", "force": "true"}
+        found = self.connection.request(
+            "PATCH", path, query=query, body=body, content_type="application/apply-patch+yaml"
+        )
+        if status is not None:
+            status = {"observedGeneration": found["metadata"]["generation"], **status}
+            self.connection.request(
+                "PATCH", path + "/status", body={"status": status}, content_type="application/merge-patch+json"
+            )
+        return ref
+
+    def template(self, name: str, **status: Any) -> Ref:
+        chart = {
+            "chart": "x",
+            "version": "1.0.0",
+            "interval": "10m",
+            "sourceRef": {"kind": "HelmRepository", "name": "x"},
+        }
+        spec = {"helm": {"chartSpec": chart}}
+        return self.put("k0rdent.mirantis.com/v1alpha1", "ServiceTemplate", name, spec, status)
+
+    def cluster(self, name: str, ready: str) -> Ref:
+        services = [{"name": "s", "namespace": "kof", "template": "t"}]
+        spec = {"template": "t", "serviceSpec": {"services": services}}
+        when = "2026-01-01T00:00:00Z"
+        condition = {"type": "Ready", "status": ready, "reason": "R", "message": "m", "lastTransitionTime": when}
+        return self.put("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", name, spec, {"conditions": [condition]})
+
+    def summary(self, name: str, state: str, message: str = "") -> None:
+        chart = {"repositoryURL": "x", "repositoryName": "x", "chartName": "x", "chartVersion": "1"}
+        spec = {
+            "clusterName": name,
+            "clusterNamespace": NAMESPACE,
+            "clusterType": "Capi",
+            "clusterProfileSpec": {"helmCharts": [{**chart, "releaseName": "s", "releaseNamespace": "kof"}]},
+        }
+        feature = {"featureID": "Helm", "status": state, "hash": "eA==", "failureMessage": message}
+        release = {"releaseName": "s", "releaseNamespace": "kof", "status": "Managing"}
+        status = {"featureSummaries": [feature], "helmReleaseSummaries": [release]}
+        self.put("config.projectsveltos.io/v1beta1", "ClusterSummary", f"p--{name}-capi-{name}", spec, status)
+
+
+@pytest.fixture(scope="module")
+def others(control_plane):
+    with connect({"kubeconfig": str(control_plane.admin)}) as connection:
+        others = Others(connection)
+        others.put("v1", "Namespace", NAMESPACE, None)
+        yield others
+
+
+@pytest.fixture
+def connection(control_plane):
+    with connect({"kubeconfig": str(control_plane.kubeconfig)}) as connection:
+        yield connection
+
+
+def fresh(name: str) -> str:
+    return f"{name}{next(_NUMBERS)}-{time.time_ns()}"
+
+
+@contextlib.contextmanager
+def meanwhile(*steps: Callable[[], Any], pause: float = 0.3) -> Any:
+    """Run steps in a thread, each after a pause; their failure is the test's."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            for step in steps:
+                time.sleep(pause)
+                step()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(30)
+    assert not failures, failures
+
+
+def test_ready_already_needs_no_watch(connection, others):
+    ref = others.template(fresh("t"), valid=True)
+    (done,) = wait(connection, [under_test.service_template(ref)], timeout=10)
+    assert (done.state, done.why) == ("ready", "")
+    assert "WATCH" not in connection.counts
+
+
+def test_clusters_become_ready_with_their_services(connection, others):
+    names = [fresh("c") for _ in range(3)]
+    refs = [others.cluster(name, "Unknown") for name in names]
+    lines: list[str] = []
+
+    def become_ready(name: str) -> None:
+        others.cluster(name, "True")
+        others.summary(name, "Provisioned")
+
+    def until_told() -> None:
+        deadline = time.monotonic() + 15
+        while not any(line.startswith("1 of 3 ready") for line in lines) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    steps = [lambda n=name: become_ready(n) for name in names]
+    with meanwhile(steps[0], until_told, *steps[1:]):
+        targets = [under_test.cluster_deployment(ref) for ref in refs]
+        done = wait(connection, targets, timeout=40, progress=lines.append)
+    assert [one.state for one in done] == ["ready"] * 3
+    assert [one.ref for one in done] == refs
+    assert 0 < done[0].seconds < done[2].seconds < 40
+    assert connection.counts["WATCH"] == 2  # one for each kind, however many objects
+    assert any(line.startswith("1 of 3 ready") for line in lines)
+    assert threading.active_count() < 5
+
+
+def test_a_failure_for_good_is_told_at_once_and_does_not_end_the_wait_for_the_others(connection, others):
+    bad, good = fresh("bad"), fresh("good")
+    refs = [others.cluster(bad, "Unknown"), others.cluster(good, "Unknown")]
+    others.summary(bad, "Failed", "Secret not there yet")
+    lines: list[str] = []
+    with meanwhile(
+        lambda: others.summary(bad, "FailedNonRetriable", "values don't fit"),
+        lambda: (others.summary(good, "Failed", "first"), others.cluster(good, "True")),
+        lambda: others.summary(good, "Provisioned"),
+    ):
+        started = time.monotonic()
+        done = wait(connection, [under_test.cluster_deployment(ref) for ref in refs], timeout=30, progress=lines.append)
+    assert [one.state for one in done] == ["failed", "ready"]
+    assert time.monotonic() - started < 15
+    assert "values don't fit" in done[0].why
+    assert done[0].advice
+    assert sum("failed" in line and bad in line for line in lines) == 1
+
+
+def test_the_deadline_comes_with_the_reasons(connection, others):
+    late, sick = fresh("late"), fresh("sick")
+    refs = [others.cluster(late, "Unknown"), others.cluster(sick, "True")]
+    others.summary(sick, "Failed", "index of untyped nil")
+    absent = Ref("k0rdent.mirantis.com/v1alpha1", "ServiceTemplate", NAMESPACE, "absent")
+    started = time.monotonic()
+    targets = [*(under_test.cluster_deployment(ref) for ref in refs), under_test.service_template(absent)]
+    done = wait(connection, targets, timeout=1)
+    assert 1 <= time.monotonic() - started < 4
+    assert [one.state for one in done] == ["late", "late", "late"]
+    assert "index of untyped nil" in done[1].why
+    assert "doesn't exist yet" in done[2].why
+    assert len(under_test.late(done)) == 3
+
+
+def test_secrets_are_read_by_name_and_never_listed(connection, others, control_plane):
+    name = fresh("s")
+    ref = Ref("v1", "Secret", NAMESPACE, name)
+    value = base64.b64encode(b"hunter2").decode()
+    with meanwhile(
+        lambda: others.put("v1", "Secret", name, None, data={"a": ""}),
+        lambda: others.put("v1", "Secret", name, None, data={"a": value}),
+    ):
+        (done,) = wait(connection, [under_test.secret(ref, ["a"])], timeout=20)
+    assert done.state == "ready"
+    asked = [line for line in control_plane.audit.read_text().splitlines() if '"k0rdent-kof"' in line]
+    assert not [line for line in asked if "/secrets" in line and ('"verb":"list"' in line or '"verb":"watch"' in line)]
+
+
+def test_an_object_that_goes_away_is_noticed(connection, others):
+    ref = others.cluster(fresh("c"), "Unknown")
+    path = connection.path(ref.api_version, ref.kind, ref.namespace, ref.name)
+    with meanwhile(lambda: others.connection.request("DELETE", path)):
+        (done,) = wait(connection, [under_test.cluster_deployment(ref)], timeout=20)
+    assert (done.state, done.why) == ("failed", "doesn't exist")
+    with meanwhile():
+        (done,) = wait(connection, [under_test.gone(ref)], timeout=20)
+    assert done.state == "ready"
+
+
+def test_time_alone_changes_a_verdict(connection, others, monkeypatch):
+    monkeypatch.setattr(under_test.readiness, "TEMPLATE_GRACE", 1.0)
+    ref = others.template(fresh("t"), valid=False, validationError="chart pull error")
+    started = time.monotonic()
+    (done,) = wait(connection, [under_test.service_template(ref)], timeout=20)
+    assert done.state == "failed"
+    assert "chart pull error" in done.why
+    assert 1 <= time.monotonic() - started < 6
+
+
+def test_check_mode_says_what_it_would_wait_for(connection):
+    lines: list[str] = []
+    ref = Ref("v1", "Secret", NAMESPACE, "nothing")
+    (done,) = wait(connection, [under_test.secret(ref)], timeout=10, progress=lines.append, check_mode=True)
+    assert done.state == "ready"
+    assert lines == ["would wait for 1 Secret"]
+    assert connection.counts == {}
+
+
+class Scripted(Connection):
+    """The real server, but watches that end as the test says."""
+
+    script: list[Any]
+
+    def watch(self, path: str, resource_version: str, **options: Any) -> Any:
+        self.versions = [*getattr(self, "versions", []), resource_version]
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, Exception):
+            raise step
+        if step is not None:
+            yield step
+            return
+        yield from super().watch(path, resource_version, **options)
+
+
+@pytest.mark.parametrize(
+    ("step", "listed_again"),
+    [
+        (ApiError(410, "Expired", "too old resource version"), True),
+        ({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}, True),
+        (ApiUnavailable("the watch broke off: no answer in time"), True),
+        ({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "BOOKMARK"}}}, False),
+    ],
+)
+def test_a_watch_that_ends_goes_on(control_plane, others, step, listed_again):
+    ref = others.template(fresh("t"), valid=False)
+    with connect({"kubeconfig": str(control_plane.kubeconfig)}) as plain:
+        connection = Scripted(plain._settings)
+        if not listed_again:
+            # A real version to go on from.
+            _items, version = plain.list_objects(plain.path(ref.api_version, ref.kind, NAMESPACE))
+            step["object"]["metadata"]["resourceVersion"] = version
+        connection.script = [step]
+        with meanwhile(lambda: others.template(ref.name, valid=True), pause=1.5):
+            (done,) = wait(connection, [under_test.service_template(ref)], timeout=20)
+        connection.close()
+    assert done.state == "ready"
+    assert len(connection.versions) == 2
+    if not listed_again:
+        assert connection.versions[1] == version
+    lists = connection.counts["GET"] - 1  # less the one of discovery
+    assert lists == (2 if listed_again else 1)
+
+
+def test_an_api_server_that_restarts_meanwhile(connection, others, control_plane):
+    ref = others.template(fresh("t"), valid=False)
+    with meanwhile(lambda: control_plane.restart(1), lambda: others.template(ref.name, valid=True)):
+        (done,) = wait(connection, [under_test.service_template(ref)], timeout=60)
+    assert done.state == "ready"
+
+
+def test_a_fault_in_a_judge_is_no_endless_wait(connection, others):
+    ref = others.template(fresh("t"), valid=False)
+    calls: list[int] = []
+
+    def judge(_obj: Any, _lookup: Any) -> Readiness:
+        calls.append(1)
+        if len(calls) > 1:
+            raise RuntimeError("a fault")
+        return Readiness("progressing")
+
+    with meanwhile(lambda: others.template(ref.name, valid=True)), pytest.raises(RuntimeError, match="a fault"):
+        wait(connection, [Target(ref, judge)], timeout=20)
+    assert threading.active_count() < 5
+
+
+def test_what_is_not_allowed_is_an_error(control_plane):
+    nobody = {"kubeconfig": str(control_plane.admin), "impersonate_user": "nobody"}
+    ref = Ref("k0rdent.mirantis.com/v1alpha1", "ServiceTemplate", NAMESPACE, "x")
+    with connect(nobody) as connection, pytest.raises(ApiError, match="nobody"):
+        wait(connection, [under_test.service_template(ref)], timeout=5)
