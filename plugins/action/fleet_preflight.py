@@ -22,6 +22,7 @@ LAYERS = ("dns_credentials", *fleets.LAYERS)
 class ActionModule(fleets.FleetAction):
     OPTIONS: ClassVar = {
         "scope": {"type": "str", "default": "all", "choices": ["inventory", "all"]},
+        "table": {"type": "str", "default": "full", "choices": ["full", "problems"]},
         "layers": {"type": "list", "elements": "str", "default": list(LAYERS), "choices": list(LAYERS)},
     }
 
@@ -38,7 +39,9 @@ class ActionModule(fleets.FleetAction):
             return {"changed": False, "checks": [], "msg": "no cluster of these layers is in the batch"}
         checks = self._checks(fleet, options)
         told = [check for check in checks if check.status != preflight.OK]
-        fleets.display.display(preflight.render(checks))
+        shown = checks if options["table"] == "full" else told
+        if shown:
+            fleets.display.display(preflight.render(shown))
         result: dict[str, Any] = {"changed": False, "checks": [asdict(check) for check in told[: fleets.FAULTS_KEPT]]}
         failed = preflight.failures(checks)
         if failed:
@@ -51,7 +54,7 @@ class ActionModule(fleets.FleetAction):
     def _checks(self, fleet: fleets.Fleet, options: dict[str, Any]) -> list[preflight.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))
         shared = set(fleets.SAME_IN_A_BATCH)
-        if release is None or any(fault.variable in shared for fault in fleet.faults):
+        if release is None or any(fault.variable in shared and fault.host in fleet.hosts for fault in fleet.faults):
             # Where the batch speaks to, or as what, is in doubt: nothing further can be asked.
             raise fleets.FleetFault.of(fleet.faults)
         motherships = fleet.everywhere("mothership")

@@ -23,6 +23,11 @@ options:
     type: str
     choices: [inventory, all]
     default: all
+  table:
+    description: Whether the printed table has every check, or only those that are not simply fine.
+    type: str
+    choices: [full, problems]
+    default: full
   layers:
     description: The layers that will be applied after this. What an earlier one of them brings is announced, not missed.
     type: list
