@@ -59,6 +59,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.template import accept_lazy_markers
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import cluster_deployment
@@ -66,6 +67,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_chi
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import chosen, parsed, plain
 
 
+@accept_lazy_markers  # what can't be templated is told with all other faults
 def child_manifests(
     variables: Mapping[str, Any], regional_domain: str, template: str | None = None, kcm_version: str | None = None
 ) -> list[dict[str, Any]]:

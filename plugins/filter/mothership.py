@@ -79,11 +79,14 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.template import accept_lazy_markers
+
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
 
 
+@accept_lazy_markers  # what can't be templated is told with all other faults
 def mothership(variables: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION and RETURN."""
     cluster, values, release = parsed(variables, parse_mothership, "mothership_", "dns_credentials_")

@@ -52,6 +52,8 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.template import accept_lazy_markers
+
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
     cluster_deployment,
     grafana_datasource,
@@ -61,6 +63,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_reg
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import chosen, parsed
 
 
+@accept_lazy_markers  # what can't be templated is told with all other faults
 def regional_manifests(
     variables: Mapping[str, Any], template: str | None = None, kcm_version: str | None = None
 ) -> list[dict[str, Any]]:

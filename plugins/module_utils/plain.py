@@ -56,6 +56,9 @@ def _plain(value: Any, path: str) -> Any:
         if not math.isfinite(value):
             raise NotPlain(path, "the number is infinite or not a number, which JSON can't carry")
         return float.__float__(value)
+    if kind.__name__.endswith("Marker"):
+        # ansible-core's stand-in for a template that failed, nested in a filter's input; it must not be touched.
+        raise NotPlain(path, f"can't be templated: {' '.join(str(value._as_exception()).split())[:300]}")
     if isinstance(value, Mapping):
         return {_key(key, path): _plain(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

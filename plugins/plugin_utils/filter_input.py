@@ -17,6 +17,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import example_of
 
 #: Names that plays and reports set on hosts; they are no options.
 _OTHERS = ("kof_serial", "kof_failure", "kof_pending")
@@ -45,11 +46,9 @@ def parsed(
         try:
             values[str(name)] = to_plain(variables[name])
         except NotPlain as problem:
-            faults.append(Fault(host, str(name), str(problem), "a string, number, boolean, list or map of these"))
+            faults.append(Fault(host, str(name), str(problem), example_of(str(name))))
         except AnsibleError as problem:
-            faults.append(
-                Fault(host, str(name), " ".join(str(problem).split())[:300], "a variable that can be templated")
-            )
+            faults.append(Fault(host, str(name), " ".join(str(problem).split())[:300], example_of(str(name))))
     unread = {fault.variable for fault in faults}
     cluster, more = parse(host, values)
     faults += [fault for fault in more if fault.variable not in unread]

@@ -182,6 +182,20 @@ def test_faults_reach_whoever_templates() -> None:
         through_ansible("{{ v | k0rdent.kof.regional_manifests }}", v={"inventory_hostname": "eu1"})
 
 
+def test_what_can_not_be_templated_is_named_with_everything_else() -> None:
+    variables = {
+        **CHILD,
+        "child_template": "{{ nowhere }}",
+        "child_config": {"a": [{"b": "{{ 1 / 0 }}"}]},
+        "child_service_priority": 0,
+    }
+    with pytest.raises(AnsibleError) as caught:
+        through_ansible("{{ v | k0rdent.kof.child_manifests(regional_domain='a.b') }}", v=variables)
+    assert "eu1-a: child_template: can't be templated: 'nowhere' is undefined" in str(caught.value)
+    assert "eu1-a: child_config: a[0].b: can't be templated: " in str(caught.value)
+    assert "eu1-a: child_service_priority: is 0" in str(caught.value)
+
+
 PLAY = """
 - hosts: all
   gather_facts: false
