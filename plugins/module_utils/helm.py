@@ -318,7 +318,8 @@ def secrets_of(values: Any, secret: bool = False) -> list[str]:
         return [text for key, child in values.items() for text in secrets_of(child, secret or is_secret_name(str(key)))]
     if isinstance(values, list):
         return [text for child in values for text in secrets_of(child, secret)]
-    if secret and values is not None and not isinstance(values, bool):
+    # A switch is no secret: hidden as one, each "true" of the output would become asterisks.
+    if secret and values is not None and str(values).lower() not in ("true", "false", ""):
         return [str(values)]
     return []
 

@@ -102,6 +102,7 @@ def test_secret_names(name):
         "insecure_skip_verify",
         "credential",
         "secretRef",
+        "k0rdent.mirantis.com/kof-aws-dns-secrets",
     ],
 )
 def test_names_of_secrets_are_no_secrets(name):

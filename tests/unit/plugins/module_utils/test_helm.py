@@ -286,6 +286,11 @@ def test_secrets_of_values() -> None:
     assert sorted(helm.secrets_of(values)) == ["3", "one", "two"]
 
 
+def test_switches_are_no_secrets() -> None:
+    labels = {"k0rdent.mirantis.com/secret-of-dns": "true", "secretToken": "False"}
+    assert helm.secrets_of({"matchLabels": labels, "password": True}) == []
+
+
 def test_diff_of_values_shows_what_differs_and_masks() -> None:
     old = {"same": 1, "gone": "x", "db": {"password": "old-secret", "host": "a"}}
     new = {"same": 1, "db": {"password": "new-secret", "host": "b"}, "list": [1]}
