@@ -61,7 +61,7 @@ molecule: setup ## one scenario per role and one for site, on one shared sandbox
 
 TOPIC ?= *
 acceptance: setup ## what the issues ask to be shown: make acceptance TOPIC=site
-	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC)*.py)
+	pytest -m "not long" -n 2 --dist loadfile $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
 acceptance-long: setup ## the same with what takes minutes
 	pytest $(wildcard tests/acceptance/test_$(TOPIC)*.py)

@@ -1,4 +1,4 @@
-"""Every kind of bad input in bad_inputs.py ends the run before any change, with one clear message and no traceback.
+"""Every kind of bad input in site_bad_inputs.py ends the run before any change, with one clear message and no traceback.
 
 The mothership is empty here, as before a first run: what the message must not be hidden behind is all that will come.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from bad_inputs import CASES, EVERY, HOSTS, BadInput
+from site_bad_inputs import CASES, EVERY, HOSTS, BadInput
 from support import REPOSITORY, Run, Sandbox, finish
 
 #: At once: the machine has two cores, and a run is one process that reads and waits little.

@@ -1,6 +1,6 @@
 """Bad input, as data: what is spoilt in the sandbox's inventory or surroundings, and what the run must say about it.
 
-Each case starts from inventories/sandbox, in which all is well (test_bad_input.py shows that too). No test is in here.
+Each case starts from inventories/sandbox, in which all is well (test_site_bad_input.py shows that too). No test is in here.
 """
 
 # ruff: noqa: E501 (a case is one row)
