@@ -8,7 +8,7 @@ output, so secrets are masked here. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,35 @@ def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tupl
     left = comparable(before) if before is not None else {}
     right = comparable(after) if after is not None else {}
     return tuple(_walk(left, right, "", (), kind == "Secret", False, False))
+
+
+class Creation(Sequence[FieldChange]):
+    """The fields of a new object, worked out when somebody looks: most runs don't, and it costs as much as the rest."""
+
+    def __init__(self, obj: dict[str, Any]) -> None:
+        self._obj = obj
+        self._found: tuple[FieldChange, ...] | None = None
+
+    def _fields(self) -> tuple[FieldChange, ...]:
+        if self._found is None:
+            self._found = changes(None, self._obj)
+            self._obj = {}
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._fields())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._fields()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._fields() == tuple(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return repr(self._fields())
 
 
 def _walk(

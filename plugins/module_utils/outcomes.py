@@ -52,7 +52,7 @@ class Outcome:
 
     ref: Ref
     action: str
-    changes: tuple[FieldChange, ...] = ()
+    changes: Sequence[FieldChange] = ()
     reason: str | None = None
     not_checked: str | None = None
     took_back: tuple[tuple[str, str, str], ...] = ()

@@ -24,7 +24,13 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     one_line,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import POOL_SIZE, Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.diff import FieldChange, changes, comparable, same_ownership
+from ansible_collections.k0rdent.kof.plugins.module_utils.diff import (
+    Creation,
+    FieldChange,
+    changes,
+    comparable,
+    same_ownership,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import (
     Outcome,
@@ -209,7 +215,7 @@ class _Run:
     def not_served(self, ref: Ref, want: dict[str, Any]) -> Outcome:
         needs = self.pending.kind_missing(ref.api_version, ref.kind) if self.check_mode else None
         if needs:
-            return Outcome(ref, "created", changes(None, want), not_checked=needs)
+            return Outcome(ref, "created", Creation(want), not_checked=needs)
         return Outcome(
             ref, "refused", reason=f"the API server doesn't serve {ref.kind} ({ref.api_version}): is its CRD installed?"
         )
@@ -278,9 +284,9 @@ class _Run:
         if live is None:
             status, answer = self._apply(ref, want, dry_run=self.check_mode)
             if status == 201:
-                return Outcome(ref, "created", changes(None, answer))
+                return Outcome(ref, "created", Creation(answer))
             # Somebody made it since we looked, and our apply agreed with them.
-            return Outcome(ref, "updated" if not self.check_mode else "created", changes(None, answer))
+            return Outcome(ref, "updated" if not self.check_mode else "created", Creation(answer))
         if "deletionTimestamp" in live["metadata"]:
             raise _Refused(_being_deleted(live))
         contested, complete = claims(want, live)
@@ -472,7 +478,7 @@ class _Run:
     def _predicted(self, ref: Ref, want: dict[str, Any], live: dict[str, Any] | None, needs: str) -> Outcome:
         """What no server could check: created as rendered, or the wanted fields that differ from the live object."""
         if live is None:
-            return Outcome(ref, "created", changes(None, want), not_checked=needs)
+            return Outcome(ref, "created", Creation(want), not_checked=needs)
         differing = changes(live, _overlay(comparable(live), want))
         action = "updated" if own_entry(live) is not None else "adopted"
         return Outcome(ref, action, differing, not_checked=needs)
