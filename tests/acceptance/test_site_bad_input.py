@@ -1,4 +1,4 @@
-"""Every kind of bad input in site_bad_inputs.py ends the run before any change, with one clear message and no traceback.
+"""Every kind of bad input in site_bad_inputs.py ends the run before any change, with one message.
 
 The mothership is empty here, as before a first run: what the message must not be hidden behind is all that will come.
 """
