@@ -57,6 +57,8 @@ sandbox-test: setup ## the sandbox's own tests
 	pytest tests/sandbox/test
 
 molecule: setup ## one scenario per role and one for site, on one shared sandbox
+	@# After a crashed run molecule believes that the sandbox still exists, and would skip its create.
+	molecule reset -s default
 	molecule test --all
 
 TOPIC ?= *

@@ -301,7 +301,8 @@ def _differences(fleet: Fleet) -> list[Fault]:
         for host in hosts[1:]:
             mine, first = fleet.variables[host].get(name), fleet.variables[hosts[0]].get(name)
             if mine != first:
-                secret = load_spec("mothership").get(name, {}).get("no_log")
+                # A kubeconfig may be given as a map, with keys and tokens in it.
+                secret = load_spec("mothership").get(name, {}).get("no_log") or isinstance(mine or first, dict)
                 shown = "another value" if secret else f"{mine!r}"
                 other = "its own" if secret else f"{first!r}"
                 faults.append(

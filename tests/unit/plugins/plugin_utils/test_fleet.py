@@ -127,3 +127,10 @@ def fleets_origin(path: str, line: int) -> object:
     from ansible._internal._datatag._tags import Origin
 
     return Origin(path=path, line_num=line)
+
+
+def test_difference_of_a_kubeconfig_map_quotes_nothing(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("us1: {", "us1: {kof_kubeconfig: {users: [{user: {token: hush-hush}}]}, ")
+    found = faults(tmp_path, text)
+    assert any("us1: kof_kubeconfig" in line for line in found)
+    assert "hush-hush" not in "".join(found)
