@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -74,3 +75,13 @@ def test_whatever_sounds_secret_is_not_logged(role: str) -> None:
     for name, option in spec(role).items():
         secret = name.endswith(("password", "api_key", "secret_access_key", "secret_key"))
         assert bool(option.get("no_log")) >= secret, name
+
+
+def test_tasks_that_default_a_shared_option_by_themselves_say_what_the_spec_says() -> None:
+    shared = spec("mothership")
+    found = []
+    for path in ROLES.rglob("*.yml"):
+        for name, value in re.findall(r"\b(kof_\w+) \| default\('([^']*)'\)", path.read_text(encoding="utf-8")):
+            found.append((name, value))
+            assert value == shared[name]["default"], f"{path}: {name}"
+    assert found

@@ -1,0 +1,74 @@
+"""The inventories that we ship can be used as they are: parsed by Ansible, without a fault, and rendered."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+import yaml
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+EXAMPLE = REPOSITORY / "inventories" / "example"
+
+
+def ansible(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("rendered")
+    done = ansible(
+        "ansible-playbook", "playbooks/render.yml", "-i", str(EXAMPLE / "hosts.yml"), "-e", f"render_folder={folder}"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_example_renders_every_cluster(rendered: pathlib.Path) -> None:
+    names = {str(path.relative_to(rendered)) for path in rendered.rglob("*.yaml")}
+    hosts = yaml.safe_load((EXAMPLE / "hosts.yml").read_text())
+    clusters = {
+        f"{layer}/{host}.yaml"
+        for layer in ("mothership", "regional", "child")
+        for host in hosts[f"kof_{layer}"]["hosts"]
+    }
+    assert names == clusters | {"mothership/kof-operators-values.yaml", "mothership/kof-mothership-values.yaml"}
+
+
+def test_example_uses_what_it_sets(rendered: pathlib.Path) -> None:
+    eu = list(yaml.safe_load_all((rendered / "regional" / "aws-eu-west-1.yaml").read_text()))
+    storage = next(service for service in eu[0]["spec"]["serviceSpec"]["services"] if service["name"] == "kof-storage")
+    values = yaml.safe_load(storage["values"])
+    assert values["global"]["storageClass"] == "gp3-encrypted"
+    assert values["victoriametrics"]["vmcluster"]["vmstorage"]["storage"]["size"] == "50Gi"
+    mothership = yaml.safe_load((rendered / "mothership" / "kof-mothership-values.yaml").read_text())
+    assert mothership["promxy"]["resources"]["limits"]["memory"] == "512Mi"
+
+
+def test_example_inventory_of_the_readme_is_a_right_one(tmp_path: pathlib.Path) -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    inventory = next(block for block in text.split("```yaml\n")[1:] if block.startswith("kof_mothership"))
+    (tmp_path / "one-region.yml").write_text(inventory.split("```")[0])
+    done = ansible(
+        "ansible-playbook", "playbooks/render.yml", "-i", str(tmp_path / "one-region.yml"),
+        "-e", f"render_folder={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rollout_is_what_the_plays_read() -> None:
+    rollout = yaml.safe_load((EXAMPLE / "rollout.yml").read_text())
+    assert set(rollout) == {"kof_serial", "kof_max_fail_percentage"}
+    for layer in ("regional", "child"):
+        (play,) = yaml.safe_load((REPOSITORY / "playbooks" / "layers" / f"{layer}.yml").read_text())
+        assert "kof_serial" in play["serial"]
