@@ -28,6 +28,11 @@ $(VENV)/.ready: requirements.txt test-requirements.txt tests/fetch_collections.p
 setup: $(VENV)/.ready ## Python environment and collections
 	@$(VENV)/bin/python tests/fetch_collections.py $(COLLECTIONS)
 
+# The first build takes a quarter of an hour and says how far it is, which tests would swallow.
+.PHONY: binaries
+binaries: setup ## the sandbox's programs, found or built
+	python -m sandbox build
+
 .PHONY: sandbox sandbox-down
 sandbox: setup ## start the sandbox (or find it running)
 	python -m sandbox up
@@ -50,22 +55,22 @@ lint: setup ## ruff, mypy, ansible-lint (profile production)
 sanity: setup ## ansible-test sanity, on a copy
 	tests/sanity.sh
 
-unit: setup ## unit and property tests
-	pytest tests/unit
+unit: binaries ## unit and property tests
+	pytest -n 2 --dist loadfile tests/unit
 
-sandbox-test: setup ## the sandbox's own tests
-	pytest tests/sandbox/test
+sandbox-test: binaries ## the sandbox's own tests
+	pytest -n 2 --dist loadfile tests/sandbox/test
 
-molecule: setup ## one scenario per role and one for site, on one shared sandbox
+molecule: binaries ## one scenario per role and one for site, on one shared sandbox
 	@# After a crashed run molecule believes that the sandbox still exists, and would skip its create.
 	molecule reset -s default
 	molecule test --all
 
 TOPIC ?= *
-acceptance: setup ## what the issues ask to be shown: make acceptance TOPIC=site
+acceptance: binaries ## what the issues ask to be shown: make acceptance TOPIC=site
 	pytest -m "not long" -n 2 --dist loadfile $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
-acceptance-long: setup ## the same with what takes minutes
+acceptance-long: binaries ## the same with what takes minutes
 	pytest $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
 .PHONY: test

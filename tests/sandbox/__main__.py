@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-from sandbox import cluster, faults, lifecycle
+from sandbox import binaries, cluster, faults, lifecycle
 from sandbox import state as state_files
 from sandbox.state import SandboxError
 
@@ -27,6 +27,7 @@ def _arguments() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start it; does nothing if it runs")
     up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
     up.add_argument("--clusters", choices=["real", "none"], help="none: clusters get no control planes of their own")
+    commands.add_parser("build", help="find or build the binaries, and no more")
     down = commands.add_parser("down", help="stop it and leave nothing behind")
     down.add_argument("--keep-logs", action="store_true", help="leave logs/ and audit.log")
     status = commands.add_parser("status", help="what runs; exit code 3 if it is not up")
@@ -74,6 +75,8 @@ def main() -> int:
             state, only_control_plane=arguments.only == "control-plane", clusters=arguments.clusters, say=_say
         ):
             print(f"sandbox: is up, see {state}")
+    elif arguments.command == "build":
+        binaries.find_or_build(_say)
     elif arguments.command == "down":
         lifecycle.down(state, keep_logs=arguments.keep_logs)
         print("sandbox: down")
