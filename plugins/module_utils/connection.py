@@ -64,10 +64,10 @@ class Resource:
     verbs: tuple[str, ...]
 
 
-def connect(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Connection:
+def connect(options: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Connection:
     """A connection for kubernetes.core's options (see CONNECTION_OPTIONS), each standing in for by its K8S_AUTH_*
-    variable. Reads kubeconfig files, sends nothing. Raises ApiUnavailable."""
-    chosen, surroundings = dict(options), dict(environ)
+    variable in `environ` (None: this process's). Reads kubeconfig files, sends nothing. Raises ApiUnavailable."""
+    chosen, surroundings = dict(options), dict(os.environ if environ is None else environ)
     return Connection(settings(chosen, surroundings), renew=lambda: settings(chosen, surroundings))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -65,7 +66,7 @@ def _explain(value: Any, path: str) -> None:
         if not -_INT64 <= value < _INT64:
             raise UnsendableString(path, "is an integer that doesn't fit into 64 bits")
     elif isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise UnsendableString(path, "is not a number that JSON can carry")
     else:
         raise UnsendableString(path, f"is a {type(value).__name__}, which JSON can't carry")

@@ -111,6 +111,15 @@ def find_helm(binary: str | None) -> str:
     return found
 
 
+def chart_on_disk(reference: str) -> str | None:
+    """The path of the chart folder or package that `reference` names, ~ expanded; None where it is a URL, an oci://
+    reference or a repository's chart, that is, where nothing of that name is on this disk."""
+    if "://" in reference:
+        return None
+    path = os.path.expanduser(reference)
+    return path if os.path.exists(path) else None
+
+
 class Helm:
     """The helm binary on one cluster. A context manager: leaving it takes all private files away."""
 

@@ -81,7 +81,8 @@ def _unusual(value: Any, path: str) -> Any:
 
 
 def _key(key: Any, path: str) -> str:
-    if type(key) is str and key.isascii():
+    kind = type(key)
+    if kind is str and key.isascii():
         return key
     if isinstance(key, str):
         return _text(str.__str__(key), path)

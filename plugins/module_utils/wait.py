@@ -72,7 +72,7 @@ class Lookup:
             del self._related[pair]
 
 
-Judge = Callable[[Object | None, Lookup], Readiness]
+Judge = Callable[["Object | None", Lookup], Readiness]
 
 
 @dataclass(frozen=True)

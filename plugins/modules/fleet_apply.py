@@ -42,8 +42,9 @@ author:
 notes:
   - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
     C(run_once) to V(true) on the task so that its result is registered for all hosts.
-  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role),
-    from the inventory or as extra variables. Set on a play or a role they would be ignored, so that is an error.
+  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
+    P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
+    so that is an error.
 """
 
 EXAMPLES = r"""
@@ -77,13 +78,17 @@ took_back:
   returned: success
   type: list
   elements: str
-  sample: ["ClusterDeployment kcm-system/aws-us-east-2: spec.config.workersNumber from kubectl-edit (set 2026-01-01T00:00:00Z)"]
+  sample:
+    - >-
+      ClusterDeployment kcm-system/aws-us-east-2: spec.config.workersNumber from kubectl-edit (set 2026-01-01T00:00:00Z)
 refused:
   description: Clusters that were refused or are not ready, with the reason. They don't stop the others.
   returned: success
   type: list
   elements: dict
-  sample: [{host: aws-eu-west-1, reason: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}]
+  sample:
+    - host: aws-eu-west-1
+      reason: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"
 left_out:
   description: Clusters that were not tried, because they or their regional cluster failed before.
   returned: success

@@ -29,7 +29,8 @@ options:
     choices: [full, problems]
     default: full
   layers:
-    description: The layers that will be applied after this. What an earlier one of them brings is announced, not missed.
+    description:
+      - The layers that will be applied after this. What an earlier one of them brings is announced, not missed.
     type: list
     elements: str
     choices: [dns_credentials, mothership, regional, child]
@@ -55,8 +56,9 @@ author:
 notes:
   - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
     C(run_once) to V(true) on the task so that its result is registered for all hosts.
-  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role),
-    from the inventory or as extra variables. Set on a play or a role they would be ignored, so that is an error.
+  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
+    P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
+    so that is an error.
 """
 
 EXAMPLES = r"""
@@ -78,7 +80,12 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{name: Kubernetes version, found: "1.31", wanted: ">= 1.32", remedy: upgrade the management cluster, status: failed}]
+  sample:
+    - name: Kubernetes version
+      found: "1.31"
+      wanted: ">= 1.32"
+      remedy: upgrade the management cluster
+      status: failed
 errors:
   description: Each fault on its own line, at most 100 of them.
   returned: failure

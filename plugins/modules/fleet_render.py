@@ -41,8 +41,9 @@ attributes:
 notes:
   - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
     C(run_once) to V(true) on the task so that its result is registered for all hosts.
-  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role),
-    from the inventory or as extra variables. Set on a play or a role they would be ignored, so that is an error.
+  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
+    P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
+    so that is an error.
 """
 
 EXAMPLES = r"""

@@ -14,7 +14,8 @@ version_added: 0.1.0
 description:
   - Watches all clusters of the batch at once and prints who is late and why.
   - A cluster is ready when its ClusterDeployment is Ready for the wanted generation and its ClusterSummary lists every
-    wanted service as provisioned. A failure that can't heal ends the wait for that cluster; a time-out gives a diagnosis.
+    wanted service as provisioned. A failure that can't heal ends the wait for that cluster; a time-out gives a
+    diagnosis.
   - In check mode it says what it would wait for and returns.
 options:
   layer:
@@ -43,8 +44,9 @@ author:
 notes:
   - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
     C(run_once) to V(true) on the task so that its result is registered for all hosts.
-  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role),
-    from the inventory or as extra variables. Set on a play or a role they would be ignored, so that is an error.
+  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
+    P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
+    so that is an error.
 """
 
 EXAMPLES = r"""
@@ -78,7 +80,9 @@ refused:
   returned: success
   type: list
   elements: dict
-  sample: [{host: aws-eu-west-1, reason: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}]
+  sample:
+    - host: aws-eu-west-1
+      reason: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"
 left_out:
   description: Clusters that were not tried, because they or their regional cluster failed before.
   returned: success

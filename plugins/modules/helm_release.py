@@ -253,6 +253,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
     HelmFailed,
     HelmUnusable,
     Registry,
+    chart_on_disk,
     find_helm,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
@@ -301,7 +302,7 @@ class ReleaseRun:
         self.took: list[str] = []
         self.history: list[Revision] = []
         self._parameters = parameters
-        self._local = False  # is the chart on this disk?
+        self._local: str | None = None  # path of the chart if it is on this disk
         self._check_mode = check_mode
         self._scratch = scratch
         if not RELEASE_NAME.fullmatch(self.name) or len(self.name) > RELEASE_NAME_LIMIT:
@@ -362,10 +363,10 @@ class ReleaseRun:
         except UnsendableString as error:
             raise BadInput(f"release_values: {error}") from None
         version = self._parameters["chart_version"] or None
-        self._local = "://" not in reference and os.path.exists(os.path.expanduser(reference))
-        if not self._local:
+        self._local = chart_on_disk(reference)
+        if self._local is None:
             return Wanted(_chart_name(reference), version, self._parameters["release_values"])
-        name, own_version = _read_chart(os.path.expanduser(reference))
+        name, own_version = _read_chart(self._local)
         if version and version.removeprefix("v") != own_version.removeprefix("v"):
             raise BadInput(f"chart_version is {version}, but the chart {reference} is of version {own_version}")
         return Wanted(name, own_version, self._parameters["release_values"])
@@ -464,10 +465,9 @@ class ReleaseRun:
             self._store.put_back(held)
 
     def _chart(self, helm: Helm) -> str:
-        reference = self._parameters["chart_ref"]
-        if self._local:
-            return os.path.expanduser(reference)
-        return helm.pull(reference, self._parameters["chart_version"])
+        if self._local is not None:
+            return self._local
+        return helm.pull(self._parameters["chart_ref"], self._parameters["chart_version"])
 
     def _ours(self, chart: str) -> None:
         """The chart must call itself what its reference says, or the next run would find another one installed."""

@@ -1,9 +1,9 @@
 """Bad input, as data: what is spoilt in the sandbox's inventory or surroundings, and what the run must say about it.
 
-Each case starts from inventories/sandbox, in which all is well (test_site_bad_input.py shows that too). No test is in here.
+Each case starts from inventories/sandbox, in which all is well (test_site_bad_input.py shows that too). No test is in
+here.
 """
 
-# ruff: noqa: E501 (a case is one row)
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -24,7 +24,8 @@ class BadInput:
     :ivar variables: YAML text of host variables by host, over those of the sandbox inventory.
     :ivar cut: lines of the sandbox inventory that have one of these texts are left out.
     :ivar hosts: the whole text of hosts.yml instead of the sandbox's; None keeps it.
-    :ivar arguments: more arguments for ansible-playbook; `{work}` is the case's own folder, `{sandbox}` the state folder.
+    :ivar arguments: more arguments for ansible-playbook; `{work}` is the case's own folder, `{sandbox}` the state
+        folder.
     :ivar environment: more environment variables; the same placeholders.
     :ivar files: text files to make in the case's folder first, executable; the same placeholders.
     :ivar playbook: name in playbooks/, or text of a playbook to run from the case's folder.
@@ -77,8 +78,16 @@ def shared(name: str, text: str, says: str, **more: object) -> BadInput:
 INVENTORY = (
     BadInput("inventory missing", r"failed to parse inventory source .*/nowhere", inventory=False),
     BadInput("inventory empty", r"failed to parse inventory source .*hosts\.yml", hosts="---\n"),
-    BadInput("inventory unparsable", r"failed to parse inventory source .*hosts\.yml", hosts="kof_mothership:\n  hosts: [unclosed\n"),
-    BadInput("inventory of something else", r"no host in kof_mothership, kof_regional or kof_child", hosts="web:\n  hosts:\n    www1:\n"),
+    BadInput(
+        "inventory unparsable",
+        r"failed to parse inventory source .*hosts\.yml",
+        hosts="kof_mothership:\n  hosts: [unclosed\n",
+    ),
+    BadInput(
+        "inventory of something else",
+        r"no host in kof_mothership, kof_regional or kof_child",
+        hosts="web:\n  hosts:\n    www1:\n",
+    ),
     BadInput(
         "group misspelt",
         r"kof_regionals\b.*did you mean kof_regional\?",
@@ -97,27 +106,61 @@ INVENTORY = (
     BadInput(
         "host in two groups",
         rf"{US}\b.*kof_regional\b.*kof_child\b.*one cluster",
-        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nkof_regional:\n  hosts:\n    {US}:\nkof_child:\n  hosts:\n    {US}:\n",
+        hosts=(
+            f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\n"
+            f"kof_regional:\n  hosts:\n    {US}:\n"
+            f"kof_child:\n  hosts:\n    {US}:\n"
+        ),
     ),
-    BadInput("limit without a host", r"(?i)(no hosts to target|does not match any hosts|no hosts matched)", arguments=("--limit", "nowhere")),
-    BadInput("strategy free", r"fleet_preflight.*not supported in the free strategy", environment={"ANSIBLE_STRATEGY": "free"}),
-)  # fmt: skip
+    BadInput(
+        "limit without a host",
+        r"(?i)(no hosts to target|does not match any hosts|no hosts matched)",
+        arguments=("--limit", "nowhere"),
+    ),
+    BadInput(
+        "strategy free",
+        r"fleet_preflight.*not supported in the free strategy",
+        environment={"ANSIBLE_STRATEGY": "free"},
+    ),
+)
 
 VARIABLES = (
     BadInput("domain missing", rf"{US}\b.*regional_domain\b.*(?i:missing|required)", cut=(f"regional_domain: {US}",)),
     regional("domain null", "regional_domain: null", r"regional_domain\b"),
     regional("domain a map", "regional_domain: {a: b}", r"regional_domain\b.*(?i:string|domain)"),
-    regional("domain an url", "regional_domain: https://us.example.com", r"regional_domain\b.*kof\.example\.com|regional_domain\b.*(?i:domain|DNS)"),
-    regional("domain with an underscore", "regional_domain: us_east.example.com", r"regional_domain\b.*(?i:DNS|domain)"),
+    regional(
+        "domain an url",
+        "regional_domain: https://us.example.com",
+        r"regional_domain\b.*kof\.example\.com|regional_domain\b.*(?i:domain|DNS)",
+    ),
+    regional(
+        "domain with an underscore", "regional_domain: us_east.example.com", r"regional_domain\b.*(?i:DNS|domain)"
+    ),
     regional("domain with a quote", "regional_domain: 'us\".example.com'", r"regional_domain\b.*(?i:DNS|domain)"),
-    BadInput("domain twice", rf"({US}|{EU})\b.*regional_domain\b.*({US}|{EU})", {EU: f"regional_domain: {US}.kof.example.com"}),
+    BadInput(
+        "domain twice",
+        rf"({US}|{EU})\b.*regional_domain\b.*({US}|{EU})",
+        {EU: f"regional_domain: {US}.kof.example.com"},
+    ),
     BadInput("e-mail missing", r"regional_admin_email\b.*(?i:missing|required)", cut=("regional_admin_email",)),
     regional("e-mail no address", "regional_admin_email: nobody", r"regional_admin_email\b.*(?i:mail|@)"),
-    regional("cluster name too long", f"regional_cluster_name: {'a' * 64}", r"regional_cluster_name\b.*(?i:characters|longer|DNS|at most)"),
-    regional("cluster name no DNS label", "regional_cluster_name: US_East", r"regional_cluster_name\b.*(?i:DNS|lower|a-z)"),
+    regional(
+        "cluster name too long",
+        f"regional_cluster_name: {'a' * 64}",
+        r"regional_cluster_name\b.*(?i:characters|longer|DNS|at most)",
+    ),
+    regional(
+        "cluster name no DNS label", "regional_cluster_name: US_East", r"regional_cluster_name\b.*(?i:DNS|lower|a-z)"
+    ),
     regional("cluster name a number", "regional_cluster_name: 12", r"regional_cluster_name\b.*(?i:string|quote|DNS)"),
-    BadInput("cluster name twice", rf"({US}|{EU})\b.*regional_cluster_name\b.*({US}|{EU})", {EU: f"regional_cluster_name: {US}"}),
-    BadInput("regional missing", rf"{US_CHILD}\b.*child_regional\b.*(?i:missing|required)", cut=(f"child_regional: {US}",)),
+    BadInput(
+        "cluster name twice",
+        rf"({US}|{EU})\b.*regional_cluster_name\b.*({US}|{EU})",
+        {EU: f"regional_cluster_name: {US}"},
+    ),
+    BadInput(
+        "regional missing", rf"{US_CHILD}\b.*child_regional\b.*(?i:missing|required)", cut=(f"child_regional: {US}",)
+    ),
     child("regional unknown", "child_regional: aws-us-east-3", r"child_regional\b.*aws-us-east-3\b.*aws-us-east-2"),
     child("regional a child", f"child_regional: {EU_CHILD}", r"child_regional\b.*kof_regional"),
     child("regional a list", f"child_regional: [{US}]", r"child_regional\b.*(?i:string)"),
@@ -126,25 +169,59 @@ VARIABLES = (
     regional("config a list", "regional_config: [region]", r"regional_config\b.*(?i:map|dict|object)"),
     regional("config null", "regional_config: null", r"regional_config\b.*(?i:map|dict|object|null)"),
     regional("config key no string", "regional_config: {1: one}", r"regional_config\b.*(?i:key)"),
-    regional("config a date", "regional_config: {region: us-east-2, since: 2026-01-01}", r"regional_config\b.*(?i:date|quote)"),
-    regional("config not a number", "regional_config: {region: us-east-2, workersNumber: .nan}", r"regional_config\b.*(?i:nan|number)"),
+    regional(
+        "config a date",
+        "regional_config: {region: us-east-2, since: 2026-01-01}",
+        r"regional_config\b.*(?i:date|quote)",
+    ),
+    regional(
+        "config not a number",
+        "regional_config: {region: us-east-2, workersNumber: .nan}",
+        r"regional_config\b.*(?i:nan|number)",
+    ),
     regional("labels a string", "regional_cluster_labels: 'a=1'", r"regional_cluster_labels\b.*(?i:map|dict|object)"),
     regional("dial time-out without unit", 'regional_promxy_dial_timeout: "5"', r"regional_promxy_dial_timeout\b.*5s"),
-    regional("dial time-out a number", "regional_promxy_dial_timeout: 5", r"regional_promxy_dial_timeout\b.*(?i:string|5s)"),
+    regional(
+        "dial time-out a number", "regional_promxy_dial_timeout: 5", r"regional_promxy_dial_timeout\b.*(?i:string|5s)"
+    ),
     regional("retention without unit", 'regional_retention: "30"', r"regional_retention\b.*30d"),
-    regional("storage size in words", "regional_logs_storage_size: 10 gigs", r"regional_logs_storage_size\b.*(?i:10Gi)"),
-    regional("external-dns unknown", "regional_external_dns: maybe", r"regional_external_dns\b.*secret\b.*node\b.*none"),
-    regional("secret name with a quote", "regional_vmuser_secret: 'a\"b'", r"regional_vmuser_secret\b.*(?i:name|DNS|lower)"),
-    regional("extra service without template", "regional_extra_services: [{name: x}]", r"regional_extra_services\b.*template"),
-    regional("extra service without name", "regional_extra_services: [{template: x-1-0-0}]", r"regional_extra_services\b.*name"),
-    regional("service template for no service", "regional_service_templates: {kof-storag: x-1-0-0}", r"regional_service_templates\b.*kof-storag"),
+    regional(
+        "storage size in words", "regional_logs_storage_size: 10 gigs", r"regional_logs_storage_size\b.*(?i:10Gi)"
+    ),
+    regional(
+        "external-dns unknown", "regional_external_dns: maybe", r"regional_external_dns\b.*secret\b.*node\b.*none"
+    ),
+    regional(
+        "secret name with a quote", "regional_vmuser_secret: 'a\"b'", r"regional_vmuser_secret\b.*(?i:name|DNS|lower)"
+    ),
+    regional(
+        "extra service without template", "regional_extra_services: [{name: x}]", r"regional_extra_services\b.*template"
+    ),
+    regional(
+        "extra service without name",
+        "regional_extra_services: [{template: x-1-0-0}]",
+        r"regional_extra_services\b.*name",
+    ),
+    regional(
+        "service template for no service",
+        "regional_service_templates: {kof-storag: x-1-0-0}",
+        r"regional_service_templates\b.*kof-storag",
+    ),
     regional("undefined variable", 'regional_domain: "{{ nowhere }}.example.com"', r"regional_domain\b.*nowhere"),
-    regional("variable misspelt", "regional_domian: us.example.com", r"regional_domian\b.*did you mean regional_domain\?"),
+    regional(
+        "variable misspelt", "regional_domian: us.example.com", r"regional_domian\b.*did you mean regional_domain\?"
+    ),
     child("child variable misspelt", "child_regoinal: us", r"child_regoinal\b.*did you mean child_regional\?"),
     shared("shared variable misspelt", "kof_kubeconfg: /tmp/x", r"kof_kubeconfg\b.*did you mean kof_kubeconfig\?"),
-    mothership("unquoted template of an alert", 'mothership_values: {a: "{{ $labels.x }}"}', r"mothership_values\b.*(?i:templat|unsafe)"),
+    mothership(
+        "unquoted template of an alert",
+        'mothership_values: {a: "{{ $labels.x }}"}',
+        r"mothership_values\b.*(?i:templat|unsafe)",
+    ),
     mothership("retention of the mothership without unit", 'mothership_retention: "1"', r"mothership_retention\b.*d\b"),
-    mothership("helm time-out in words", "mothership_helm_timeout: soon", r"mothership_helm_timeout\b.*(?i:int|number|seconds)"),
+    mothership(
+        "helm time-out in words", "mothership_helm_timeout: soon", r"mothership_helm_timeout\b.*(?i:int|number|seconds)"
+    ),
     mothership("dns method unknown", "dns_credentials_method: magic", r"dns_credentials_method\b.*iam_user"),
     shared("version a number", "kof_version: 1.10", r"kof_version\b.*(?i:string|quot)"),
     shared("version unknown", 'kof_version: "9.9.9"', r"kof_version\b.*0\.1\.1"),
@@ -156,11 +233,26 @@ VARIABLES = (
     shared("boolean an assignment", "kof_adopt: a=1", r"kof_adopt\b.*(?i:bool|true|false)"),
     shared("drift managers a map", "kof_drift_managers: {kubectl: true}", r"kof_drift_managers\b.*(?i:list|array)"),
     shared("password a map", "kof_password: {word: TOPSECRET}", r"kof_password\b.*(?i:string)", hides=("TOPSECRET",)),
-    shared("repository without oci", "kof_chart_repository: https://charts.example.com", r"kof_chart_repository\b.*oci://"),
-    shared("repository CA missing", "kof_chart_repository_ca_file: /nowhere/ca.pem", r"mothership\b.*kof_chart_repository_ca_file\b.*/nowhere/ca\.pem"),
-    BadInput("repository CA no certificate", r"kof_chart_repository_ca_file\b.*no PEM certificate", {EVERY: "kof_chart_repository_ca_file: '{work}/ca.pem'"}, files={"ca.pem": "hello\n"}),
+    shared(
+        "repository without oci", "kof_chart_repository: https://charts.example.com", r"kof_chart_repository\b.*oci://"
+    ),
+    shared(
+        "repository CA missing",
+        "kof_chart_repository_ca_file: /nowhere/ca.pem",
+        r"mothership\b.*kof_chart_repository_ca_file\b.*/nowhere/ca\.pem",
+    ),
+    BadInput(
+        "repository CA no certificate",
+        r"kof_chart_repository_ca_file\b.*no PEM certificate",
+        {EVERY: "kof_chart_repository_ca_file: '{work}/ca.pem'"},
+        files={"ca.pem": "hello\n"},
+    ),
     shared("serial in the inventory", "kof_serial: 1", r"kof_serial\b.*-e kof_serial"),
-    BadInput("two management clusters", r"kof_kubeconfig\b.*(?i:one management cluster)", {US: "kof_kubeconfig: /tmp/other.kubeconfig"}),
+    BadInput(
+        "two management clusters",
+        r"kof_kubeconfig\b.*(?i:one management cluster)",
+        {US: "kof_kubeconfig: /tmp/other.kubeconfig"},
+    ),
     BadInput("two contexts", r"kof_context\b.*(?i:one management cluster)", {US: "kof_context: other"}),
     BadInput("two fleets", r"kof_fleet\b.*(?i:one management cluster|fleet)", {US: "kof_fleet: other"}),
     BadInput(
@@ -190,7 +282,7 @@ VARIABLES = (
       run_once: true
 """,
     ),
-)  # fmt: skip
+)
 
 KUBECONFIG_WITHOUT_CLUSTER = (
     "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\ncurrent-context: ''\n"
@@ -200,38 +292,115 @@ SURROUNDINGS = (
     shared("API server away", "kof_host: https://127.0.0.1:1", r"https://127\.0\.0\.1:1\b", playbook="site"),
     shared("API server a name nobody knows", "kof_host: https://api.nowhere.invalid:6443", r"api\.nowhere\.invalid"),
     shared("kubeconfig missing", "kof_kubeconfig: /nowhere/kubeconfig", r"/nowhere/kubeconfig", playbook="site"),
-    BadInput("kubeconfig empty", r"(?i)kubeconfig", {EVERY: "kof_kubeconfig: '{work}/kubeconfig'"}, files={"kubeconfig": KUBECONFIG_WITHOUT_CLUSTER}),
+    BadInput(
+        "kubeconfig empty",
+        r"(?i)kubeconfig",
+        {EVERY: "kof_kubeconfig: '{work}/kubeconfig'"},
+        files={"kubeconfig": KUBECONFIG_WITHOUT_CLUSTER},
+    ),
     shared("context unknown", "kof_context: nowhere", r"(?i)context.*nowhere"),
-    BadInput("certificate of another authority", r"(?i)(certificate|TLS|CA)", {EVERY: "kof_ca_cert: '{work}/ca.pem'"}, files={"ca.pem": "not a certificate\n"}),
+    BadInput(
+        "certificate of another authority",
+        r"(?i)(certificate|TLS|CA)",
+        {EVERY: "kof_ca_cert: '{work}/ca.pem'"},
+        files={"ca.pem": "not a certificate\n"},
+    ),
     BadInput(
         "login refused",
         r"doesn't accept the credentials",
         {
-            EVERY: "kof_host: \"{{ (lookup('file', sandbox.kof_kubeconfig) | from_yaml).clusters[0].cluster.server }}\"\n"
+            EVERY: 'kof_host: "'
+            "{{ (lookup('file', sandbox.kof_kubeconfig) | from_yaml).clusters[0].cluster.server }}"
+            '"\n'
             "kof_validate_certs: false\nkof_api_key: TOPSECRET"
         },
         cut=("kof_kubeconfig",),
         hides=("TOPSECRET",),
     ),
-    BadInput("no permission", r"may not .*clusterdeployments\.k0rdent\.mirantis\.com in namespace kcm-system", {EVERY: "kof_impersonate_user: nobody"}, playbook="site"),
+    BadInput(
+        "no permission",
+        r"may not .*clusterdeployments\.k0rdent\.mirantis\.com in namespace kcm-system",
+        {EVERY: "kof_impersonate_user: nobody"},
+        playbook="site",
+    ),
     shared("namespace of kcm wrong", "kof_kcm_namespace: kcm", r"kof_kcm_namespace\b.*missing"),
-    BadInput("helm 4", r"mothership\b.*kof_helm_binary\b.*v4\.0\.1.*< 4", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v4.0.1")}, playbook="site"),
-    BadInput("helm too old", r"kof_helm_binary\b.*v3\.7\.0.*>= 3\.14", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": HELM.format("v3.7.0")}),
-    BadInput("helm broken", r"kof_helm_binary\b.*ended with 3", {EVERY: "kof_helm_binary: '{work}/helm'"}, files={"helm": "#!/bin/sh\nexit 3\n"}),
+    BadInput(
+        "helm 4",
+        r"mothership\b.*kof_helm_binary\b.*v4\.0\.1.*< 4",
+        {EVERY: "kof_helm_binary: '{work}/helm'"},
+        files={"helm": HELM.format("v4.0.1")},
+        playbook="site",
+    ),
+    BadInput(
+        "helm too old",
+        r"kof_helm_binary\b.*v3\.7\.0.*>= 3\.14",
+        {EVERY: "kof_helm_binary: '{work}/helm'"},
+        files={"helm": HELM.format("v3.7.0")},
+    ),
+    BadInput(
+        "helm broken",
+        r"kof_helm_binary\b.*ended with 3",
+        {EVERY: "kof_helm_binary: '{work}/helm'"},
+        files={"helm": "#!/bin/sh\nexit 3\n"},
+    ),
     shared("helm missing", "kof_helm_binary: /nowhere/helm", r"kof_helm_binary\b.*/nowhere/helm"),
-    mothership("storage class that doesn't exist", "mothership_storage_class: standart", r"mothership_storage_class\b.*standart.*did you mean standard\?"),
-    regional("template that doesn't exist", "regional_template: aws-standalone-cp-0-1-1", r"regional_template\b.*(did you mean|valid are)", playbook="site"),
-    regional("template invalid", "regional_template: aws-standalone-cp-0-9-0", r"regional_template\b.*invalid.*use aws-standalone-cp-0-1-0"),
-    regional("template kind that doesn't exist", "regional_template_kind: aws-standalon-cp", r"regional_template_kind\b.*did you mean aws-standalone-cp\?"),
+    mothership(
+        "storage class that doesn't exist",
+        "mothership_storage_class: standart",
+        r"mothership_storage_class\b.*standart.*did you mean standard\?",
+    ),
+    regional(
+        "template that doesn't exist",
+        "regional_template: aws-standalone-cp-0-1-1",
+        r"regional_template\b.*(did you mean|valid are)",
+        playbook="site",
+    ),
+    regional(
+        "template invalid",
+        "regional_template: aws-standalone-cp-0-9-0",
+        r"regional_template\b.*invalid.*use aws-standalone-cp-0-1-0",
+    ),
+    regional(
+        "template kind that doesn't exist",
+        "regional_template_kind: aws-standalon-cp",
+        r"regional_template_kind\b.*did you mean aws-standalone-cp\?",
+    ),
     child("template of a child that doesn't exist", "child_template: nothing-1-0-0", r"child_template\b.*valid are"),
-    regional("credential that doesn't exist", "regional_credential: aws-cluster-identity-crd", r"regional_credential\b.*did you mean aws-cluster-identity-cred\?", playbook="site"),
-    regional("config key misspelt", "regional_config: {regoin: us-east-2}", r"regional_config\b.*regoin.*did you mean region\?"),
-    child("config key below misspelt", "child_config: {region: us-east-2, worker: {instanceTyp: t3.small}}", r"child_config\b.*worker\.instanceTyp\b.*did you mean worker\.instanceType\?"),
-    regional("extra service's template that doesn't exist", "regional_extra_services: [{name: dex, template: dex-0-23-0, namespace: dex}]", r"dex-0-23-0|regional_extra_services\b.*not in kcm-system"),
-    regional("service template that doesn't exist", "regional_service_templates: {kof-storage: kof-storage-9-9-9}", r"regional_service_templates\b.*not in kcm-system"),
-    BadInput("DNS Secret that nobody makes", rf"{US}\b.*regional_external_dns\b.*dns_credentials_method", {MOTHERSHIP: "dns_credentials_method: none"}),
-    BadInput("no mothership in the batch, and none installed", rf"{US}\b.*mothership playbook", arguments=("--limit", US)),
-)  # fmt: skip
+    regional(
+        "credential that doesn't exist",
+        "regional_credential: aws-cluster-identity-crd",
+        r"regional_credential\b.*did you mean aws-cluster-identity-cred\?",
+        playbook="site",
+    ),
+    regional(
+        "config key misspelt",
+        "regional_config: {regoin: us-east-2}",
+        r"regional_config\b.*regoin.*did you mean region\?",
+    ),
+    child(
+        "config key below misspelt",
+        "child_config: {region: us-east-2, worker: {instanceTyp: t3.small}}",
+        r"child_config\b.*worker\.instanceTyp\b.*did you mean worker\.instanceType\?",
+    ),
+    regional(
+        "extra service's template that doesn't exist",
+        "regional_extra_services: [{name: dex, template: dex-0-23-0, namespace: dex}]",
+        r"dex-0-23-0|regional_extra_services\b.*not in kcm-system",
+    ),
+    regional(
+        "service template that doesn't exist",
+        "regional_service_templates: {kof-storage: kof-storage-9-9-9}",
+        r"regional_service_templates\b.*not in kcm-system",
+    ),
+    BadInput(
+        "DNS Secret that nobody makes",
+        rf"{US}\b.*regional_external_dns\b.*dns_credentials_method",
+        {MOTHERSHIP: "dns_credentials_method: none"},
+    ),
+    BadInput(
+        "no mothership in the batch, and none installed", rf"{US}\b.*mothership playbook", arguments=("--limit", US)
+    ),
+)
 
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: kof}\n"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"

@@ -43,8 +43,14 @@ class Authority:
                 .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
                 .add_extension(
                     x509.KeyUsage(
-                        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
-                        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+                        digital_signature=True,
+                        key_cert_sign=True,
+                        crl_sign=True,
+                        content_commitment=False,
+                        key_encipherment=False,
+                        data_encipherment=False,
+                        key_agreement=False,
+                        encipher_only=False,
                         decipher_only=False,
                     ),
                     critical=True,
@@ -93,9 +99,7 @@ class Authority:
         builder = (
             self._builder(subject, self._certificate.subject, key.public_key())
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if addresses:
             builder = builder.add_extension(
@@ -152,7 +156,5 @@ def signing_key(private: pathlib.Path, public: pathlib.Path) -> None:
         return
     key = ec.generate_private_key(ec.SECP256R1())
     state_files.write(private, _pem(key), 0o600)
-    text = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    text = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     state_files.write(public, text.decode("ascii"))

@@ -348,9 +348,7 @@ def _apiserver(
     return command
 
 
-def _start_controllers(
-    state: pathlib.Path, name: str, tools: dict[str, pathlib.Path], server: str, nodes: int
-) -> None:
+def _start_controllers(state: pathlib.Path, name: str, tools: dict[str, pathlib.Path], server: str, nodes: int) -> None:
     """Start controllers, scheduler and kwok where they don't run, make the nodes, wait until it all works."""
     folder = _folder(state, name)
     authority = certificates.Authority(folder, name)

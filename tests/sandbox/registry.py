@@ -36,9 +36,7 @@ def start(state: pathlib.Path, tools: dict[str, pathlib.Path]) -> str:
         }
         state_files.write(config, yaml.safe_dump(settings))
         # The registry lets variables like REGISTRY_HTTP_ADDR of the user's shell override its file: it gets none.
-        processes.start(
-            state, NAME, [str(tools["registry"]), "serve", str(config)], {"OTEL_TRACES_EXPORTER": "none"}
-        )
+        processes.start(state, NAME, [str(tools["registry"]), "serve", str(config)], {"OTEL_TRACES_EXPORTER": "none"})
         if answers(state, NAME, port):
             return f"127.0.0.1:{port}"
     log = processes.log_file(state, NAME)

@@ -64,7 +64,8 @@ def test_every_option_is_described_and_of_a_known_type(role: str) -> None:
         if option["type"] == "list":
             assert option["elements"] in TYPES, name
         if "default" in option:
-            assert type(option["default"]) is TYPES[option["type"]], name
+            kind = type(option["default"])  # exactly: True is no int
+            assert kind is TYPES[option["type"]], name
             assert not option.get("required"), name
         if "choices" in option and "default" in option:
             assert option["default"] in option["choices"], name

@@ -200,7 +200,7 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(serve):
         handler.close_connection = True  # without saying so: the client keeps it
 
     connection = to(serve(script))
-    assert [connection.request("GET", "/x")["n"] for _ in range(3)] == [1, 2, 3]
+    assert [connection.request("GET", "/x")["n"] for _number in range(3)] == [1, 2, 3]
 
 
 def test_a_hanging_server_costs_no_more_than_the_time_limit(serve):
@@ -217,7 +217,7 @@ def test_a_server_that_dribbles_is_ended_too(serve):
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
         try:
-            for _ in range(100):
+            for _number in range(100):
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
                 time.sleep(0.05)
@@ -297,7 +297,7 @@ def test_a_token_file_is_read_again_once_for_all_threads(serve, tmp_path):
     }
     connection = connect({"kubeconfig": kubeconfig}, {})
     token.write_text("new")
-    threads = [threading.Thread(target=connection.request, args=("GET", "/x")) for _ in range(8)]
+    threads = [threading.Thread(target=connection.request, args=("GET", "/x")) for _number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -35,20 +35,23 @@ def tree(rng: random.Random, depth: int = 3) -> Any:
     """Any JSON, nulls and empty containers included."""
     kind = rng.random()
     if depth and kind < 0.35:
-        return {rng.choice(["a", "b", "c", "x.y/z", "<<", "é"]): tree(rng, depth - 1) for _ in range(rng.randint(0, 3))}
+        return {
+            rng.choice(["a", "b", "c", "x.y/z", "<<", "é"]): tree(rng, depth - 1)
+            for _number in range(rng.randint(0, 3))
+        }
     if depth and kind < 0.5:
-        return [tree(rng, depth - 1) for _ in range(rng.randint(0, 3))]
+        return [tree(rng, depth - 1) for _number in range(rng.randint(0, 3))]
     if kind < 0.53:
         return None
     return scalar(rng)
 
 
 def mapping(rng: random.Random) -> dict[str, Any]:
-    return {rng.choice("abcdef"): tree(rng) for _ in range(rng.randint(0, 4))}
+    return {rng.choice("abcdef"): tree(rng) for _number in range(rng.randint(0, 4))}
 
 
 def texts(rng: random.Random) -> dict[str, str]:
-    return {rng.choice("abcdef"): rng.choice(_TEXTS) for _ in range(rng.randint(0, 4))}
+    return {rng.choice("abcdef"): rng.choice(_TEXTS) for _number in range(rng.randint(0, 4))}
 
 
 def some(rng: random.Random, fields: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def cluster_deployment(rng: random.Random) -> dict[str, Any]:
         rng,
         {
             "priority": rng.choice([100, 7]),
-            "services": [service(rng) for _ in range(rng.randint(0, 2))],
+            "services": [service(rng) for _number in range(rng.randint(0, 2))],
             "syncMode": "Continuous",
             "stopOnConflict": rng.choice([True, False]),
         },
@@ -91,7 +94,7 @@ def promxy_server_group(rng: random.Random) -> dict[str, Any]:
             "basic_auth": some(rng, {"credentials_secret_name": "x", "username_key": "u", "password_key": "p"}),
         },
     )
-    targets = [rng.choice(["a:1", "b:2"]) for _ in range(rng.randint(0, 3))]
+    targets = [rng.choice(["a:1", "b:2"]) for _number in range(rng.randint(0, 3))]
     spec = some(rng, {"cluster_name": rng.choice(["x", "y"]), "targets": targets, "scheme": "https"})
     if rng.random() < 0.8:
         spec["http_client"] = client
@@ -123,7 +126,7 @@ def grafana_datasource(rng: random.Random) -> dict[str, Any]:
 
 
 def secret(rng: random.Random) -> dict[str, Any]:
-    data = {rng.choice("abc"): rng.choice(["", "YQ==", "Yg=="]) for _ in range(rng.randint(0, 3))}
+    data = {rng.choice("abc"): rng.choice(["", "YQ==", "Yg=="]) for _number in range(rng.randint(0, 3))}
     return {"apiVersion": "v1", "kind": "Secret", **some(rng, {"type": "Opaque", "data": data})}
 
 
@@ -253,7 +256,7 @@ def history(rng: random.Random, server: Server, kind: Any, name: str) -> dict[st
     """Let a few managers work on an object; the wish of ours."""
     first = make(rng, kind, name)
     latest = first
-    for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
+    for _number in range(rng.choice([0, 1, 1, 1, 2, 3])):
         latest = mixed(rng, latest, make(rng, kind, name)) if rng.random() < 0.6 else latest
         who = rng.random()
         if who < 0.5:

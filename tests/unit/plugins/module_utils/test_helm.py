@@ -169,7 +169,7 @@ def test_install_hooks_that_did_not_run_make_it_an_install_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("left", "right", "same"),
     [
         ({}, {}, True),
         (1, 1.0, True),
@@ -185,9 +185,9 @@ def test_install_hooks_that_did_not_run_make_it_an_install_again() -> None:
         (10**20, 1e20, True),
     ],
 )
-def test_same_values(one: Any, other: Any, same: bool) -> None:
-    assert helm.same_values(one, other) is same
-    assert helm.same_values(other, one) is same
+def test_same_values(left: Any, right: Any, same: bool) -> None:
+    assert helm.same_values(left, right) is same
+    assert helm.same_values(right, left) is same
 
 
 @given(json_values)

@@ -284,7 +284,7 @@ def test_refusals_say_the_field_and_no_secret(connection):
 
 
 def test_one_refused_holds_back_no_other(connection):
-    wanted = [cluster() for _ in range(12)]
+    wanted = [cluster() for _number in range(12)]
     wanted[5]["spec"]["nonsense"] = 1
     outcomes = reconcile(connection, wanted, policy=Policy(), check_mode=False)
     assert counts(outcomes) == {"created": 11, "refused": 1}
@@ -345,7 +345,7 @@ def test_a_status_write_in_between_is_no_change_of_ours(connection):
 
 
 def test_an_unchanged_fleet_costs_one_list_and_no_write(connection):
-    wanted = [cluster() for _ in range(60)]
+    wanted = [cluster() for _number in range(60)]
     outcomes = reconcile(connection, wanted, policy=Policy(), check_mode=False)
     assert counts(outcomes) == {"created": 60}
     before = dict(connection.counts)
@@ -364,7 +364,7 @@ def test_an_unchanged_fleet_costs_one_list_and_no_write(connection):
 
 
 def test_diffs_are_capped_and_say_so(connection):
-    outcomes = reconcile(connection, [cluster() for _ in range(30)], policy=Policy(), check_mode=True)
+    outcomes = reconcile(connection, [cluster() for _number in range(30)], policy=Policy(), check_mode=True)
     entries = diff_of(outcomes, cap_object=5, cap_total=20)
     assert len(entries) == 5
     assert "more lines" in entries[0]["after"]
@@ -372,7 +372,7 @@ def test_diffs_are_capped_and_say_so(connection):
 
 
 def test_the_whole_run_s_time_limit(connection):
-    wanted = [cluster() for _ in range(20)]
+    wanted = [cluster() for _number in range(20)]
     outcomes = reconcile(connection, wanted, policy=Policy(deadline=1e-9), check_mode=False, live={})
     assert all("time limit" in (outcome.reason or "") for outcome in outcomes)
 
@@ -449,7 +449,7 @@ class FaultProxy:
 
 @pytest.mark.parametrize("kind", [429, 500, 502, 503, "reset", "lost", "hang"])
 def test_a_fleet_gets_through_every_kind_of_trouble(connection, kind):
-    wanted = [cluster() for _ in range(24)]
+    wanted = [cluster() for _number in range(24)]
     victims = {5, 9, 10, 14, 20}
 
     def fault(number: int, _method: str) -> Any:
@@ -464,7 +464,7 @@ def test_a_fleet_gets_through_every_kind_of_trouble(connection, kind):
 
 
 def test_a_server_that_goes_away_for_good_ends_the_run_soon_and_says_so(connection):
-    wanted = [cluster() for _ in range(24)]
+    wanted = [cluster() for _number in range(24)]
     with FaultProxy(connection, lambda number, _method: "reset" if number > 10 else None) as troubled:
         started = time.monotonic()
         outcomes = reconcile(troubled, wanted, policy=Policy(deadline=4), check_mode=False)
@@ -487,7 +487,7 @@ def test_nothing_can_be_read_at_all(connection):
 
 
 def test_a_killed_and_restarted_api_server(control_plane, connection):
-    wanted = [cluster() for _ in range(150)]
+    wanted = [cluster() for _number in range(150)]
     with connect({"kubeconfig": str(control_plane.kubeconfig)}) as own:
         own.request("GET", "/api")
         done: list[int] = []

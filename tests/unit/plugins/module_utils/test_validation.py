@@ -22,7 +22,7 @@ RIGHT: dict[str, Any] = {"regional_domain": "a.b", "regional_admin_email": "a@b.
 
 def problem_of(role: str, **variables: Any) -> str:
     """The one fault of the one variable given."""
-    (name,) = variables
+    (name,) = tuple(variables)
     found = [fault for fault in faults_of(role, {**RIGHT, **variables}, "eu1") if fault.variable == name]
     assert len(found) == 1, found
     assert found[0].host == "eu1"

@@ -127,7 +127,7 @@ def test_ready_already_needs_no_watch(connection, others):
 
 
 def test_clusters_become_ready_with_their_services(connection, others, monkeypatch):
-    names = [fresh("c") for _ in range(3)]
+    names = [fresh("c") for _number in range(3)]
     refs = [others.cluster(name, "Unknown") for name in names]
     lines: list[str] = []
 

@@ -48,7 +48,8 @@ class Cluster:
         self.objects: dict[tuple[str, str | None, str], dict[str, Any]] = {
             ("Namespace", None, "kube-system"): {"metadata": {"name": "kube-system", "uid": OUR_UID}}
         }
-        self.refuses: Callable[[dict[str, Any], bool], Outcome | Exception | None] = lambda wanted, check: None
+        # May raise, too.
+        self.refuses: Callable[[dict[str, Any], bool], Outcome | None] = lambda wanted, check: None
         self.before_each: Callable[[str], None] = lambda call: None
         self.after_each: Callable[[str], None] = lambda call: None
         self.writes: list[str] = []
@@ -70,8 +71,6 @@ class Cluster:
         ref = ref_of(want)
         key = (ref.kind, ref.namespace, ref.name)
         refusal = self.refuses(want, check_mode)
-        if isinstance(refusal, Exception):
-            raise refusal
         if refusal:
             return [refusal]
         live = self.objects.get(key)
@@ -258,7 +257,7 @@ def test_a_damaged_secret_is_written_anew(iam: Any, cluster: Cluster) -> None:
 
 
 def test_a_key_never_used_that_nobody_holds_is_deleted_first(iam: Any, cluster: Cluster) -> None:
-    orphans = [iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"] for _ in range(2)]
+    orphans = [iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"] for _number in range(2)]
     report = ensure(iam, cluster)
     assert sorted(report.deleted) == sorted(orphans)
     assert keys(iam) == [cluster.held]
@@ -337,7 +336,11 @@ def test_a_secret_that_may_not_be_written_costs_no_key(iam: Any, cluster: Cluste
 
 @pytest.mark.parametrize("failure", [ApiUnavailable("https://cluster.test is away"), ApiError(503, "", "overloaded")])
 def test_a_write_that_fails_takes_the_key_away_again(iam: Any, cluster: Cluster, failure: Exception) -> None:
-    cluster.refuses = lambda want, check: failure if want["kind"] == "Secret" and not check else None
+    def refuse(want: dict[str, Any], check: bool) -> None:
+        if want["kind"] == "Secret" and not check:
+            raise failure
+
+    cluster.refuses = refuse
     with pytest.raises(module.Stop, match="was deleted again"):
         ensure(iam, cluster)
     assert keys(iam) == []
@@ -513,12 +516,11 @@ def test_the_secret_is_masked_even_in_an_error_that_quotes_it(
 ) -> None:
     quoted: list[str] = []
 
-    def refuse(want: dict[str, Any], check: bool) -> Exception | None:
+    def refuse(want: dict[str, Any], check: bool) -> None:
         if want["kind"] == "Secret" and not check:
             text = base64.b64decode(want["data"]["external-dns-aws-credentials"]).decode()
             quoted.append(text.split(" = ")[2].strip())
-            return ApiError(422, "Invalid", f"Secret is invalid: {text}")
-        return None
+            raise ApiError(422, "Invalid", f"Secret is invalid: {text}")
 
     as_module.refuses = refuse
     result, printed = run_main(capsys)

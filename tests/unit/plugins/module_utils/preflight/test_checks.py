@@ -1,5 +1,4 @@
 """Every check of the preflight, failing and passing, on facts as data."""
-# ruff: noqa: E501 (a case is one row)
 
 from __future__ import annotations
 
@@ -48,92 +47,495 @@ def without(*names: str) -> dict:
 
 #: check, what is spoilt, what it must then say: status, and a pattern its one-line form has.
 CASES = [
-    (checks.inputs, {"faults": (Fault("eu1", "regional_domain", "is required", "for example eu1.example.com"),)}, FAILED, r"^eu1: regional_domain: is required; for example eu1"),
-    (checks.unique, {"subjects": (EU1, replace(US1, domain="EU1.example.com"))}, FAILED, r"^eu1, us1: regional_domain: .*eu1\.example\.com is the domain of eu1, us1 .*for example us1\.<your zone> for us1"),
-    (checks.unique, {"subjects": (EU1,), "others": (replace(CHILD, name="eu1"),)}, FAILED, r"^eu1, eu1-a: child_cluster_name: .*eu1 is the name of eu1, eu1-a"),
+    (
+        checks.inputs,
+        {"faults": (Fault("eu1", "regional_domain", "is required", "for example eu1.example.com"),)},
+        FAILED,
+        r"^eu1: regional_domain: is required; for example eu1",
+    ),
+    (
+        checks.unique,
+        {"subjects": (EU1, replace(US1, domain="EU1.example.com"))},
+        FAILED,
+        (
+            r"^eu1, us1: regional_domain: .*eu1\.example\.com is the domain of eu1, us1 .*for example us1\.<your "
+            r"zone> for us1"
+        ),
+    ),
+    (
+        checks.unique,
+        {"subjects": (EU1,), "others": (replace(CHILD, name="eu1"),)},
+        FAILED,
+        r"^eu1, eu1-a: child_cluster_name: .*eu1 is the name of eu1, eu1-a",
+    ),
     (checks.kubernetes_version, {"kubernetes": "v1.31.9"}, FAILED, r"v1\.31\.9 \(wanted: >= 1\.32\)"),
     (checks.kubernetes_version, {"kubernetes": None}, FAILED, r"no version"),
     (checks.kubernetes_version, {"kubernetes": "v1.32.0-eks-abc"}, OK, r"1\.32\.0-eks"),
-    (checks.apis, {"kcm_version": None, "apis": {}}, FAILED, r"k0rdent\.mirantis\.com: not served .*v1alpha1 or v1beta1"),
+    (
+        checks.apis,
+        {"kcm_version": None, "apis": {}},
+        FAILED,
+        r"k0rdent\.mirantis\.com: not served .*v1alpha1 or v1beta1",
+    ),
     (checks.apis, {"kcm_version": None, "apis": {"k0rdent.mirantis.com": ("v2",)}}, FAILED, r"v2 .*doesn't know"),
     (checks.apis, {"apis": {"k0rdent.mirantis.com": ("v1alpha1",)}}, FAILED, r"config\.projectsveltos\.io: not served"),
-    (checks.apis, {"apis": {"k0rdent.mirantis.com": ("v1alpha1",), "config.projectsveltos.io": ("v1beta1",)}, **REGIONAL_ONLY}, FAILED, r"^eu1, us1: API promxy: .*mothership playbook"),
-    (checks.apis, {"apis": {"k0rdent.mirantis.com": ("v1alpha1",), "config.projectsveltos.io": ("v1beta1",)}}, ANNOUNCED, r"will come with kof-mothership"),
-    (checks.permissions, {"denied": (Denied(Need("patch", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system", "regional"), ""), Denied(Need("create", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system", "regional"), ""))}, FAILED, r"may not patch, create clusterdeployments\.k0rdent\.mirantis\.com in namespace kcm-system"),
-    (checks.permissions, {"denied": (Denied(Need("create", "", "namespaces", None, "mothership"), ""),)}, FAILED, r"may not create namespaces in the whole cluster.*ClusterRole"),
+    (
+        checks.apis,
+        {"apis": {"k0rdent.mirantis.com": ("v1alpha1",), "config.projectsveltos.io": ("v1beta1",)}, **REGIONAL_ONLY},
+        FAILED,
+        r"^eu1, us1: API promxy: .*mothership playbook",
+    ),
+    (
+        checks.apis,
+        {"apis": {"k0rdent.mirantis.com": ("v1alpha1",), "config.projectsveltos.io": ("v1beta1",)}},
+        ANNOUNCED,
+        r"will come with kof-mothership",
+    ),
+    (
+        checks.permissions,
+        {
+            "denied": (
+                Denied(Need("patch", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system", "regional"), ""),
+                Denied(Need("create", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system", "regional"), ""),
+            )
+        },
+        FAILED,
+        r"may not patch, create clusterdeployments\.k0rdent\.mirantis\.com in namespace kcm-system",
+    ),
+    (
+        checks.permissions,
+        {"denied": (Denied(Need("create", "", "namespaces", None, "mothership"), ""),)},
+        FAILED,
+        r"may not create namespaces in the whole cluster.*ClusterRole",
+    ),
     (checks.readable, {"unread": {"Credential": "500 InternalError: etcd"}}, FAILED, r"Credential: can't be read: 500"),
     (checks.readable, {"unread": {"Namespace": "403 Forbidden: no"}}, WARNING, r"Namespace"),
     (checks.management, {"managements": ()}, FAILED, r"install k0rdent"),
-    (checks.management, {"managements": (named("kcm", status=MANAGEMENT_ERROR),)}, FAILED, r"cluster-api-provider-aws: chart pull failed"),
+    (
+        checks.management,
+        {"managements": (named("kcm", status=MANAGEMENT_ERROR),)},
+        FAILED,
+        r"cluster-api-provider-aws: chart pull failed",
+    ),
     (checks.management, {"managements": (named("kcm"),)}, FAILED, r"no component reported yet"),
-    (checks.k0rdent_version, {"managements": (named("kcm", status={"release": "kcm-0-0-6"}),)}, FAILED, r"0\.0\.6 \(wanted: >= 0\.0\.7\)"),
-    (checks.k0rdent_version, {"managements": (named("kcm", status={"release": "mine"}),)}, WARNING, r"'mine' tells no version"),
-    (checks.k0rdent_version, {"managements": (named("kcm", status={"release": "mine"}),), "releases": (named("mine", spec={"version": "0.0.5"}),)}, FAILED, r"0\.0\.5"),
-    (checks.namespaces, {"namespaces": {"kof": None, "kcm-system": None}}, FAILED, r"^kof_kcm_namespace: namespace kcm-system: missing"),
-    (checks.namespaces, {"namespaces": {"kof": None, "kcm-system": named("kcm-system")}, **REGIONAL_ONLY}, FAILED, r"mothership playbook"),
-    (checks.namespaces, {"namespaces": {"kof": named("kof", deletionTimestamp="2026-01-01T00:00:00Z", status={"conditions": [{"status": "True", "message": "apps.victoriametrics.com/finalizer in 1 resource"}]})}}, FAILED, r"being deleted since 2026.*victoriametrics"),
+    (
+        checks.k0rdent_version,
+        {"managements": (named("kcm", status={"release": "kcm-0-0-6"}),)},
+        FAILED,
+        r"0\.0\.6 \(wanted: >= 0\.0\.7\)",
+    ),
+    (
+        checks.k0rdent_version,
+        {"managements": (named("kcm", status={"release": "mine"}),)},
+        WARNING,
+        r"'mine' tells no version",
+    ),
+    (
+        checks.k0rdent_version,
+        {
+            "managements": (named("kcm", status={"release": "mine"}),),
+            "releases": (named("mine", spec={"version": "0.0.5"}),),
+        },
+        FAILED,
+        r"0\.0\.5",
+    ),
+    (
+        checks.namespaces,
+        {"namespaces": {"kof": None, "kcm-system": None}},
+        FAILED,
+        r"^kof_kcm_namespace: namespace kcm-system: missing",
+    ),
+    (
+        checks.namespaces,
+        {"namespaces": {"kof": None, "kcm-system": named("kcm-system")}, **REGIONAL_ONLY},
+        FAILED,
+        r"mothership playbook",
+    ),
+    (
+        checks.namespaces,
+        {
+            "namespaces": {
+                "kof": named(
+                    "kof",
+                    deletionTimestamp="2026-01-01T00:00:00Z",
+                    status={
+                        "conditions": [
+                            {"status": "True", "message": "apps.victoriametrics.com/finalizer in 1 resource"}
+                        ]
+                    },
+                )
+            }
+        },
+        FAILED,
+        r"being deleted since 2026.*victoriametrics",
+    ),
     (checks.helm, {"helm": Helm("/usr/bin/helm", "v4.0.1")}, FAILED, r"^mothership: kof_helm_binary: .*v4\.0\.1 .*< 4"),
     (checks.helm, {"helm": Helm("/usr/bin/helm", "v3.7.2")}, FAILED, r"v3\.7\.2"),
     (checks.helm, {"helm": Helm(None, None, "no helm on PATH")}, FAILED, r"no helm on PATH"),
     (checks.helm, {"helm": Helm("/usr/bin/helm", "devel")}, FAILED, r"devel"),
-    (checks.chart_repository, {"ca_file_problem": "/nowhere/ca.pem: No such file or directory"}, FAILED, r"^mothership: kof_chart_repository_ca_file: .*/nowhere/ca\.pem"),
-    (checks.operator_charts, {"operators": (named("otel", "tools", labels={"app.kubernetes.io/name": "opentelemetry-operator", "helm.sh/chart": "opentelemetry-operator-0.74.2"}),)}, FAILED, r"tools/otel 0\.74\.2.*chart >= 0\.75"),
-    (checks.operator_charts, {"operators": (named("otel", "tools", labels={"app.kubernetes.io/name": "opentelemetry-operator"}),)}, WARNING, r"tools/otel of unknown version"),
-    (checks.storage_class, {"storage_classes": ()}, FAILED, r"^mothership: mothership_storage_class: .*no storage class at all"),
-    (checks.storage_class, {"storage_classes": ({**named("fast"), "provisioner": "x"},)}, FAILED, r"no default among fast"),
-    (checks.storage_class, {"storage_classes": ({**named("local", annotations={"storageclass.kubernetes.io/is-default-class": "true"}), "provisioner": "kubernetes.io/no-provisioner"},)}, FAILED, r"default local has kubernetes\.io/no-provisioner"),
+    (
+        checks.chart_repository,
+        {"ca_file_problem": "/nowhere/ca.pem: No such file or directory"},
+        FAILED,
+        r"^mothership: kof_chart_repository_ca_file: .*/nowhere/ca\.pem",
+    ),
+    (
+        checks.operator_charts,
+        {
+            "operators": (
+                named(
+                    "otel",
+                    "tools",
+                    labels={
+                        "app.kubernetes.io/name": "opentelemetry-operator",
+                        "helm.sh/chart": "opentelemetry-operator-0.74.2",
+                    },
+                ),
+            )
+        },
+        FAILED,
+        r"tools/otel 0\.74\.2.*chart >= 0\.75",
+    ),
+    (
+        checks.operator_charts,
+        {"operators": (named("otel", "tools", labels={"app.kubernetes.io/name": "opentelemetry-operator"}),)},
+        WARNING,
+        r"tools/otel of unknown version",
+    ),
+    (
+        checks.storage_class,
+        {"storage_classes": ()},
+        FAILED,
+        r"^mothership: mothership_storage_class: .*no storage class at all",
+    ),
+    (
+        checks.storage_class,
+        {"storage_classes": ({**named("fast"), "provisioner": "x"},)},
+        FAILED,
+        r"no default among fast",
+    ),
+    (
+        checks.storage_class,
+        {
+            "storage_classes": (
+                {
+                    **named("local", annotations={"storageclass.kubernetes.io/is-default-class": "true"}),
+                    "provisioner": "kubernetes.io/no-provisioner",
+                },
+            )
+        },
+        FAILED,
+        r"default local has kubernetes\.io/no-provisioner",
+    ),
     (checks.storage_class, {"storage_class": "standart"}, FAILED, r"standart doesn't exist .*did you mean standard\?"),
-    (checks.credentials, {"credential": "aws-cluster-identity-crd"}, FAILED, r"^eu1: regional_credential: .*not in kcm-system.*did you mean aws-cluster-identity-cred\?"),
-    (checks.credentials, {"credentials": (named("aws-cluster-identity-cred", status={"ready": False, "conditions": [{"type": "CredentialReady", "status": "False", "message": "Secret not found"}]}),)}, FAILED, r"^eu1, us1: regional_credential: .*not ready: Secret not found"),
-    (checks.cluster_templates, {"template": "aws-standalone-cp-0-1-9"}, FAILED, r"^eu1: regional_template: .*not in kcm-system.*did you mean aws-standalone-cp-0-1-0"),
-    (checks.cluster_templates, {"template": "aws-standalone-cp-0-9-0"}, FAILED, r"^eu1: regional_template: .*invalid: chart not found.*use aws-standalone-cp-0-1-0"),
-    (checks.cluster_templates, {"template_kind": "aws-standalone"}, FAILED, r"^eu1: regional_template_kind: .*none of this kind.*did you mean aws-standalone-cp\?"),
-    (checks.cluster_templates, {"cluster_templates": (template("aws-standalone-cp-0-1-0", None),)}, FAILED, r"none is valid: aws-standalone-cp-0-1-0 \(kcm has not validated it yet\)"),
-    (checks.cluster_templates, {"cluster_deployments": (named("eu1", spec={"template": "gone-0-1-0"}),)}, FAILED, r"the ClusterDeployment uses it: name another one in eu1's regional_template"),
-    (checks.config_keys, {"config": {"regoin": "eu-west-1"}}, FAILED, r"^eu1: regional_config: .*regional_config\.regoin is unknown to aws-standalone-cp-0-1-0.*did you mean region\?"),
-    (checks.config_keys, {"config": {"worker": {"instance_type": "t3"}}}, FAILED, r"worker\.instance_type.*did you mean worker\.instanceType\?"),
-    (checks.config_keys, {"config": {"instanceType": "t3"}}, WARNING, r"controlPlane\.instanceType is known: is it in the wrong place"),
-    (checks.config_keys, {"config": {"clusterIdentity": {"name": "a", "namespace": "kcm-system"}}}, WARNING, r"clusterIdentity\.namespace"),
+    (
+        checks.credentials,
+        {"credential": "aws-cluster-identity-crd"},
+        FAILED,
+        r"^eu1: regional_credential: .*not in kcm-system.*did you mean aws-cluster-identity-cred\?",
+    ),
+    (
+        checks.credentials,
+        {
+            "credentials": (
+                named(
+                    "aws-cluster-identity-cred",
+                    status={
+                        "ready": False,
+                        "conditions": [{"type": "CredentialReady", "status": "False", "message": "Secret not found"}],
+                    },
+                ),
+            )
+        },
+        FAILED,
+        r"^eu1, us1: regional_credential: .*not ready: Secret not found",
+    ),
+    (
+        checks.cluster_templates,
+        {"template": "aws-standalone-cp-0-1-9"},
+        FAILED,
+        r"^eu1: regional_template: .*not in kcm-system.*did you mean aws-standalone-cp-0-1-0",
+    ),
+    (
+        checks.cluster_templates,
+        {"template": "aws-standalone-cp-0-9-0"},
+        FAILED,
+        r"^eu1: regional_template: .*invalid: chart not found.*use aws-standalone-cp-0-1-0",
+    ),
+    (
+        checks.cluster_templates,
+        {"template_kind": "aws-standalone"},
+        FAILED,
+        r"^eu1: regional_template_kind: .*none of this kind.*did you mean aws-standalone-cp\?",
+    ),
+    (
+        checks.cluster_templates,
+        {"cluster_templates": (template("aws-standalone-cp-0-1-0", None),)},
+        FAILED,
+        r"none is valid: aws-standalone-cp-0-1-0 \(kcm has not validated it yet\)",
+    ),
+    (
+        checks.cluster_templates,
+        {"cluster_deployments": (named("eu1", spec={"template": "gone-0-1-0"}),)},
+        FAILED,
+        r"the ClusterDeployment uses it: name another one in eu1's regional_template",
+    ),
+    (
+        checks.config_keys,
+        {"config": {"regoin": "eu-west-1"}},
+        FAILED,
+        (
+            r"^eu1: regional_config: .*regional_config\.regoin is unknown to aws-standalone-cp-0-1-0.*did you mean "
+            r"region\?"
+        ),
+    ),
+    (
+        checks.config_keys,
+        {"config": {"worker": {"instance_type": "t3"}}},
+        FAILED,
+        r"worker\.instance_type.*did you mean worker\.instanceType\?",
+    ),
+    (
+        checks.config_keys,
+        {"config": {"instanceType": "t3"}},
+        WARNING,
+        r"controlPlane\.instanceType is known: is it in the wrong place",
+    ),
+    (
+        checks.config_keys,
+        {"config": {"clusterIdentity": {"name": "a", "namespace": "kcm-system"}}},
+        WARNING,
+        r"clusterIdentity\.namespace",
+    ),
     (checks.service_templates, {"service_templates": ()}, ANNOUNCED, r"will come with kof-mothership"),
-    (checks.service_templates, {"service_templates": (), **REGIONAL_ONLY}, FAILED, r"^eu1, us1: regional_service_templates: .*not in kcm-system.*mothership playbook"),
-    (checks.service_templates, {"service_templates": (), "install_templates": False}, FAILED, r"mothership_install_templates is false"),
-    (checks.service_templates, {"templates": (("kof-storag-0-1-1", "regional_service_templates"),)}, FAILED, r"^eu1: .*did you mean kof-storage-0-1-1\?"),
-    (checks.service_templates, {"service_templates": (named("kof-storage-0-1-1", status={"valid": False, "validationError": "no chart"}),)}, FAILED, r"invalid: no chart"),
-    (checks.regional_of_children, {"subjects": (EU1, replace(CHILD, regional="eu9"))}, FAILED, r"^eu1-a: child_regional: .*eu9 is neither .*"),
-    (checks.regional_of_children, {"subjects": (replace(CHILD, regional="old"),), "cluster_deployments": (deployment("old"),)}, FAILED, r"old is live, but has no domain"),
-    (checks.regional_of_children, {"subjects": (CHILD,), "others": (EU1,)}, WARNING, r"neither live nor part of this run"),
-    (checks.live_domains, {"cluster_deployments": (deployment("old", annotations={"k0rdent-kof/regional-domain": "eu1.example.com"}, labels=THEIRS),)}, FAILED, r"^eu1: regional_domain: .*eu1\.example\.com is the domain of the live cluster old of fleet other"),
-    (checks.live_domains, {"promxy_server_groups": (group("promxyservergroup-sample", "old", "eu1.example.com"),)}, FAILED, r"live cluster old"),
-    (checks.ownership, {"cluster_deployments": (deployment("eu1", labels=THEIRS),)}, FAILED, r"^eu1: regional_cluster_name: .*belongs to fleet other"),
-    (checks.ownership, {"cluster_deployments": (deployment("eu1-a", **DELETING),)}, FAILED, r"^eu1-a: .*being deleted since 2026-01-01T00:00:00Z, held by k0rdent"),
-    (checks.ownership, {"promxy_server_groups": (group("eu1-metrics", "eu1", labels={LABEL: "x", "app.kubernetes.io/managed-by": "kof-operator"}),)}, FAILED, r"belongs to kof-operator"),
-    (checks.ownership, {"grafana_datasources": (datasource("eu1-logs", "eu1", annotations={"meta.helm.sh/release-name": "mine"}),)}, FAILED, r"belongs to helm release mine"),
-    (checks.ownership, {"cluster_deployments": (deployment("eu1"),), "adopt": False}, FAILED, r"^eu1: kof_adopt: .*exists, and this collection has not made it"),
-    (checks.ownership, {"cluster_deployments": (deployment("eu1"),)}, ANNOUNCED, r"ClusterDeployment eu1: made by hand; will be adopted"),
-    (checks.guide_names, {"promxy_server_groups": (group("promxyservergroup-sample", "eu1"),)}, FAILED, r"^eu1: kof_replace_guide_objects: .*stands for eu1 already \(spec\.cluster_name is eu1\).*kof_replace_guide_objects: true"),
-    (checks.guide_names, {"grafana_datasources": (datasource("victoria-logs-regional0", "x", "us1.example.com"),)}, FAILED, r"^us1: .*its url is https://vmauth\.us1"),
-    (checks.guide_names, {"promxy_server_groups": (group("promxyservergroup-sample", "eu1"),), "replace_guide_objects": True}, ANNOUNCED, r"will be replaced by ours"),
-    (checks.guide_names, {"promxy_server_groups": (group("g", "eu1", labels=THEIRS),), "replace_guide_objects": True}, FAILED, r"belongs to fleet other"),
-    (checks.vmuser_secret, {"secrets": secret(username=b"a", password=b'p"w-TOPSECRET')}, FAILED, r"^eu1, us1: regional_vmuser_secret: .*its password has a double quote"),
-    (checks.vmuser_secret, {"secrets": secret(username=b"a\\b", password=b"p")}, FAILED, r"its username has a backslash"),
+    (
+        checks.service_templates,
+        {"service_templates": (), **REGIONAL_ONLY},
+        FAILED,
+        r"^eu1, us1: regional_service_templates: .*not in kcm-system.*mothership playbook",
+    ),
+    (
+        checks.service_templates,
+        {"service_templates": (), "install_templates": False},
+        FAILED,
+        r"mothership_install_templates is false",
+    ),
+    (
+        checks.service_templates,
+        {"templates": (("kof-storag-0-1-1", "regional_service_templates"),)},
+        FAILED,
+        r"^eu1: .*did you mean kof-storage-0-1-1\?",
+    ),
+    (
+        checks.service_templates,
+        {"service_templates": (named("kof-storage-0-1-1", status={"valid": False, "validationError": "no chart"}),)},
+        FAILED,
+        r"invalid: no chart",
+    ),
+    (
+        checks.regional_of_children,
+        {"subjects": (EU1, replace(CHILD, regional="eu9"))},
+        FAILED,
+        r"^eu1-a: child_regional: .*eu9 is neither .*",
+    ),
+    (
+        checks.regional_of_children,
+        {"subjects": (replace(CHILD, regional="old"),), "cluster_deployments": (deployment("old"),)},
+        FAILED,
+        r"old is live, but has no domain",
+    ),
+    (
+        checks.regional_of_children,
+        {"subjects": (CHILD,), "others": (EU1,)},
+        WARNING,
+        r"neither live nor part of this run",
+    ),
+    (
+        checks.live_domains,
+        {
+            "cluster_deployments": (
+                deployment("old", annotations={"k0rdent-kof/regional-domain": "eu1.example.com"}, labels=THEIRS),
+            )
+        },
+        FAILED,
+        r"^eu1: regional_domain: .*eu1\.example\.com is the domain of the live cluster old of fleet other",
+    ),
+    (
+        checks.live_domains,
+        {"promxy_server_groups": (group("promxyservergroup-sample", "old", "eu1.example.com"),)},
+        FAILED,
+        r"live cluster old",
+    ),
+    (
+        checks.ownership,
+        {"cluster_deployments": (deployment("eu1", labels=THEIRS),)},
+        FAILED,
+        r"^eu1: regional_cluster_name: .*belongs to fleet other",
+    ),
+    (
+        checks.ownership,
+        {"cluster_deployments": (deployment("eu1-a", **DELETING),)},
+        FAILED,
+        r"^eu1-a: .*being deleted since 2026-01-01T00:00:00Z, held by k0rdent",
+    ),
+    (
+        checks.ownership,
+        {
+            "promxy_server_groups": (
+                group("eu1-metrics", "eu1", labels={LABEL: "x", "app.kubernetes.io/managed-by": "kof-operator"}),
+            )
+        },
+        FAILED,
+        r"belongs to kof-operator",
+    ),
+    (
+        checks.ownership,
+        {"grafana_datasources": (datasource("eu1-logs", "eu1", annotations={"meta.helm.sh/release-name": "mine"}),)},
+        FAILED,
+        r"belongs to helm release mine",
+    ),
+    (
+        checks.ownership,
+        {"cluster_deployments": (deployment("eu1"),), "adopt": False},
+        FAILED,
+        r"^eu1: kof_adopt: .*exists, and this collection has not made it",
+    ),
+    (
+        checks.ownership,
+        {"cluster_deployments": (deployment("eu1"),)},
+        ANNOUNCED,
+        r"ClusterDeployment eu1: made by hand; will be adopted",
+    ),
+    (
+        checks.guide_names,
+        {"promxy_server_groups": (group("promxyservergroup-sample", "eu1"),)},
+        FAILED,
+        (
+            r"^eu1: kof_replace_guide_objects: .*stands for eu1 already \(spec\.cluster_name is eu1\).*"
+            r"kof_replace_guide_objects: true"
+        ),
+    ),
+    (
+        checks.guide_names,
+        {"grafana_datasources": (datasource("victoria-logs-regional0", "x", "us1.example.com"),)},
+        FAILED,
+        r"^us1: .*its url is https://vmauth\.us1",
+    ),
+    (
+        checks.guide_names,
+        {"promxy_server_groups": (group("promxyservergroup-sample", "eu1"),), "replace_guide_objects": True},
+        ANNOUNCED,
+        r"will be replaced by ours",
+    ),
+    (
+        checks.guide_names,
+        {"promxy_server_groups": (group("g", "eu1", labels=THEIRS),), "replace_guide_objects": True},
+        FAILED,
+        r"belongs to fleet other",
+    ),
+    (
+        checks.vmuser_secret,
+        {"secrets": secret(username=b"a", password=b'p"w-TOPSECRET')},
+        FAILED,
+        r"^eu1, us1: regional_vmuser_secret: .*its password has a double quote",
+    ),
+    (
+        checks.vmuser_secret,
+        {"secrets": secret(username=b"a\\b", password=b"p")},
+        FAILED,
+        r"its username has a backslash",
+    ),
     (checks.vmuser_secret, {"secrets": secret(username=b"a", password=b"p\n")}, FAILED, r"line break"),
     (checks.vmuser_secret, {"secrets": secret(username=b"a", password=b"\xff\xfe")}, FAILED, r"aren't UTF-8"),
     (checks.vmuser_secret, {"secrets": secret(username=b"a")}, FAILED, r"its password is missing or empty"),
-    (checks.vmuser_secret, {"secrets": without("storage-vmuser-credentials")}, ANNOUNCED, r"will come with kof-mothership"),
-    (checks.vmuser_secret, {"secrets": without("storage-vmuser-credentials"), **REGIONAL_ONLY}, FAILED, r"mothership playbook"),
-    (checks.vmuser_secret, {"vmuser_secret": "mine"}, FAILED, r"^eu1: regional_vmuser_secret: .*not in kof.*make it in kof"),
-    (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", secret="gone"),)}, FAILED, r"PromxyServerGroup mine: its Secret gone isn't in kof"),
-    (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", secret=""),)}, FAILED, r"names no credentials Secret"),
-    (checks.promxy_groups, {"promxy_server_groups": (group("mine", 'z"'),)}, FAILED, r"its spec\.cluster_name has a double quote"),
-    (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", timeout="5"),)}, FAILED, r"its dial_timeout is '5' \(wanted: a Go duration"),
-    (checks.promxy_groups, {"promxy_server_groups": (group("mine", "z", secret="other"),), "secrets": {**HEALTHY.secrets, "other": {"password": b'"TOPSECRET'}}}, FAILED, r"the password in its Secret other has a double quote"),
-    (checks.promxy_config_size, {"render_promxy_config": lambda groups, credentials: "x" * 900_000, "groups": (group("eu1-metrics", "eu1"),)}, WARNING, r"900,000 bytes for 1 regions, 86%"),
-    (checks.promxy_config_size, {"render_promxy_config": lambda groups, credentials: "x" * 1_048_577, "groups": (group("eu1-metrics", "eu1"),)}, FAILED, r"1,048,577 bytes.*at most 1,048,576"),
-    (checks.external_dns, {"secrets": without("external-dns-aws-credentials")}, FAILED, r"^eu1, us1: regional_external_dns: .*not in kof.*dns_credentials_method"),
-    (checks.external_dns, {"secrets": without("external-dns-aws-credentials"), "dns_method": "iam_user"}, ANNOUNCED, r"dns_credentials \(iam_user\)"),
-    (checks.external_dns, {"secrets": without("external-dns-aws-credentials"), "dns_method": "iam_user", **REGIONAL_ONLY}, FAILED, r"run the dns_credentials playbook first"),
-    (checks.external_dns, {"secrets": {**HEALTHY.secrets, "external-dns-aws-credentials": {"aws_access_key_id": b"A"}}}, FAILED, r"has no key external-dns-aws-credentials \(it has: aws_access_key_id\)"),
-]  # fmt: skip
+    (
+        checks.vmuser_secret,
+        {"secrets": without("storage-vmuser-credentials")},
+        ANNOUNCED,
+        r"will come with kof-mothership",
+    ),
+    (
+        checks.vmuser_secret,
+        {"secrets": without("storage-vmuser-credentials"), **REGIONAL_ONLY},
+        FAILED,
+        r"mothership playbook",
+    ),
+    (
+        checks.vmuser_secret,
+        {"vmuser_secret": "mine"},
+        FAILED,
+        r"^eu1: regional_vmuser_secret: .*not in kof.*make it in kof",
+    ),
+    (
+        checks.promxy_groups,
+        {"promxy_server_groups": (group("mine", "z", secret="gone"),)},
+        FAILED,
+        r"PromxyServerGroup mine: its Secret gone isn't in kof",
+    ),
+    (
+        checks.promxy_groups,
+        {"promxy_server_groups": (group("mine", "z", secret=""),)},
+        FAILED,
+        r"names no credentials Secret",
+    ),
+    (
+        checks.promxy_groups,
+        {"promxy_server_groups": (group("mine", 'z"'),)},
+        FAILED,
+        r"its spec\.cluster_name has a double quote",
+    ),
+    (
+        checks.promxy_groups,
+        {"promxy_server_groups": (group("mine", "z", timeout="5"),)},
+        FAILED,
+        r"its dial_timeout is '5' \(wanted: a Go duration",
+    ),
+    (
+        checks.promxy_groups,
+        {
+            "promxy_server_groups": (group("mine", "z", secret="other"),),
+            "secrets": {**HEALTHY.secrets, "other": {"password": b'"TOPSECRET'}},
+        },
+        FAILED,
+        r"the password in its Secret other has a double quote",
+    ),
+    (
+        checks.promxy_config_size,
+        {"render_promxy_config": lambda groups, credentials: "x" * 900_000, "groups": (group("eu1-metrics", "eu1"),)},
+        WARNING,
+        r"900,000 bytes for 1 regions, 86%",
+    ),
+    (
+        checks.promxy_config_size,
+        {"render_promxy_config": lambda groups, credentials: "x" * 1_048_577, "groups": (group("eu1-metrics", "eu1"),)},
+        FAILED,
+        r"1,048,577 bytes.*at most 1,048,576",
+    ),
+    (
+        checks.external_dns,
+        {"secrets": without("external-dns-aws-credentials")},
+        FAILED,
+        r"^eu1, us1: regional_external_dns: .*not in kof.*dns_credentials_method",
+    ),
+    (
+        checks.external_dns,
+        {"secrets": without("external-dns-aws-credentials"), "dns_method": "iam_user"},
+        ANNOUNCED,
+        r"dns_credentials \(iam_user\)",
+    ),
+    (
+        checks.external_dns,
+        {"secrets": without("external-dns-aws-credentials"), "dns_method": "iam_user", **REGIONAL_ONLY},
+        FAILED,
+        r"run the dns_credentials playbook first",
+    ),
+    (
+        checks.external_dns,
+        {"secrets": {**HEALTHY.secrets, "external-dns-aws-credentials": {"aws_access_key_id": b"A"}}},
+        FAILED,
+        r"has no key external-dns-aws-credentials \(it has: aws_access_key_id\)",
+    ),
+]
 
 
 @pytest.mark.parametrize(
