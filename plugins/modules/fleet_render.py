@@ -25,6 +25,7 @@ author:
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
+  - k0rdent.kof.fleet
 attributes:
   check_mode:
     support: full
@@ -35,15 +36,6 @@ attributes:
   idempotent:
     support: full
     description: A file whose content is right is not written.
-  async:
-    support: none
-    description: The whole batch is one task.
-notes:
-  - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
-    C(run_once) to V(true) on the task so that its result is registered for all hosts.
-  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
-    P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
-    so that is an error.
 """
 
 EXAMPLES = r"""

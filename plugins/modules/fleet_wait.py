@@ -26,27 +26,13 @@ options:
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
+  - k0rdent.kof.fleet
 attributes:
-  check_mode:
-    support: full
-    description: Sends only C(dryRun=All) requests and reads.
   diff_mode:
     support: none
     description: It changes nothing.
-  idempotent:
-    support: full
-    description: A run that finds nothing to do sends nothing that could change the cluster.
-  async:
-    support: none
-    description: The whole batch is one task; a job's time-out must exceed O(ignore:kof_wait_timeout).
 author:
   - k0rdent.kof contributors (@k0rdent)
-notes:
-  - Runs once for the whole play batch (C(ansible_play_batch)) and reads every host's variables itself; set
-    C(run_once) to V(true) on the task so that its result is registered for all hosts.
-  - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
-    P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
-    so that is an error.
 """
 
 EXAMPLES = r"""

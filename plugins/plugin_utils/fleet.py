@@ -285,8 +285,11 @@ def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -
 
 
 def _origin(value: Any) -> str:
-    from ansible._internal._datatag._tags import Origin
-
+    """File and line of a value, as far as Ansible's data tags tell; only ever shown, never decided by."""
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:  # no public name for it yet
+        return ""
     origin = Origin.get_tag(value)
     if origin is None or not origin.path:
         return ""
