@@ -22,6 +22,10 @@ COLLECTION_USER = "k0rdent-kof"
 REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"}
 
 
+#: A running ansible-playbook, and the file that its events go to.
+Started = tuple[subprocess.Popen[str], pathlib.Path]
+
+
 @dataclass
 class Run:
     """One ansible-playbook process: its exit code, all it printed, and its task results."""
@@ -113,11 +117,16 @@ class Sandbox:
 
     def start_playbook(
         self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str
-    ) -> tuple[subprocess.Popen[str], pathlib.Path]:
+    ) -> Started:
+        where = inventory or "inventories/sandbox"
+        return self.start(["-i", where, f"playbooks/{name}.yml", *arguments], environment)
+
+    def start(self, arguments: list[str], environment: dict[str, str]) -> Started:
+        """ansible-playbook with any arguments, in a session of its own, and the file that gets its events."""
         events = pathlib.Path(tempfile.gettempdir()) / f"kof-events-{uuid.uuid4().hex}.jsonl"
         events.touch()
         process = subprocess.Popen(
-            ["ansible-playbook", "-i", inventory or "inventories/sandbox", f"playbooks/{name}.yml", *arguments],
+            ["ansible-playbook", *arguments],
             cwd=REPOSITORY,
             env=self.environment
             | {
@@ -153,12 +162,13 @@ class Sandbox:
         return found
 
 
-def finish(started: tuple[subprocess.Popen[str], pathlib.Path], timeout: float = 900) -> Run:
+def finish(started: Started, timeout: float = 900) -> Run:
     process, events = started
     try:
         output, _nothing = process.communicate(timeout=timeout)
         lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     finally:
+        process.kill()
         events.unlink()
     return Run(process.returncode, output, lines)
 

@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,29 +76,8 @@ def run_case(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> Result:
     """Run one case. Returns what it printed, and what the collection's user changed meanwhile."""
     work.mkdir(parents=True)
     arguments, environment = prepared(case, sandbox, work)
-    events = work / "events.jsonl"
-    events.touch()
     mark = sandbox.audit_mark()
-    process = subprocess.Popen(
-        ["ansible-playbook", *arguments],
-        cwd=REPOSITORY,
-        env=sandbox.environment
-        | {
-            "KOF_EVENTS_FILE": str(events),
-            "ANSIBLE_CALLBACKS_ENABLED": "kof_events",
-            "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "acceptance" / "callback_plugins"),
-        }
-        | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        run = finish((process, events), timeout=LIMIT)
-    finally:
-        process.kill()
+    run = finish(sandbox.start(arguments, environment), timeout=LIMIT)
     return run, sandbox.mutations_since(mark)
 
 
