@@ -171,7 +171,8 @@ class Connection:
                     raise refusal
                 time.sleep(pause)
                 continue
-            assert error is not None
+            if error is None:
+                raise AssertionError("neither an answer nor an error")
             patience = give_up if self._answered else min(give_up, started + FIRST_PATIENCE)
             not_executed = isinstance(error, ConnectionRefusedError)
             pause = _backoff(tries)

@@ -428,7 +428,8 @@ class ReleaseRun:
             chart = self._chart(helm)
             self._ours(chart)
             if decision.step == "rollback":
-                assert decision.base is not None
+                if decision.base is None:
+                    raise AssertionError("a rollback to no revision")
                 self._roll_back(helm, decision.base)
             helm.act(self._arguments(decision, chart), self._timeout, self._parameters["release_values"])
 
@@ -593,7 +594,8 @@ class ReleaseRun:
             result["not_checked"] = not_checked
         result["status"] = status
         if changed:
-            assert decision is not None
+            if decision is None:
+                raise AssertionError("a change without a decision")
             result["reason"] = decision.why
         result["diff"] = self._diff(old, status, wanted) if changed else {"before": "", "after": ""}
         return result
