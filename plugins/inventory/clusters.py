@@ -1,0 +1,198 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inventory of a live management cluster: Ansible's side of it. What the objects say is for module_utils.live_fleet."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: clusters
+short_description: The clusters of a live kof fleet
+version_added: 0.1.0
+author:
+  - k0rdent.kof contributors (@k0rdent)
+description:
+  - Makes the groups C(kof_mothership), C(kof_regional) and C(kof_child) out of the ClusterDeployments of a k0rdent
+    management cluster, with the host variables that this collection's playbooks take. So they run on a fleet that was
+    made by hand, too, or whose inventory is lost.
+  - A ClusterDeployment is a regional cluster by its annotation C(k0rdent-kof/regional-domain), its service
+    C(kof-storage) or its label C(kof=storage); a child by its service C(kof-collectors) or its label
+    C(kof=collector). All others are left out.
+  - The file's name must end in C(.kof.yml) or C(.kof.yaml).
+notes:
+  - Beside the variables of the roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) every cluster has
+    C(cluster_ready), C(cluster_deleting), C(cluster_conditions) (by type, maps of C(status), C(reason) and
+    C(message)) and, if this collection made it, C(cluster_fleet).
+  - What a ClusterDeployment doesn't say isn't found and stays at its default, unless C(group_vars) beside the file say
+    it (C(regional_promxy_*), C(regional_datasource_resync_period) and everything about the mothership). Service values
+    that are templates of kcm are left out with a warning.
+  - Strings from the cluster are data. They are never taken for templates.
+  - Connection options of the file, but no secrets, are handed on as C(kof_kubeconfig), C(kof_context) and so on.
+    E(K8S_AUTH_KUBECONFIG) and its siblings serve the plugin and the playbooks alike.
+  - A cache holds the clusters' configuration and service values, as they are in the ClusterDeployments.
+extends_documentation_fragment:
+  - k0rdent.kof.connection
+  - constructed
+  - inventory_cache
+options:
+  plugin:
+    description: Says that the file is for this plugin.
+    type: str
+    required: true
+    choices: [k0rdent.kof.clusters]
+  namespace:
+    description: Namespace of the ClusterDeployments (C(kof_kcm_namespace)).
+    type: str
+    default: kcm-system
+  fleet:
+    description:
+      - Only the clusters that this collection made for this fleet (C(kof_fleet), label C(app.kubernetes.io/part-of)).
+      - Without it, all.
+    type: str
+  name:
+    description: Name of the host that stands for the management cluster.
+    type: str
+    default: mothership
+"""
+
+EXAMPLES = r"""
+# production.kof.yml; try it with: ansible-inventory -i production.kof.yml --graph
+plugin: k0rdent.kof.clusters
+kubeconfig: ~/.kube/management
+
+---
+# One of several fleets, cached, with groups by cloud region and readiness
+plugin: k0rdent.kof.clusters
+context: management
+fleet: production
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: /tmp/kof-inventory
+keyed_groups:
+  - key: (regional_config | default(child_config)).region
+    prefix: region
+groups:
+  late: not cluster_ready | default(true)
+compose:
+  kof_wait_timeout: "3600"
+"""
+
+import dataclasses
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
+    CONNECTION_OPTIONS,
+    ApiError,
+    ApiUnavailable,
+    connect,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import FoundCluster, found_clusters
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import KCM_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    NAME = "k0rdent.kof.clusters"
+
+    def verify_file(self, path: str) -> bool:
+        return bool(super().verify_file(path)) and path.endswith((".kof.yml", ".kof.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        clusters = self._clusters(path, cache)
+        fleet = self.get_option("fleet")
+        if fleet:
+            clusters = [cluster for cluster in clusters if cluster.fleet == fleet]
+        for cluster in clusters:
+            for what in cluster.left_out:
+                self.display.warning(
+                    f"{path}: {cluster.name}: no variable can say {what}; a run with this inventory would drop it"
+                )
+        self._populate(clusters)
+
+    def _clusters(self, path: str, cache: bool) -> list[FoundCluster]:
+        """From the cache, if that is wanted and has them, else from the management cluster."""
+        caching = self.get_option("cache")
+        # Another file content may mean another namespace; the key Ansible gives is of the path alone.
+        key = f"{self.get_cache_key(path)}_{self.get_option('namespace')}"
+        if caching and cache:
+            try:
+                return [FoundCluster(**kept) for kept in to_plain(self._cache[key])]
+            except (KeyError, TypeError):
+                pass  # nothing there, expired, or written by another version
+        clusters = self._ask(path)
+        if caching:
+            self._cache[key] = [dataclasses.asdict(cluster) for cluster in clusters]
+        return clusters
+
+    def _ask(self, path: str) -> list[FoundCluster]:
+        try:
+            with connect({name: to_plain(self.get_option(name)) for name in CONNECTION_OPTIONS}) as connection:
+                group = connection.api_groups(KCM_GROUP)
+                api = f"{KCM_GROUP}/{group['preferred']}" if group else ""
+                if not api or not connection.resource(api, "ClusterDeployment"):
+                    raise AnsibleParserError(
+                        f"{path}: {connection.server} serves no ClusterDeployment ({KCM_GROUP}): it is no k0rdent "
+                        "management cluster, or kcm is not installed there. Check kubeconfig and context."
+                    )
+                live, _version = connection.list_objects(
+                    connection.path(api, "ClusterDeployment", to_plain(self.get_option("namespace")))
+                )
+        except (ApiError, ApiUnavailable) as problem:
+            raise AnsibleParserError(f"{path}: {problem}") from problem
+        return found_clusters(live, list(RELEASES.values())[-1])
+
+    def _populate(self, clusters: list[FoundCluster]) -> None:
+        mothership = to_plain(self.get_option("name"))
+        if any(cluster.name == mothership for cluster in clusters):
+            raise AnsibleParserError(
+                f"a ClusterDeployment is called {mothership}, as the management cluster's host: set option name"
+            )
+        shared = {**self._connection_variables(), **self._agreed(clusters)}
+        for group in GROUPS.values():
+            self.inventory.add_group(group)
+            for name, value in shared.items():
+                self.inventory.set_variable(group, name, value)
+        strict = self.get_option("strict")
+        self._add_host("mothership", mothership, {}, shared, strict)
+        for cluster in clusters:
+            own = {"kof_fleet": cluster.fleet, "kof_namespace": cluster.namespace}
+            differing = {name: value for name, value in own.items() if value and name not in shared}
+            facts = {"cluster_fleet": cluster.fleet} if cluster.fleet else {}
+            self._add_host(cluster.layer, cluster.name, {**cluster.variables, **facts, **differing}, shared, strict)
+
+    def _add_host(self, layer: str, host: str, variables: dict[str, Any], shared: dict[str, Any], strict: bool) -> None:
+        self.inventory.add_host(host, group=GROUPS[layer])
+        for name, value in variables.items():
+            self.inventory.set_variable(host, name, value)
+        known = {**shared, **variables}
+        self._set_composite_vars(self.get_option("compose"), known, host, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, host, strict=strict)
+
+    def _connection_variables(self) -> dict[str, Any]:
+        """How the file says the management cluster is reached; not its secrets, ansible-inventory would show them."""
+        given = {name: to_plain(self.get_option(name)) for name in CONNECTION_VARIABLES}
+        return {
+            CONNECTION_VARIABLES[name]: value
+            for name, value in given.items()
+            # A kubeconfig's path is no secret, its content is.
+            if value is not None
+            and (isinstance(value, str) if name == "kubeconfig" else not CONNECTION_OPTIONS[name].get("no_log"))
+        }
+
+    def _agreed(self, clusters: list[FoundCluster]) -> dict[str, str]:
+        """What one run must have the same of for all hosts, as far as the clusters agree."""
+        fleets = {cluster.fleet for cluster in clusters if cluster.fleet}
+        namespaces = {cluster.namespace for cluster in clusters if cluster.namespace}
+        agreed = {"kof_kcm_namespace": to_plain(self.get_option("namespace"))}
+        for name, values in (("kof_fleet", fleets), ("kof_namespace", namespaces)):
+            if len(values) == 1:
+                agreed[name] = values.pop()
+        return agreed

@@ -1,0 +1,258 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From live ClusterDeployments back to the variables that would render them: the inverse of `manifests`.
+
+Pure: listed objects in, clusters out. Only what a ClusterDeployment says can be found; no request is made here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import model, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import labels
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import VMAUTH, domain_of_url, fleet_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
+
+#: The service by which a layer's clusters are known, made by hand or by us.
+MAIN_SERVICE = {"regional": "kof-storage", "child": "kof-collectors"}
+#: Values of that service that have a variable, and what the variable takes; anything else stays a service value.
+_VARIABLES: dict[str, dict[str, tuple[tuple[str, ...], Callable[[str], str | None]]]] = {
+    "regional": {
+        "admin_email": (("cert-manager", "email"), syntax.email),
+        "retention": (("victoriametrics", "vmcluster", "retentionPeriod"), syntax.retention),
+        "logs_storage_size": (("victoria-logs-single", "server", "persistentVolume", "size"), syntax.storage_size),
+        "vmuser_secret": (
+            ("victoriametrics", "vmauth", "credentials", "credentials_secret_name"),
+            syntax.object_name,
+        ),
+    },
+    "child": {"vmuser_secret": (("kof", "metrics", "credentials_secret_name"), syntax.object_name)},
+}
+
+
+@dataclass
+class FoundCluster:
+    """A regional or child cluster as the management cluster has it.
+
+    :ivar layer: regional | child.
+    :ivar fleet: the fleet whose label it carries; None for a cluster that this collection didn't make.
+    :ivar namespace: into which kof is installed; None where its service isn't there.
+    :ivar variables: of its host: the role's own, and `cluster_*` with its state.
+    :ivar left_out: what no variable can say, one line each.
+    """
+
+    name: str
+    layer: str
+    fleet: str | None
+    namespace: str | None
+    variables: dict[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def found_clusters(cluster_deployments: Iterable[Mapping[str, Any]], release: Release) -> list[FoundCluster]:
+    """The regional and child clusters among ClusterDeployments, by name; others are not kof's and are left out."""
+    found, regionals = [], {}
+    endpoints: dict[str, str | None] = {}
+    for item in sorted(cluster_deployments, key=lambda each: each["metadata"]["name"]):
+        layer = layer_of(item, release)
+        if layer is None:
+            continue
+        cluster, values = _found(item, layer, release)
+        found.append(cluster)
+        main = values.get(MAIN_SERVICE[layer], {})
+        if layer == "regional":
+            domain = _regional_domain(item, main)
+            if domain:
+                cluster.variables["regional_domain"] = domain
+                regionals[domain.lower()] = cluster.name
+        else:
+            endpoints[cluster.name] = domain_of_url(_dig(main, ("kof", "metrics", "endpoint")))
+        _recover(cluster, values, endpoints.get(cluster.name), release)
+    for cluster in found:
+        regional = regionals.get(endpoints.get(cluster.name) or "")
+        if regional:
+            cluster.variables["child_regional"] = regional
+    return found
+
+
+def layer_of(item: Mapping[str, Any], release: Release) -> str | None:
+    """regional or child; None for a ClusterDeployment that is neither.
+
+    Our annotation says it, or the service that makes a cluster one of them, or the guide's label.
+    """
+    meta = item["metadata"]
+    if DOMAIN_ANNOTATION in (meta.get("annotations") or {}):
+        return "regional"
+    names = {service.get("name") for service in _services(item)}
+    guides = meta.get("labels") or {}
+    for layer, service in MAIN_SERVICE.items():
+        if service in names:
+            return layer
+    for layer, wanted in release.cluster_labels.items():
+        if wanted.items() <= guides.items():
+            return layer
+    return None
+
+
+def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[FoundCluster, dict[str, dict[str, Any]]]:
+    """The cluster with everything but what is in its services' values, and those by service."""
+    meta, spec = item["metadata"], item.get("spec") or {}
+    services = {service["name"]: service for service in _services(item)}
+    cluster = FoundCluster(meta["name"], layer, fleet_of(item), services.get(MAIN_SERVICE[layer], {}).get("namespace"))
+    values = {name: _values(service, cluster) for name, service in services.items()}
+    ours = release.regional_services if layer == "regional" else release.child_services
+    config = dict(spec.get("config") or {})
+    cluster_labels = config.pop("clusterLabels", None) or {}
+    by_us = {**release.cluster_labels[layer], **labels(cluster.fleet or "")}
+    variables = {
+        "template": spec.get("template"),
+        "credential": spec.get("credential"),
+        "config": config,
+        "cluster_labels": _without(cluster_labels, {release.storage_secrets_label: "true"}),
+        "labels": _without(meta.get("labels") or {}, by_us),
+        "service_priority": (spec.get("serviceSpec") or {}).get("priority"),
+        "service_templates": {
+            each.name: services[each.name]["template"]
+            for each in ours
+            if each.name in services and services[each.name].get("template") != each.template
+        },
+        "extra_services": [
+            _extra_service(service, values[name])
+            for name, service in services.items()
+            if name not in {each.name for each in ours}
+        ],
+    }
+    for each in ours:
+        for key in ("valuesFrom", "disable"):
+            if services.get(each.name, {}).get(key):
+                cluster.left_out.append(f"{key} of service {each.name}")
+    cluster.variables = {f"{layer}_{name}": value for name, value in variables.items() if value not in (None, {}, [])}
+    cluster.variables.update(_state(item))
+    return cluster, {name: value for name, value in values.items() if name in {each.name for each in ours}}
+
+
+def _state(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What is read only: no role has variables of these names."""
+    meta, status = item["metadata"], item.get("status") or {}
+    conditions = {
+        each["type"]: {key: each.get(key, "") for key in ("status", "reason", "message")}
+        for each in status.get("conditions") or ()
+    }
+    seen = status.get("observedGeneration", 0) >= meta.get("generation", 0)
+    return {
+        "cluster_conditions": conditions,
+        "cluster_deleting": "deletionTimestamp" in meta,
+        "cluster_ready": seen and conditions.get("Ready", {}).get("status") == "True",
+    }
+
+
+def _services(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return ((item.get("spec") or {}).get("serviceSpec") or {}).get("services") or []
+
+
+def _extra_service(service: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: service[key] for key in ("name", "template", "namespace", "valuesFrom", "disable") if service.get(key)}
+    return {**kept, "values": values} if values else kept
+
+
+def _values(service: Mapping[str, Any], cluster: FoundCluster) -> dict[str, Any]:
+    """The values of a service as a map; empty, and noted, where they are no plain YAML."""
+    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
+
+    text = service.get("values") or ""
+    try:
+        # Ours never has two braces beside each other: as a variable a template of kcm's would become mere text.
+        values = to_plain(yaml.safe_load(text) or {}) if "{{" not in text else None
+    except (yaml.YAMLError, NotPlain, ValueError, TypeError):
+        values = None
+    if isinstance(values, dict):
+        return values
+    cluster.left_out.append(f"the values of service {service['name']}, a template or no YAML map")
+    return {}
+
+
+def _regional_domain(item: Mapping[str, Any], storage: Mapping[str, Any]) -> str | None:
+    annotated = (item["metadata"].get("annotations") or {}).get(DOMAIN_ANNOTATION)
+    host = _dig(storage, ("victoriametrics", "vmauth", "ingress", "host"))
+    return annotated or (host.removeprefix(VMAUTH) if isinstance(host, str) and host.startswith(VMAUTH) else None)
+
+
+def _recover(cluster: FoundCluster, values: dict[str, dict[str, Any]], domain: str | None, release: Release) -> None:
+    """The variables behind the services' values; what remains becomes `<layer>_service_values`."""
+    main = values.get(MAIN_SERVICE[cluster.layer], {})
+    variables = cluster.variables
+    for name, (path, check) in _VARIABLES[cluster.layer].items():
+        value = _dig(main, path)
+        if isinstance(value, str) and check(value) is None:
+            variables[f"{cluster.layer}_{name}"] = value
+    ours: dict[str, dict[str, Any]] = {}
+    # Required by the role, but not always there: only what would be rendered from them is wanted here.
+    if cluster.layer == "regional":
+        variables.update(_storage_variables(main, release))
+        if variables.get("regional_external_dns") == "secret":
+            kept = _without(variables.pop("regional_cluster_labels", {}), {release.dns_secrets_label: "true"})
+            variables.update({"regional_cluster_labels": kept} if kept else {})
+        needed = {"regional_domain": "a.example.com", "regional_admin_email": "a@example.com"}
+        regional, _faults = model.parse_regional(cluster.name, {**needed, **variables})
+        if regional:
+            ours = service_values.regional_values(regional, release)
+    else:
+        if isinstance(_dig(main, ("opencost", "enabled")), bool):
+            variables["child_opencost"] = main["opencost"]["enabled"]
+        child, _faults = model.parse_child(cluster.name, {"child_regional": "a", **variables})
+        if child:
+            ours = service_values.child_values(child, release, domain or "a.example.com")
+    beyond = {name: _beyond(of_service, ours.get(name, {})) for name, of_service in values.items()}
+    theirs = {name: of_service for name, of_service in beyond.items() if of_service}
+    if theirs:
+        variables[f"{cluster.layer}_service_values"] = theirs
+
+
+def _storage_variables(storage: Mapping[str, Any], release: Release) -> dict[str, Any]:
+    """The variables of a regional that are in kof-storage at several places."""
+    found: dict[str, Any] = {}
+    dns = storage.get("external-dns")
+    if isinstance(dns, dict):
+        by_node = release.external_dns_without_secret.items() <= dns.items()
+        found["regional_external_dns"] = ("node" if by_node else "secret") if dns.get("enabled") else "none"
+    named = _dig(storage, ("global", "storageClass"))
+    of_logs = _dig(storage, ("victoria-logs-single", "server", "persistentVolume", "storageClassName"))
+    if isinstance(named, str) and named == of_logs and syntax.object_name(named) is None:
+        found["regional_storage_class"] = named
+    return found
+
+
+def _beyond(live: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be merged into `ours` for `live`; that `live` lacks something can't be said so."""
+    result = {}
+    for key, value in live.items():
+        mine = ours.get(key)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            inner = _beyond(value, mine)
+            if inner:
+                result[key] = inner
+        elif key not in ours or _text(value) != _text(mine):
+            result[key] = value
+    return result
+
+
+def _without(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if known.get(key) != value}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)  # unlike ==, tells True from 1
+
+
+def _dig(values: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values

@@ -1,0 +1,324 @@
+"""The inventory of a live management cluster: what is found in ClusterDeployments, and that it renders them again."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import inventory_loader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import FoundCluster, found_clusters
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import cluster_deployment
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_child, parse_regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from sandbox.fixtures import ControlPlane
+
+RELEASE = RELEASES["0.1.1"]
+REPOSITORY = pathlib.Path(__file__).parents[4]
+TEMPLATE = "{{ 1+1 }}"
+SHARED = {"kof_fleet": "prod", "kof_namespace": "observability", "kof_kcm_namespace": "fleet-a"}
+MINIMAL = {"regional_domain": "eu1.example.com", "regional_admin_email": "a@example.com"}
+REGIONALS: dict[str, dict[str, Any]] = {
+    "eu1": {**MINIMAL, "regional_config": {"region": "eu-west-1", "description": TEMPLATE}},
+    "us1": {
+        "regional_domain": "us1.example.com",
+        "regional_admin_email": "b@example.com",
+        "regional_template": "azure-standalone-cp-0-1-0",
+        "regional_credential": "azure",
+        "regional_config": {"location": "westus", "workersNumber": 3, "clusterLabels": {"a": "b"}},
+        "regional_cluster_labels": {"team": "x"},
+        "regional_labels": {"example.com/tier": "gold"},
+        "regional_external_dns": "node",
+        "regional_storage_class": "fast",
+        "regional_retention": "30d",
+        "regional_logs_storage_size": "50Gi",
+        "regional_vmuser_secret": "own-credentials",
+        "regional_service_priority": 7,
+        "regional_service_templates": {"cert-manager": "cert-manager-9"},
+        "regional_service_values": {
+            "kof-storage": {"grafana": {"note": TEMPLATE, "one": 1}, "jaeger": {"enabled": True}}
+        },
+        "regional_extra_services": [
+            {
+                "name": "dex",
+                "template": "dex-1",
+                "values": {"a": [1, None]},
+                "valuesFrom": [{"kind": "Secret", "name": "s"}],
+            }
+        ],
+    },
+}
+CHILDREN: dict[str, dict[str, Any]] = {
+    "eu1-child1": {"child_regional": "eu1", "child_config": {"region": "eu-west-1"}, "child_opencost": False},
+    "us1-child1": {
+        "child_regional": "us1",
+        "child_service_values": {
+            "kof-collectors": {"global": {"clusterName": "another"}},
+            "kof-operators": {"x": None},
+        },
+    },
+}
+
+
+def rendered(shared: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The ClusterDeployments of the fleet above, by name."""
+    made = {}
+    for name, variables in REGIONALS.items():
+        regional, faults = parse_regional(name, {**shared, **variables})
+        assert regional, faults
+        template = regional.template or "aws-standalone-cp-0-0-5"
+        made[name] = cluster_deployment.regional(regional, release=RELEASE, kcm_version="v1alpha1", template=template)
+    for name, variables in CHILDREN.items():
+        child, faults = parse_child(name, {**shared, **variables})
+        assert child, faults
+        made[name] = cluster_deployment.child(
+            child,
+            release=RELEASE,
+            kcm_version="v1alpha1",
+            template="aws-standalone-cp-0-0-5",
+            regional_domain=REGIONALS[child.regional]["regional_domain"],
+        )
+    return made
+
+
+def by_name(items: Any) -> dict[str, FoundCluster]:
+    return {cluster.name: cluster for cluster in found_clusters(items, RELEASE)}
+
+
+def test_variables_come_back() -> None:
+    found = by_name(rendered(SHARED).values())
+    assert {name: cluster.layer for name, cluster in found.items()} == {
+        **dict.fromkeys(REGIONALS, "regional"),
+        **dict.fromkeys(CHILDREN, "child"),
+    }
+    wanted = {
+        **REGIONALS["us1"],
+        "regional_config": {"location": "westus", "workersNumber": 3},
+        "regional_cluster_labels": {"a": "b", "team": "x"},
+    }
+    wanted["regional_extra_services"] = [{**wanted["regional_extra_services"][0], "namespace": "dex"}]
+    state = {"cluster_conditions": {}, "cluster_deleting": False, "cluster_ready": False}
+    assert found["us1"].variables == {**wanted, **state}
+    assert "regional_cluster_labels" not in found["eu1"].variables
+    assert found["eu1-child1"].variables["child_regional"] == "eu1"
+    assert found["us1-child1"].variables["child_service_values"] == CHILDREN["us1-child1"]["child_service_values"]
+    assert {(cluster.fleet, cluster.namespace) for cluster in found.values()} == {("prod", "observability")}
+    assert not any(cluster.left_out for cluster in found.values())
+
+
+def test_state() -> None:
+    item = rendered(SHARED)["eu1"]
+    item["metadata"]["generation"] = 3
+    ready = {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "ok", "lastTransitionTime": "x"}
+    item["status"] = {"observedGeneration": 3, "conditions": [ready]}
+    variables = by_name([item])["eu1"].variables
+    assert variables["cluster_ready"] is True
+    assert variables["cluster_conditions"] == {"Ready": {"status": "True", "reason": "Succeeded", "message": "ok"}}
+    item["status"]["observedGeneration"] = 2  # what is ready is yesterday's
+    assert by_name([item])["eu1"].variables["cluster_ready"] is False
+
+
+def guide_made(name: str, label: str, service: str, values: str) -> dict[str, Any]:
+    service_of = {"name": service, "namespace": "kof", "template": f"{service}-0-1-1", "values": values}
+    return {
+        "metadata": {"name": name, "labels": {"kof": label}},
+        "spec": {"template": "aws", "credential": "c", "serviceSpec": {"services": [service_of] if service else []}},
+    }
+
+
+def test_a_fleet_made_by_hand() -> None:
+    storage = yaml.safe_dump({"victoriametrics": {"vmauth": {"ingress": {"host": "vmauth.r.example.com"}}}})
+    endpoint = yaml.safe_dump({"kof": {"metrics": {"endpoint": "https://vmauth.r.example.com/x"}}})
+    found = by_name(
+        [
+            guide_made("r", "storage", "kof-storage", storage),
+            guide_made("c", "collector", "kof-collectors", endpoint),
+            guide_made("bare", "collector", "", ""),
+            guide_made("other", "none", "prometheus", ""),
+        ]
+    )
+    assert {name: (each.layer, each.fleet) for name, each in found.items()} == {
+        "bare": ("child", None),
+        "c": ("child", None),
+        "r": ("regional", None),
+    }
+    assert found["r"].variables["regional_domain"] == "r.example.com"
+    assert found["c"].variables["child_regional"] == "r"
+    assert "child_regional" not in found["bare"].variables
+
+
+@pytest.mark.parametrize("values", ["cluster: {{ .Cluster.metadata.name }}", 'a: "{{ .x }}"', "a: [", "- a", "1: b"])
+def test_values_no_variable_can_say_are_named(values: str) -> None:
+    cluster = by_name([guide_made("c", "collector", "kof-collectors", values)])["c"]
+    assert cluster.left_out == ["the values of service kof-collectors, a template or no YAML map"]
+    assert "child_service_values" not in cluster.variables
+
+
+# -- the plugin, against a real API server
+
+
+@pytest.fixture(scope="module")
+def live(control_plane: ControlPlane) -> Iterator[Connection]:
+    """A connection to a control plane with the fleet above in its own namespace, and another fleet's cluster."""
+    objects = rendered(SHARED)
+    stranger, _faults = parse_regional(
+        "stranger", {**SHARED, **MINIMAL, "regional_domain": "s.example.com", "kof_fleet": "other"}
+    )
+    assert stranger
+    objects["stranger"] = cluster_deployment.regional(
+        stranger, release=RELEASE, kcm_version="v1alpha1", template="aws-standalone-cp-0-0-5"
+    )
+    objects["stranger"]["spec"]["config"]["clusterLabels"]["note"] = TEMPLATE  # kubectl edit can do it
+    with connect({"kubeconfig": str(control_plane.kubeconfig)}) as connection:
+        namespace = SHARED["kof_kcm_namespace"]
+        connection.request("POST", "/api/v1/namespaces", body={"metadata": {"name": namespace}})
+        path = connection.path("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", namespace)
+        for item in objects.values():
+            connection.request("POST", path, body=item)
+        yield connection
+        connection.request("DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+def config(folder: pathlib.Path, kubeconfig: pathlib.Path | str, **options: Any) -> pathlib.Path:
+    file = folder / "fleet.kof.yml"
+    text = {"plugin": "k0rdent.kof.clusters", "kubeconfig": str(kubeconfig), "namespace": "fleet-a", **options}
+    file.write_text(yaml.safe_dump(text))
+    return file
+
+
+def inventory(file: pathlib.Path, cache: bool = True) -> InventoryData:
+    data = InventoryData()
+    plugin = inventory_loader.get("k0rdent.kof.clusters")
+    assert plugin.verify_file(str(file))
+    plugin.parse(data, DataLoader(), str(file), cache=cache)
+    if plugin.get_option("cache"):
+        plugin.update_cache_if_changed()
+    return data
+
+
+def hosts(data: InventoryData, group: str) -> list[str]:
+    return sorted(host.name for host in data.groups[group].get_hosts())
+
+
+def test_groups_and_composed_variables(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
+    data = inventory(
+        config(
+            tmp_path,
+            control_plane.kubeconfig,
+            fleet="prod",
+            strict=False,
+            name="hub",
+            groups={"late": "not cluster_ready | default(true)"},
+            compose={"note": "regional_config.description", "wait": "1 + 1"},
+            keyed_groups=[{"key": "regional_config.region", "prefix": "region"}],
+        )
+    )
+    assert hosts(data, "kof_mothership") == ["hub"]
+    assert hosts(data, "kof_regional") == ["eu1", "us1"]
+    assert hosts(data, "kof_child") == ["eu1-child1", "us1-child1"]
+    assert hosts(data, "late") == ["eu1", "eu1-child1", "us1", "us1-child1"]
+    assert hosts(data, "region_eu_west_1") == ["eu1"]
+    eu1 = data.hosts["eu1"].vars
+    assert (eu1["note"], eu1["wait"]) == (TEMPLATE, 2)
+    shared = data.groups["kof_child"].vars
+    assert shared == {**SHARED, "kof_kubeconfig": str(control_plane.kubeconfig)}
+
+
+def test_without_fleet_all_are_found(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
+    data = inventory(config(tmp_path, control_plane.kubeconfig))
+    assert hosts(data, "kof_regional") == ["eu1", "stranger", "us1"]
+    # Two fleets: each host says which is its own.
+    assert "kof_fleet" not in data.groups["kof_regional"].vars
+    assert [data.hosts[name].vars["kof_fleet"] for name in ("eu1", "stranger")] == ["prod", "other"]
+
+
+def test_strings_of_the_cluster_are_no_templates(
+    live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path
+) -> None:
+    data = inventory(config(tmp_path, control_plane.kubeconfig, compose={"again": "regional_cluster_labels.note"}))
+    variables = data.hosts["stranger"].vars
+    templar = Templar(DataLoader(), variables=variables)
+    assert templar.template(variables)["regional_cluster_labels"] == {"note": TEMPLATE}
+    assert templar.template(variables["again"]) == TEMPLATE
+    assert templar.template(trust_as_template(TEMPLATE)) == 2  # it would have been one
+
+
+def test_cache(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    shutil.copy(control_plane.kubeconfig, kubeconfig)
+    file = config(
+        tmp_path,
+        kubeconfig,
+        cache=True,
+        cache_plugin="ansible.builtin.jsonfile",
+        cache_connection=str(tmp_path / "cache"),
+    )
+    first = inventory(file)
+    kubeconfig.unlink()
+    again = inventory(file)
+    assert {name: host.vars for name, host in again.hosts.items()} == {n: host.vars for n, host in first.hosts.items()}
+    with pytest.raises(AnsibleParserError, match="kubeconfig"):  # refreshing asks the server
+        inventory(file, cache=False)
+
+
+def test_no_management_cluster(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "api_groups", lambda *_args: None)
+    with pytest.raises(AnsibleParserError, match=r"http://127.0.0.1:9 serves no ClusterDeployment"):
+        inventory(config(tmp_path, "", host="http://127.0.0.1:9"))
+
+
+def test_secrets_of_the_file_are_not_handed_on(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory_loader.get("k0rdent.kof.clusters").__class__, "_ask", lambda *_args: [])
+    file = config(tmp_path, "", host="https://127.0.0.1:9", api_key="t0ken", password="s3cret", validate_certs=False)
+    text = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**text, "kubeconfig": {"users": ["s3cret"]}}))
+    shared = inventory(file).groups["kof_mothership"].vars
+    assert shared == {"kof_host": "https://127.0.0.1:9", "kof_validate_certs": False, "kof_kcm_namespace": "fleet-a"}
+
+
+def test_unreachable(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(AnsibleParserError, match=r"127.0.0.1:9"):
+        inventory(config(tmp_path, "", host="http://127.0.0.1:9"))
+
+
+def test_a_host_named_as_the_mothership(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(AnsibleParserError, match="set option name"):
+        inventory(config(tmp_path, control_plane.kubeconfig, name="eu1"))
+
+
+def test_renders_the_same_again(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
+    """The whole way: ansible-playbook with this inventory writes the ClusterDeployments that it was read from."""
+    file = config(tmp_path, control_plane.kubeconfig, fleet="prod")
+    folder = tmp_path / "rendered"
+    environ = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "k0rdent.kof.clusters"}
+    bin_folder = pathlib.Path(sys.executable).parent
+    extra = json.dumps({"render_folder": str(folder)})
+    run = subprocess.run(
+        [bin_folder / "ansible-playbook", "playbooks/render.yml", "-i", str(file), "-e", extra],
+        cwd=REPOSITORY,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    written = {}
+    for each in folder.rglob("*.y*ml"):
+        for item in yaml.safe_load_all(each.read_text()):
+            if isinstance(item, dict) and item.get("kind") == "ClusterDeployment":
+                written[item["metadata"]["name"]] = item
+    assert written == rendered(SHARED)
