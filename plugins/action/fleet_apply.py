@@ -49,10 +49,12 @@ class ActionModule(fleets.FleetAction):
             raise fleets.FleetFault.of(fleet.faults)
         surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
+        if faults:
+            raise fleets.FleetFault.of(faults)
         left_out = leave_out_failed(fleet, layer, task_vars)
         objects, more = render.layer_objects(fleet, layer, surroundings, domains)
-        if faults or more:
-            raise fleets.FleetFault.of([*faults, *more])
+        if more:
+            raise fleets.FleetFault.of(more)
 
         policy = policy_of(fleet)
         owners = [host for host, of_host in objects.items() for _object in of_host]

@@ -47,9 +47,11 @@ def files_of(fleet: fleets.Fleet, task_vars: dict[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for layer in fleets.LAYERS:
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
+        if faults:
+            raise fleets.FleetFault.of(faults)
         objects, more = render.layer_objects(fleet, layer, surroundings, domains)
-        if faults or more:
-            raise fleets.FleetFault.of([*faults, *more])
+        if more:
+            raise fleets.FleetFault.of(more)
         texts |= {f"{layer}/{host}.yaml": dump_all(of_host) for host, of_host in objects.items()}
     for mothership in fleet.of("mothership"):
         for release in mothership_values.releases(mothership, fleet.release):
