@@ -35,18 +35,14 @@ class ActionModule(fleets.FleetAction):
         fleet = fleets.read_fleet(task_vars, [layer])
         if not fleet.batch[layer]:
             return batch_result([], [], {})
-        connection = self.connect(fleet, options) if not fleet.faults else None
-        try:
-            return self._apply(fleet, layer, connection, task_vars)
-        finally:
-            if connection:
-                connection.close()
+        if fleet.faults:
+            raise fleets.FleetFault.of(fleet.faults)
+        with self.connect(fleet, options) as connection:
+            return self._apply(connection, fleet, layer, task_vars)
 
     def _apply(
-        self, fleet: fleets.Fleet, layer: str, connection: Connection | None, task_vars: dict[str, Any]
+        self, connection: Connection, fleet: fleets.Fleet, layer: str, task_vars: dict[str, Any]
     ) -> dict[str, Any]:
-        if fleet.faults or connection is None:
-            raise fleets.FleetFault.of(fleet.faults)
         surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
         if faults:
@@ -57,16 +53,18 @@ class ActionModule(fleets.FleetAction):
             raise fleets.FleetFault.of(more)
 
         policy = policy_of(fleet)
-        owners = [host for host, of_host in objects.items() for _object in of_host]
-        wanted = [each for of_host in objects.values() for each in of_host]
-        outcomes = reconcile.reconcile(
-            connection,
-            wanted,
-            policy=policy,
-            check_mode=self.check_mode,
-            pending=pending_of(task_vars) if self.check_mode else None,
-        )
-        by_host = list(zip(owners, outcomes, strict=True))
+        pending = pending_of(task_vars) if self.check_mode else None
+
+        def apply(wanted: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, reconcile.Outcome]]:
+            outcomes = reconcile.reconcile(
+                connection, [each for _host, each in wanted], policy=policy, check_mode=self.check_mode, pending=pending
+            )
+            return [(host, outcome) for (host, _each), outcome in zip(wanted, outcomes, strict=True)]
+
+        by_host = apply([(host, of_host[0]) for host, of_host in objects.items()])
+        # A server group without its cluster would make promxy fail every query.
+        refused = {host for host, outcome in by_host if outcome.action == "refused"}
+        by_host += apply([(host, each) for host in objects if host not in refused for each in objects[host][1:]])
         if fleet.shared("kof_replace_guide_objects") and layer == "regional":
             by_host += self._replace(connection, fleet, by_host, policy)
         result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))

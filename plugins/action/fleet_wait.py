@@ -26,16 +26,11 @@ class ActionModule(fleets.FleetAction):
         if not fleet.batch[layer] or not fleet.shared("kof_wait"):
             return nothing | {"msg": "nothing to wait for"}
         left_out = leave_out_failed(fleet, layer, task_vars)
-        connection = self.connect(fleet, options)
-        try:
-            waited = self._wait(connection, fleet, layer, task_vars)
-        finally:
-            connection.close()
+        with self.connect(fleet, options) as connection:
+            waited = self._wait(connection, fleet, layer)
         return within_limit(nothing | {"left_out": left_out} | waited, fleet, layer)
 
-    def _wait(
-        self, connection: Connection, fleet: fleets.Fleet, layer: str, task_vars: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _wait(self, connection: Connection, fleet: fleets.Fleet, layer: str) -> dict[str, Any]:
         surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
         pairs = targets.of_layer(fleet, layer, surroundings.kcm_version)
         if self.check_mode:

@@ -84,7 +84,7 @@ def template_of(cluster: Any, layer: str, surroundings: Surroundings, release: R
 def layer_objects(
     fleet: Fleet, layer: str, surroundings: Surroundings, domains: Mapping[str, str]
 ) -> tuple[dict[str, list[dict[str, Any]]], list[Fault]]:
-    """The objects of every cluster of a layer, by host, in the order they are applied.
+    """The objects of every cluster of a layer, by host. The first of each is the cluster itself, the others belong to it.
 
     :param domains: of each child's regional, by the regional's host name.
     """

@@ -77,6 +77,23 @@ def test_child_of_an_unknown_regional_is_named(control_plane: Any, play: Any) ->
     assert "eu1-child1: child_regional: no regional cluster stranger" in run.stdout + run.stderr
 
 
+def test_what_belongs_to_a_refused_cluster_is_not_applied(control_plane: Any, play: Any) -> None:
+    foreign = {
+        "apiVersion": "k0rdent.mirantis.com/v1alpha1",
+        "kind": "ClusterDeployment",
+        "metadata": {"name": "eu1", "namespace": "kcm-system"},
+        "spec": {"template": "aws-standalone-cp-0-1-0", "credential": "somebody-elses"},
+    }
+    manager = ("--server-side", "--field-manager=kof-operator")
+    control_plane.kubectl("apply", *manager, "-f", "-", stdin=json.dumps(foreign))
+    run = play("kof_regional", {**APPLY, "register": "applied"}, "-v")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "spec.credential is owned by field manager 'kof-operator'" in run.stdout
+    groups = control_plane.kubectl("get", "promxyservergroups", "-n", "kof", "-o", "name")
+    assert "us1-metrics" in groups
+    assert "eu1-metrics" not in groups
+
+
 def test_variable_of_the_play_stops_the_run(control_plane: Any, play: Any) -> None:
     mark = control_plane.audit.stat().st_size
     run = play("kof_regional", APPLY, vars={"regional_credential": "another"})
