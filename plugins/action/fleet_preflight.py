@@ -63,8 +63,9 @@ class ActionModule(fleets.FleetAction):
             fleet.everywhere("regional"),
             fleet.everywhere("child"),
             fleet.faults,
-            fleet.variables[fleet.hosts[0]]
-            | {name: value for host in fleet.batch["mothership"] for name, value in fleet.variables[host].items()},
+            # The mothership's dns_credentials_* matter to the regional clusters also where it isn't in the batch.
+            {name: value for each in motherships for name, value in fleet.variables[each.host].items()}
+            | fleet.variables[fleet.hosts[0]],
         )
         try:
             connection: Any = self.connect(fleet, options)
