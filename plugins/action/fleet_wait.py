@@ -23,7 +23,7 @@ class ActionModule(fleets.FleetAction):
         nothing = {"changed": False, "refused": [], "ready": 0, "left_out": []}
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)
-        if not fleet.batch[layer] or not fleet.shared("kof_wait"):
+        if not fleet.batch[layer] or not (fleet.shared("kof_wait") or self.check_mode):
             return nothing | {"msg": "nothing to wait for"}
         left_out = leave_out_failed(fleet, layer, task_vars)
         with self.connect(fleet, options) as connection:
@@ -31,14 +31,14 @@ class ActionModule(fleets.FleetAction):
         return within_limit(nothing | {"left_out": left_out} | waited, fleet, layer)
 
     def _wait(self, connection: Connection, fleet: fleets.Fleet, layer: str) -> dict[str, Any]:
-        surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
-        pairs = targets.of_layer(fleet, layer, surroundings.kcm_version)
+        kcm_version = render.kcm_version_of(connection)
+        pairs = targets.of_layer(fleet, layer, kcm_version) if fleet.shared("kof_wait") else []
         if self.check_mode:
             result: dict[str, Any] = {"waiting_for": [str(target.ref) for _host, target in pairs][:100]}
             result["msg"] = f"would wait until {len(pairs)} objects are ready"
             if layer == "mothership":
                 # The next layers' check mode has to know what isn't there only because this run changed nothing.
-                result["ansible_facts"] = {"kof_pending": pending.of_mothership(connection, fleet, surroundings)}
+                result["ansible_facts"] = {"kof_pending": pending.of_mothership(connection, fleet, kcm_version)}
             return result
         waited = wait.wait(
             connection,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import Fleet
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import KCM_GROUP, Surroundings
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import KCM_GROUP
 
 
-def of_mothership(connection: Connection, fleet: Fleet, surroundings: Surroundings) -> list[tuple[str, str]]:
+def of_mothership(connection: Connection, fleet: Fleet, kcm_version: str) -> list[tuple[str, str]]:
     """(kind, name), as Pending takes them, of what kof's namespace and charts bring and isn't there yet."""
     release, namespace = fleet.release, fleet.shared("kof_namespace")
     templates = fleet.shared("kof_kcm_namespace")
@@ -23,7 +23,7 @@ def of_mothership(connection: Connection, fleet: Fleet, surroundings: Surroundin
     ):
         if connection.resource(api_version, kind) is None:
             found.append(("crd", f"{api_version.rpartition('/')[0]}/{kind}"))
-    api = f"{KCM_GROUP}/{surroundings.kcm_version}"
+    api = f"{KCM_GROUP}/{kcm_version}"
     found += [
         ("ServiceTemplate", f"{templates}/{name}")
         for name in release.service_templates

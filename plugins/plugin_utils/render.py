@@ -42,10 +42,10 @@ class Surroundings:
     offline: bool = False
 
 
-def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
-    """Three reads, however many clusters the batch has.
+def kcm_version_of(connection: Connection) -> str:
+    """The version of kcm's API that the management cluster prefers.
 
-    :raises FleetFault: the API server doesn't serve kcm's API group.
+    :raises FleetFault: it serves none.
     """
     group = connection.api_groups(KCM_GROUP)
     if group is None:
@@ -53,7 +53,15 @@ def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
             f"{connection.server} serves no {KCM_GROUP} API: it is no k0rdent management cluster, or kcm is not "
             "installed there. Check kof_kubeconfig and kof_context; nothing was changed."
         )
-    version = group["preferred"]
+    return group["preferred"]
+
+
+def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
+    """Three reads, however many clusters the batch has.
+
+    :raises FleetFault: the API server doesn't serve kcm's API group.
+    """
+    version = kcm_version_of(connection)
     api = f"{KCM_GROUP}/{version}"
     deployments, _version = connection.list_objects(connection.path(api, "ClusterDeployment", kcm_namespace))
     templates, _version = connection.list_objects(connection.path(api, "ClusterTemplate", kcm_namespace))
@@ -84,7 +92,7 @@ def template_of(cluster: Any, layer: str, surroundings: Surroundings, release: R
 def layer_objects(
     fleet: Fleet, layer: str, surroundings: Surroundings, domains: Mapping[str, str]
 ) -> tuple[dict[str, list[dict[str, Any]]], list[Fault]]:
-    """The objects of every cluster of a layer, by host. The first of each is the cluster itself, the others belong to it.
+    """The objects of every cluster of a layer, by host; the first of each is the cluster itself.
 
     :param domains: of each child's regional, by the regional's host name.
     """
