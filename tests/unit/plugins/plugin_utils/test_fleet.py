@@ -71,6 +71,11 @@ def test_variable_of_a_play_would_be_lost(tmp_path: pathlib.Path, name: str) -> 
     assert "/plays/site.yml:12" in str(found[0])
 
 
+def test_variable_of_a_play_over_the_inventorys_would_be_lost(tmp_path: pathlib.Path) -> None:
+    found = fleets.read_fleet({**task_vars(tmp_path), "kof_fleet": "another"}, EVERY_LAYER).faults
+    assert [fault.variable for fault in found] == ["kof_fleet"]
+
+
 def test_role_defaults_are_not_lost_variables(tmp_path: pathlib.Path) -> None:
     defaults = {name: option["default"] for name, option in fleets.load_spec("regional").items() if "default" in option}
     assert "regional_external_dns" in defaults
