@@ -11,16 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import example_of
-
-#: Names that plays and reports set on hosts; they are no options.
-_OTHERS = ("kof_serial", "kof_failure", "kof_pending")
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import is_option, read
 
 
 def parsed(
@@ -37,18 +34,9 @@ def parsed(
         raise AnsibleFilterError(
             f"the input must be the variables of a host (hostvars[host]), not {type(variables).__name__}"
         )
-    values: dict[str, Any] = {}
-    faults: list[Fault] = []
     host = str(variables.get("inventory_hostname", ""))
-    for name in variables:
-        if not str(name).startswith(("kof_", *prefixes)) or name in _OTHERS:
-            continue
-        try:
-            values[str(name)] = to_plain(variables[name])
-        except NotPlain as problem:
-            faults.append(Fault(host, str(name), str(problem), example_of(str(name))))
-        except AnsibleError as problem:
-            faults.append(Fault(host, str(name), " ".join(str(problem).split())[:300], example_of(str(name))))
+    own = ("kof_", *prefixes)
+    values, faults = read(host, variables, [name for name in variables if is_option(name, own)])
     unread = {fault.variable for fault in faults}
     cluster, more = parse(host, values)
     faults += [fault for fault in more if fault.variable not in unread]

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -27,9 +26,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     connect,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec, misspelt, with_defaults
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import variables
 
 display = Display()
 
@@ -37,10 +36,6 @@ LAYERS = ("mothership", "regional", "child")
 GROUPS = {layer: f"kof_{layer}" for layer in LAYERS}
 #: Clusters that were refused or did not become ready; later layers leave them out, the report play fails them.
 FAILED_GROUP = "kof_failed"
-#: Extra variables that steer plays and can't be read from hostvars by a play keyword.
-PLAY_ONLY = ("kof_serial",)
-#: Variables the collection itself leaves on hosts.
-OUR_FACTS = ("kof_failure", "kof_pending")
 #: Roles whose variables a host of the layer may carry.
 ROLES_OF_LAYER = {"mothership": ("mothership", "dns_credentials"), "regional": ("regional",), "child": ("child",)}
 PREFIXES = ("kof_", "mothership_", "dns_credentials_", "regional_", "child_")
@@ -90,7 +85,6 @@ class Fleet:
     clusters: dict[str, model.Mothership | model.Regional | model.Child] = field(default_factory=dict)
     layer_of: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
 
     def of(self, layer: str) -> list[Any]:
         """The parsed clusters of this batch in one layer, in the inventory's order."""
@@ -166,7 +160,6 @@ def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywher
     layers = [layer for layer in LAYERS if layer in set(layers)]
     in_batch = set(task_vars.get("ansible_play_batch") or task_vars.get("ansible_play_hosts") or ())
     fleet = Fleet(batch={layer: [] for layer in LAYERS})
-    fleet.failed = dict.fromkeys(groups.get(FAILED_GROUP, ()), "")
     hostvars = task_vars["hostvars"]
     for layer in LAYERS:
         for host in members(groups, layer):
@@ -194,36 +187,13 @@ def read_regional(fleet: Fleet, host: str, task_vars: Mapping[str, Any]) -> mode
 
 def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any]) -> None:
     of_host = hostvars[host]  # one access: each costs a merge of all the host's variables
-    values: dict[str, Any] = {}
-    faults: list[Fault] = []
-    own = tuple(f"{role}_" for role in ROLES_OF_LAYER[layer])
-    for name in of_host:
-        if not name.startswith(("kof_", *own)) or name in OUR_FACTS:
-            continue
-        if name in PLAY_ONLY:
-            if name in _inventory_only(hostvars, host):
-                faults.append(
-                    Fault(
-                        host,
-                        name,
-                        "a play keyword can't see inventory variables, it would be ignored",
-                        "-e kof_serial=10%",
-                    )
-                )
-            continue
-        try:
-            values[name] = to_plain(of_host[name])
-        except NotPlain as problem:
-            faults.append(Fault(host, name, str(problem), "a string, number, boolean, list or map of these"))
-        except AnsibleError as problem:
-            faults.append(
-                Fault(
-                    host,
-                    name,
-                    f"can't be templated: {_one_line(problem)}",
-                    "!unsafe where {{ is meant to stay as it is",
-                )
-            )
+    own = ("kof_", *(f"{role}_" for role in ROLES_OF_LAYER[layer]))
+    values, faults = variables.read(host, of_host, [name for name in of_host if variables.is_option(name, own)])
+    ignored = [name for name in variables.PLAY_ONLY if name in of_host and name in _inventory_only(hostvars, host)]
+    faults += [
+        Fault(host, name, "a play keyword can't see inventory variables, it would be ignored", f"-e {name}=10%")
+        for name in ignored
+    ]
     faults += [
         Fault(
             host, name, "no such variable", f"did you mean {suggestion}?" if suggestion else "see ansible-doc -t role"
@@ -266,7 +236,7 @@ def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -
         defaults.update({name: option.get("default") for name, option in load_spec(role).items()})
     faults = []
     for name, value in task_vars.items():
-        if not isinstance(name, str) or not name.startswith(PREFIXES) or name in OUR_FACTS + PLAY_ONLY:
+        if not variables.is_option(name, PREFIXES):
             continue
         if name in raw and (raw[name] is value or raw[name] == value):
             continue
@@ -318,10 +288,6 @@ def _differences(fleet: Fleet) -> list[Fault]:
                 )
                 break
     return faults
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 class FleetAction(ActionBase):
