@@ -86,7 +86,7 @@ def fleet(regions: int, children: int, seed: int = 1, shared: Mapping[str, Any] 
             "child_config": _config(chance, area),
             "child_cluster_labels": {"team": chance.choice(TEAMS)},
         }
-    own = {"kof_fleet": "example", "regional_admin_email": "platform@example.com"}
+    own = {"regional_admin_email": "platform@example.com"}
     return Fleet({**own, **(shared or {})}, {}, regionals, dict(sorted(hosts.items())))
 
 

@@ -6,6 +6,7 @@ No test belongs here, and nothing of the collection is imported: it is driven fr
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import pathlib
@@ -15,6 +16,8 @@ import tempfile
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
+
+import example_fleet
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 COLLECTION_USER = "k0rdent-kof"
@@ -114,6 +117,29 @@ class Sandbox:
 
     def playbook(self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str) -> Run:
         return finish(self.start_playbook(name, *arguments, inventory=inventory, **environment))
+
+    def inventory(self, folder: pathlib.Path, fleet: example_fleet.Fleet) -> str:
+        """The fleet as an inventory for this sandbox in `folder`, as `-i` takes it."""
+        ends = self.endpoints
+        shared = {
+            "kof_kubeconfig": ends["kof_kubeconfig"],
+            "kof_helm_binary": ends["helm"],
+            "kof_chart_repository": f"oci://{ends['registry']}/kof/charts",
+            "kof_chart_repository_plain_http": True,
+        }
+        mothership = {
+            "dns_credentials_method": "iam_user",
+            "dns_credentials_hosted_zones": ["Z0EXAMPLE00000000000"],
+            "dns_credentials_endpoint_url": ends["aws"],
+            "dns_credentials_aws_access_key": "AKIASANDBOXADMIN0000",
+            "dns_credentials_aws_secret_key": "secret-of-the-sandbox-administrator",
+        }
+        ours = dataclasses.replace(
+            fleet,
+            shared={**shared, "kof_fleet": "sandbox", **fleet.shared},
+            mothership={**mothership, **fleet.mothership},
+        )
+        return str(example_fleet.write(folder, ours))
 
     def start_playbook(
         self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str
