@@ -21,18 +21,23 @@ def fleet_sandbox() -> Iterator[Sandbox]:
     """For many clusters: they get no control planes of their own. The mothership is installed, no cluster is there.
 
     Its tests may leave nothing behind: each deletes the clusters it made, and ends its faults. $KOF_FLEET_DIR names the
-    folder of one to use again, for those who run one test again and again.
+    folder of one that is to be used, and left running, for those who run one test again and again.
     """
-    folder = pathlib.Path(os.environ.get("KOF_FLEET_DIR", REPOSITORY / ".work" / "acceptance-fleet"))
-    for running in _running(Sandbox(folder), "--clusters", "none"):
+    given = os.environ.get("KOF_FLEET_DIR")
+    folder = pathlib.Path(given or REPOSITORY / ".work" / "acceptance-fleet")
+    if given and (folder / "fleet-is-installed").exists():
+        yield Sandbox(folder)
+        return
+    for running in _running(Sandbox(folder), "--clusters", "none", keep=bool(given)):
         installed = running.playbook("site", "--limit", "mothership")
         assert installed.code == 0, installed.output
+        (folder / "fleet-is-installed").touch()
         yield running
 
 
-def _running(running: Sandbox, *arguments: str) -> Iterator[Sandbox]:
+def _running(running: Sandbox, *arguments: str, keep: bool = False) -> Iterator[Sandbox]:
     running.command("down")
     running.command("up", *arguments)
     yield running
-    if not os.environ.get("KOF_ACCEPTANCE_KEEP"):
+    if not keep and not os.environ.get("KOF_ACCEPTANCE_KEEP"):
         running.command("down")
