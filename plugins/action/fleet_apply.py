@@ -22,6 +22,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     leave_out_failed,
     pending_of,
     policy_of,
+    progress_lines,
     regional_domains,
     within_limit,
 )
@@ -43,7 +44,7 @@ class ActionModule(fleets.FleetAction):
     def _apply(
         self, connection: Connection, fleet: fleets.Fleet, layer: str, task_vars: dict[str, Any]
     ) -> dict[str, Any]:
-        surroundings = render.look_up(connection, fleet.shared("kof_kcm_namespace"))
+        surroundings = render.look_up(connection, fleet, layer)
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
         if faults:
             raise fleets.FleetFault.of(faults)
@@ -55,13 +56,22 @@ class ActionModule(fleets.FleetAction):
         policy = policy_of(fleet)
         pending = pending_of(task_vars) if self.check_mode else None
 
-        def apply(wanted: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, reconcile.Outcome]]:
+        def apply(wanted: list[tuple[str, dict[str, Any]]], **known: Any) -> list[tuple[str, reconcile.Outcome]]:
             outcomes = reconcile.reconcile(
-                connection, [each for _host, each in wanted], policy=policy, check_mode=self.check_mode, pending=pending
+                connection,
+                [each for _host, each in wanted],
+                policy=policy,
+                check_mode=self.check_mode,
+                pending=pending,
+                progress=progress_lines(f"{layer} objects", fleets.display.display),
+                **known,
             )
             return [(host, outcome) for (host, _each), outcome in zip(wanted, outcomes, strict=True)]
 
-        by_host = apply([(host, of_host[0]) for host, of_host in objects.items()])
+        # The clusters were listed for the rendering: a second LIST of the largest kind would tell nothing new.
+        live = {reconcile.ref_of(each): each for each in surroundings.deployments.values()}
+        listed = {} if layer == "mothership" else {"live": live}
+        by_host = apply([(host, of_host[0]) for host, of_host in objects.items()], **listed)
         # A server group without its cluster would make promxy fail every query.
         refused = {host for host, outcome in by_host if outcome.action == "refused"}
         by_host += apply([(host, each) for host in objects if host not in refused for each in objects[host][1:]])
@@ -70,7 +80,8 @@ class ActionModule(fleets.FleetAction):
         result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))
         if self._play_context.diff or self._task.diff:
             result["diff"] = reconcile.diff_of([outcome for _host, outcome in by_host])
-        return within_limit(result, fleet, layer)
+        finished = not (fleet.shared("kof_wait") or self.check_mode)
+        return within_limit(result, fleet, layer, task_vars, finished=finished)
 
     def _replace(
         self,

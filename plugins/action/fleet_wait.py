@@ -28,7 +28,7 @@ class ActionModule(fleets.FleetAction):
         left_out = leave_out_failed(fleet, layer, task_vars)
         with self.connect(fleet, options) as connection:
             waited = self._wait(connection, fleet, layer)
-        return within_limit(nothing | {"left_out": left_out} | waited, fleet, layer)
+        return within_limit(nothing | {"left_out": left_out} | waited, fleet, layer, task_vars, finished=True)
 
     def _wait(self, connection: Connection, fleet: fleets.Fleet, layer: str) -> dict[str, Any]:
         kcm_version = render.kcm_version_of(connection)

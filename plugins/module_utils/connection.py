@@ -43,7 +43,7 @@ __all__ = [
 USER_AGENT = "k0rdent.kof"
 POOL_SIZE = 8  # 32 are no faster and cost twice the CPU
 REQUEST_TIMEOUT = 30.0  # seconds for one answer
-# How long one request is tried again while the server is away or overloaded, when no deadline is given.
+# How long one request is tried again while the server is away or overloaded, unless a deadline comes first.
 PATIENCE = 90.0
 # A server that has never answered is more likely a wrong address than a restart.
 FIRST_PATIENCE = 3.0
@@ -150,7 +150,7 @@ class Connection:
         target = self._target(path, query)
         limit = timeout or REQUEST_TIMEOUT
         started = time.monotonic()
-        give_up = deadline if deadline is not None else started + PATIENCE
+        give_up = started + PATIENCE if deadline is None else min(deadline, started + PATIENCE)
         tries, renewed = 0, False
         while True:
             tries += 1

@@ -299,6 +299,7 @@ class _Reader:
         for name, check in _shared_checks():
             self.check(name, check)
         self._both("kof_chart_repository_username", "kof_chart_repository_password")
+        self.number("kof_apply_timeout", 1, 7 * 86_400)
         self.number("kof_wait_timeout", 1, 7 * 86_400)
         self.number("kof_max_fail_percentage", 0, 100)
 

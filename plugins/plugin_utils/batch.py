@@ -8,13 +8,16 @@ Results carry counts and names, never whole objects: with 1,000 clusters they wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
     PROMXY_SERVER_GROUP,
@@ -23,8 +26,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     guide_objects,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Outcome, Pending, Policy
+from ansible_collections.k0rdent.kof.plugins.module_utils.wait import PROGRESS_SECONDS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
     FAILED_GROUP,
+    FAULTS_SHOWN,
     Fleet,
     FleetFault,
     members,
@@ -34,11 +39,28 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surround
 
 
 def policy_of(fleet: Fleet) -> Policy:
+    """What the batch's kof_* variables say about others' changes and about time."""
     return Policy(
         drift_managers=tuple(fleet.shared("kof_drift_managers")),
+        deadline=fleet.shared("kof_apply_timeout"),
         force_conflicts=fleet.shared("kof_force_conflicts"),
         adopt=fleet.shared("kof_adopt"),
     )
+
+
+def progress_lines(
+    what: str, say: Callable[[str], None], every: float = PROGRESS_SECONDS
+) -> Callable[[int, int], None]:
+    """For reconcile's `progress`: a line each `every` seconds, so that a long batch doesn't look dead."""
+    last = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every:
+            last = time.monotonic()
+            say(f"{done} of {total} {what}")
+
+    return progress
 
 
 def pending_of(task_vars: Mapping[str, Any]) -> Pending:
@@ -152,18 +174,71 @@ def batch_result(
     return result
 
 
-def within_limit(result: dict[str, Any], fleet: Fleet, layer: str) -> dict[str, Any]:
-    """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty.
+@dataclass(frozen=True)
+class Rollout:
+    """Where a rollout stands when a batch stops it: the hosts of the play, each in one list, in the play's order.
+
+    :ivar done: of earlier batches, and of this one what is ready (or, where nothing is waited for, applied).
+    :ivar unfinished: of this batch, applied but not waited for.
+    :ivar untouched: of later batches.
+    """
+
+    done: list[str]
+    failed: list[str]
+    unfinished: list[str]
+    untouched: list[str]
+
+    def __str__(self) -> str:
+        told = [
+            f"{what}: {some(hosts, FAULTS_SHOWN)}" + (f" ({len(hosts)})" if len(hosts) > 1 else "")
+            for what, hosts in (
+                ("done", self.done),
+                ("failed", self.failed),
+                ("applied, but not waited for", self.unfinished),
+                ("untouched", self.untouched),
+            )
+            if hosts
+        ]
+        return "The rollout stops here. " + "; ".join(told)
+
+
+def rollout_of(
+    task_vars: Mapping[str, Any], batch: Sequence[str], refused: Collection[str], *, finished: bool
+) -> Rollout:
+    """Sort the play's hosts by how far this rollout got with them.
+
+    :param batch: hosts of this batch.
+    :param refused: those of them that just failed.
+    :param finished: whether the others of the batch are done, or only applied.
+    """
+    everyone = list(task_vars.get("ansible_play_hosts_all") or batch)
+    here = [everyone.index(host) for host in batch if host in everyone] or [0]
+    failed = {*refused, *task_vars["groups"].get(FAILED_GROUP, ())}
+    earlier, later = everyone[: min(here)], everyone[max(here) + 1 :]
+    rest = [host for host in batch if host not in failed]
+    done = [host for host in earlier if host not in failed] + (rest if finished else [])
+    return Rollout(done, [host for host in [*earlier, *batch] if host in failed], [] if finished else rest, later)
+
+
+def within_limit(
+    result: dict[str, Any], fleet: Fleet, layer: str, task_vars: Mapping[str, Any], *, finished: bool
+) -> dict[str, Any]:
+    """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty,
+    and which clusters are done, failed and untouched.
 
     There is one mothership, and nothing works without it: its failure always is the batch's.
+
+    :param finished: whether what isn't refused is ready, or was only applied.
     """
     refused, size = result["refused"], len(fleet.batch[layer])
     limit = 0 if layer == "mothership" else fleet.shared("kof_max_fail_percentage")
     if refused and len(refused) * 100 > limit * size:
-        guilty = "\n".join(f"{each['host']}: {each['reason']}" for each in refused[:10])
-        raise FleetFault(
-            f"{len(refused)} of {size} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows:\n"
-            + guilty,
-            [f"{each['host']}: {each['reason']}" for each in refused],
-        )
+        guilty = [f"{each['host']}: {each['reason']}" for each in refused]
+        more = [f"... and {len(guilty) - FAULTS_SHOWN} more"] if len(guilty) > FAULTS_SHOWN else []
+        head = f"{len(refused)} of {size} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows:"
+        lines = [head, *guilty[:FAULTS_SHOWN], *more]
+        if layer != "mothership":
+            names = [each["host"] for each in refused]
+            lines.append(str(rollout_of(task_vars, fleet.batch[layer], names, finished=finished)))
+        raise FleetFault("\n".join(lines), guilty)
     return result

@@ -56,13 +56,15 @@ def kcm_version_of(connection: Connection) -> str:
     return group["preferred"]
 
 
-def look_up(connection: Connection, kcm_namespace: str) -> Surroundings:
-    """Three reads, however many clusters the batch has.
+def look_up(connection: Connection, fleet: Fleet, layer: str) -> Surroundings:
+    """Three reads, however many clusters the batch has; one for the mothership, which needs no template.
 
     :raises FleetFault: the API server doesn't serve kcm's API group.
     """
     version = kcm_version_of(connection)
-    api = f"{KCM_GROUP}/{version}"
+    if layer == "mothership":
+        return Surroundings(version)
+    api, kcm_namespace = f"{KCM_GROUP}/{version}", fleet.shared("kof_kcm_namespace")
     deployments, _version = connection.list_objects(connection.path(api, "ClusterDeployment", kcm_namespace))
     templates, _version = connection.list_objects(connection.path(api, "ClusterTemplate", kcm_namespace))
     return Surroundings(version, templates, {each["metadata"]["name"]: each for each in deployments})

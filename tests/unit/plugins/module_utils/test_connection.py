@@ -117,6 +117,14 @@ def test_retry_after_as_a_date_and_limits_by_deadline(serve):
     assert time.monotonic() - started < 1
 
 
+def test_patience_ends_also_where_the_deadline_is_far(serve, monkeypatch):
+    monkeypatch.setattr(under_test, "PATIENCE", 1.0)
+    server = serve(lambda handler, _n: handler.refuse(503, "starting", "ServiceUnavailable"))
+    with pytest.raises(ApiError, match="starting"):
+        to(server).request("GET", "/x", deadline=time.monotonic() + 15)
+    assert len(server.seen) <= 4
+
+
 def test_a_schema_refusal_is_final(serve):
     message = "failed to create typed patch object (n/x; v1, Kind=A): .spec.b: field not declared in schema"
     server = serve(lambda handler, _n: handler.refuse(500, message))

@@ -182,6 +182,7 @@ REGIONAL_FAULTS = [
     ("kof_chart_repository", "https://k0rdent.github.io/kof", "oci://"),
     ("kof_chart_repository", "oci://user@ghcr.io/x", "without a user"),
     ("kof_chart_repository", "oci://ghcr.io/x/", "slash at its end"),
+    ("kof_apply_timeout", 0, "from 1"),
     ("kof_wait_timeout", 0, "from 1"),
     ("kof_wait_timeout", "1h", "whole number"),
     ("kof_max_fail_percentage", 101, "from 0 to 100"),

@@ -79,15 +79,40 @@ def test_unchanged_thousand_is_a_short_result() -> None:
 
 @pytest.mark.parametrize(("limit", "fails"), [(0, True), (49, True), (50, False), (100, False)])
 def test_batch_fails_above_the_limit_and_names_the_guilty(tmp_path: pathlib.Path, limit: int, fails: bool) -> None:
-    fleet, _variables = read(
+    fleet, variables = read(
         tmp_path, "regional", FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    kof_max_fail_percentage: {limit}")
     )
     result = {"refused": [{"host": "us1", "reason": "webhook: no"}]}
     if not fails:
-        assert batches.within_limit(result, fleet, "regional") is result
+        assert batches.within_limit(result, fleet, "regional", variables, finished=True) is result
         return
-    with pytest.raises(fleets.FleetFault, match="us1: webhook: no"):
-        batches.within_limit(result, fleet, "regional")
+    with pytest.raises(fleets.FleetFault, match=r"us1: webhook: no\nThe rollout stops here. done: eu1; failed: us1"):
+        batches.within_limit(result, fleet, "regional", variables, finished=True)
+
+
+@pytest.mark.parametrize(("finished", "done", "unfinished"), [(True, ["a", "d"], []), (False, ["a"], ["d"])])
+def test_a_stopped_rollout_sorts_every_host_of_the_play(finished: bool, done: list[str], unfinished: list[str]) -> None:
+    variables = {"ansible_play_hosts_all": ["a", "b", "c", "d", "e", "f"], "groups": {"kof_failed": ["b"]}}
+    rollout = batches.rollout_of(variables, ["c", "d"], ["c"], finished=finished)
+    assert rollout == batches.Rollout(done, ["b", "c"], unfinished, ["e", "f"])
+    told = str(rollout)
+    assert "failed: b, c (2)" in told
+    assert "untouched: e, f (2)" in told
+
+
+def test_progress_of_a_long_batch_is_told_now_and_then() -> None:
+    lines: list[str] = []
+    silent, talking = (batches.progress_lines("objects", lines.append, every) for every in (1000, 0))
+    silent(1, 3)
+    assert lines == []
+    talking(2, 3)
+    assert lines == ["2 of 3 objects"]
+
+
+def test_policy_is_what_the_variables_say(tmp_path: pathlib.Path) -> None:
+    settings = "kof_fleet: test\n    kof_apply_timeout: 7\n    kof_adopt: false\n    kof_force_conflicts: never"
+    policy = batches.policy_of(read(tmp_path, "regional", FLEET.replace("kof_fleet: test", settings))[0])
+    assert (policy.deadline, policy.adopt, policy.force_conflicts) == (7, False, "never")
 
 
 def test_pending_comes_from_the_motherships_facts(tmp_path: pathlib.Path) -> None:
