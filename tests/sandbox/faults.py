@@ -21,6 +21,7 @@ SWITCHES = {
     "helm_fails_first": "cluster/service whose first Helm attempt fails, then heals",
     "helm_failed_non_retriable": "cluster/service that fails for good",
     "stuck_finalizer": "clusters whose finalizer stays when they are deleted",
+    "kcm_ignores": "namespaces whose ClusterDeployments kcm leaves alone; * and ? match",
 }
 
 

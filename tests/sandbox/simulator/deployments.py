@@ -149,7 +149,7 @@ class ClusterDeployments:
 
     def _reconcile(self, key: Key) -> float | None:
         deployment = self._deployments.get(*key)
-        if deployment is None:
+        if deployment is None or self._faults.current().ignored(key[0]):
             return None
         if deployment["metadata"].get("deletionTimestamp"):
             self._delete(key, deployment)

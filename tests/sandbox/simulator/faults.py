@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import logging
 import threading
@@ -23,6 +24,11 @@ class FaultSet:
     helm_fails_first: frozenset[str] = field(default_factory=frozenset)
     helm_failed_non_retriable: frozenset[str] = field(default_factory=frozenset)
     stuck_finalizer: frozenset[str] = field(default_factory=frozenset)
+    kcm_ignores: frozenset[str] = field(default_factory=frozenset)  # patterns of namespaces
+
+    def ignored(self, namespace: str) -> bool:
+        """Whether kcm leaves the ClusterDeployments of a namespace alone (its webhooks still judge them)."""
+        return any(fnmatch.fnmatchcase(namespace, pattern) for pattern in self.kcm_ignores)
 
 
 def parse(data: Any) -> FaultSet:
