@@ -9,6 +9,7 @@ Pure: listed objects in, clusters out. Only what a ClusterDeployment says can be
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ _VARIABLES: dict[str, dict[str, tuple[tuple[str, ...], Callable[[str], str | Non
     },
     "child": {"vmuser_secret": (("kof", "metrics", "credentials_secret_name"), syntax.object_name)},
 }
+#: A regional's domain, wherever it stands in the text of a service's values.
+_SENT_TO = re.compile(rf"\b{re.escape(VMAUTH)}([a-z0-9.-]+)", re.IGNORECASE)
 
 
 @dataclass
@@ -100,6 +103,15 @@ def layer_of(item: Mapping[str, Any], release: Release) -> str | None:
         if wanted.items() <= guides.items():
             return layer
     return None
+
+
+def domains_sent_to(item: Mapping[str, Any]) -> set[str]:
+    """The domains of regional clusters that a child's services name, for metrics, logs or whatever.
+
+    Looked for in the text, not in the parsed values: it is enough for a thousand clusters, and for templates of kcm.
+    """
+    texts = [str(service.get("values") or "") for service in _services(item)]
+    return {domain.rstrip(".").lower() for text in texts for domain in _SENT_TO.findall(text)}
 
 
 def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[FoundCluster, dict[str, dict[str, Any]]]:

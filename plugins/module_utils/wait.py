@@ -155,12 +155,14 @@ def wait(
     timeout: float,
     progress: Callable[[str], None] = lambda _line: None,
     check_mode: bool = False,
+    word: str = READY,
 ) -> list[Waited]:
     """Wait until all targets are ready, until those that are left have failed for good, or for `timeout` seconds.
 
-    progress: gets a line at most every 15 s or 5% of the targets, and one for each failure for good. In check mode
-    says what it would wait for and calls nothing late. Same order as targets; never raises for what happens while it
-    waits except ApiError for a LIST or WATCH that isn't allowed, and ApiUnavailable when the first LIST fails.
+    progress: gets a line at most every 15 s or 5% of the targets, and one for each failure for good; word: what they
+    are in these lines when they are ready. In check mode says what it would wait for and calls nothing late. Same
+    order as targets; never raises for what happens while it waits except ApiError for a LIST or WATCH that isn't
+    allowed, and ApiUnavailable when the first LIST fails.
     """
     if check_mode:
         if targets:
@@ -168,7 +170,7 @@ def wait(
         return [Waited(target.ref, READY, "not waited for in check mode", 0.0) for target in targets]
     if not targets:
         return []
-    return _Wait(connection, targets, timeout, progress).run()
+    return _Wait(connection, targets, timeout, progress, word).run()
 
 
 @dataclass
@@ -196,11 +198,17 @@ class _News:
 
 class _Wait:
     def __init__(
-        self, connection: Connection, targets: Sequence[Target], timeout: float, progress: Callable[[str], None]
+        self,
+        connection: Connection,
+        targets: Sequence[Target],
+        timeout: float,
+        progress: Callable[[str], None],
+        word: str,
     ) -> None:
         self._connection = connection
         self._targets = list(targets)
         self._progress = progress
+        self._word = word
         self._started = time.monotonic()
         self._deadline = self._started + timeout
         self._news: queue.Queue[_News] = queue.Queue()
@@ -447,7 +455,7 @@ class _Wait:
         pairs = enumerate(zip(self._targets, self._verdicts, strict=True))
         late = [(target.ref, v.why) for index, (target, v) in pairs if not v.ready and index not in self._told]
         failed = f", {len(self._told)} failed" if self._told else ""
-        text = f"{done} of {total} ready{failed} after {now - self._started:.0f} s"
+        text = f"{done} of {total} {self._word}{failed} after {now - self._started:.0f} s"
         if self._away:
             text += f"; {self._away}"
         elif late:

@@ -189,10 +189,9 @@ def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any])
     of_host = hostvars[host]  # one access: each costs a merge of all the host's variables
     own = ("kof_", *(f"{role}_" for role in ROLES_OF_LAYER[layer]))
     values, faults = variables.read(host, of_host, [name for name in of_host if variables.is_option(name, own)])
-    ignored = [name for name in variables.PLAY_ONLY if name in of_host and name in _inventory_only(hostvars, host)]
+    extra = extra_variables(hostvars)
     faults += [
-        Fault(host, name, "a play keyword can't see inventory variables, it would be ignored", f"-e {name}=10%")
-        for name in ignored
+        Fault(host, name, *why) for name, why in variables.PLAY_ONLY.items() if name in of_host and name not in extra
     ]
     faults += [
         Fault(
@@ -218,10 +217,9 @@ PARSERS = {
 }
 
 
-def _inventory_only(hostvars: Any, host: str) -> set[str]:
-    """The names a host gets from the inventory, without extra variables."""
-    manager = hostvars._variable_manager
-    return set(hostvars.raw_get(host)) - set(manager.extra_vars)
+def extra_variables(hostvars: Any) -> Mapping[str, Any]:
+    """What `-e` or a survey gave, not templated: nothing in an inventory or a playbook can get in here."""
+    return hostvars._variable_manager.extra_vars
 
 
 def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -> list[Fault]:

@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action: the code is plugins/action/fleet_delete.py, which runs in the controller's process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: fleet_delete
+short_description: Delete the child clusters of the batch, then its regional clusters
+version_added: 0.1.0
+description:
+  - Deletes the ClusterDeployments of all hosts of C(kof_child) in the batch, waits until they are gone, and then
+    deletes the hosts of C(kof_regional), each first from the global view (PromxyServerGroup, GrafanaDatasource),
+    because promxy would fail every query while it asks a cluster that isn't there.
+  - Nothing happens unless the extra variable C(kof_delete_confirm) is the name of the fleet (C(kof_fleet)). Without it
+    the task fails, and says which clusters it would delete on which server. It has to be an extra variable or a survey
+    answer; in an inventory it is an error, on a play it doesn't count.
+  - A regional cluster stays while a child sends to it, whether that child is in the inventory or not. One outside this
+    run makes it refused, one that was refused or isn't gone in time leaves it out; both are named. A PromxyServerGroup
+    that somebody made for it under another name makes it refused, too.
+  - What belongs to another fleet or doesn't carry the labels of this collection is refused, with the whole cluster.
+    Other clusters go on.
+  - Nothing else is deleted. Namespaces, Secrets, IAM users, the mothership and DNS records stay.
+  - What isn't there is fine, what is being deleted already is waited for. So the next run finishes an interrupted one.
+  - When more children failed than C(kof_max_fail_percentage) allows, all regional clusters are left out.
+options: {}
+extends_documentation_fragment:
+  - k0rdent.kof.connection
+  - k0rdent.kof.attributes
+  - k0rdent.kof.fleet
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Sends only C(dryRun=All) requests and reads, needs no confirmation and doesn't wait.
+      - Takes the children that the run would delete for gone when it looks at the regional clusters.
+  diff_mode:
+    support: full
+    description: One entry per object that is deleted; Secret data and password-like fields are masked.
+notes:
+  - C(kof_wait_timeout) bounds each wait (for the children, for the objects of the global view, for the regional
+    clusters). C(kof_wait=false) skips the last of them only.
+author:
+  - k0rdent.kof contributors (@k0rdent)
+"""
+
+EXAMPLES = r"""
+---
+# ansible-playbook delete.yml -i inventories/staging --limit 'aws-eu-west-1*' -e kof_delete_confirm=staging
+- name: Delete a region with its children
+  hosts: kof_regional:kof_child
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Delete the batch
+      k0rdent.kof.fleet_delete:
+      run_once: true
+"""
+
+RETURN = r"""
+---
+counts:
+  description: >-
+    How many objects were C(deleted), C(absent) before, C(being_deleted) already, or C(refused) by the API server.
+  returned: success
+  type: dict
+  sample: {deleted: 16, absent: 1}
+objects:
+  description: The objects that were deleted, or would be in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{object: ClusterDeployment kcm-system/aws-us-east-2-child1, action: deleted}]
+refused:
+  description: Clusters that may not be deleted, or aren't gone in time, with the reason. They don't stop the others.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - host: aws-eu-west-1
+      reason: >-
+        child clusters that this run doesn't delete still send to it: aws-eu-west-1-child7; delete them first or in the
+        same run. Nothing of this cluster is deleted
+left_out:
+  description: Regional clusters whose children are still there, and clusters that failed in an earlier task of the run.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{host: aws-eu-west-1, reason: "its child clusters are still there: aws-eu-west-1-child1"}]
+dns_records:
+  description:
+    - Names that external-dns made for the deleted regional clusters. It never takes one back, so they may stay behind
+      in the hosted zones.
+  returned: success
+  type: list
+  elements: str
+  sample: [vmauth.aws-us-east-2.kof.example.com, grafana.aws-us-east-2.kof.example.com]
+errors:
+  description: Each fault of the input on its own line, at most 100 of them.
+  returned: failure
+  type: list
+  elements: str
+  sample: ["aws-us-east-2: regional_domain: missing; aws-us-east-2.kof.example.com"]
+msg:
+  description: A summary in one line, or what is wrong.
+  returned: always
+  type: str
+  sample: 16 deleted; 1 absent
+"""

@@ -1,0 +1,182 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which clusters of a batch may be deleted now, which must stay, and why. Pure: live objects in, decisions out.
+
+What is decided here can't be undone: in doubt a cluster stays, by name and reason. No request is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import domains_sent_to, layer_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import (
+    FLEET_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_records import NAMES
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    GRAFANA_DATASOURCE,
+    PROMXY_SERVER_GROUP,
+    Expected,
+    fleet_of,
+    guide_objects,
+)
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAULTS_SHOWN, Fleet
+
+Live = Mapping[Ref, Mapping[str, Any]]
+
+
+@dataclass
+class Deletion:
+    """The clusters of a batch on their way out.
+
+    :ivar kcm_api: apiVersion of ClusterDeployments.
+    :ivar refs: by host, its objects: the cluster, and for a regional its place in the global view.
+    :ivar refused: by host, why; it fails by this reason.
+    :ivar left_out: by host, why its turn didn't come.
+    """
+
+    fleet: Fleet
+    kcm_api: str
+    refs: dict[str, list[Ref]] = field(init=False)
+    refused: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refs = {each.host: self._refs(each) for layer in ("child", "regional") for each in self.fleet.of(layer)}
+
+    def _refs(self, cluster: Any) -> list[Ref]:
+        name, release = cluster.cluster_name, self.fleet.release
+        refs = [Ref(self.kcm_api, "ClusterDeployment", cluster.kcm_namespace, name)]
+        if self.fleet.layer_of[cluster.host] == "regional":
+            group, datasource = promxy_server_group.name_of(name), grafana_datasource.name_of(name)
+            refs.append(Ref(release.promxy_api_version, PROMXY_SERVER_GROUP, cluster.namespace, group))
+            refs.append(Ref(release.grafana_api_version, GRAFANA_DATASOURCE, cluster.namespace, datasource))
+        return refs
+
+    def hosts(self, layer: str) -> list[str]:
+        """The clusters of a layer that neither were refused nor are left out."""
+        return [each.host for each in self.fleet.of(layer) if each.host not in {**self.refused, **self.left_out}]
+
+    def going(self, live: Live) -> dict[str, list[str]]:
+        """By layer, the hosts of whose objects some are there and not being deleted yet."""
+        return {
+            layer: [
+                host
+                for host in self.hosts(layer)
+                if any(ref in live and "deletionTimestamp" not in live[ref]["metadata"] for ref in self.refs[host])
+            ]
+            for layer in ("child", "regional")
+        }
+
+    def leave_failed(self, failed: Collection[str]) -> None:
+        """Leave out what failed in an earlier task of the run."""
+        self.left_out.update((host, "it failed in an earlier task of this run") for host in self.refs if host in failed)
+
+    def guard(self, live: Live) -> None:
+        """Refuse each cluster of which an object isn't this fleet's, or that has a second place in the global view."""
+        stand_ins = self._stand_ins(live)
+        for layer in ("child", "regional"):
+            for host in self.hosts(layer):
+                reasons = [self._not_ours(ref, live[ref], layer) for ref in self.refs[host] if ref in live]
+                reason = next(filter(None, [*reasons, stand_ins.get(host)]), None)
+                if reason:
+                    self.refused[host] = f"{reason}. Nothing of this cluster is deleted"
+
+    def _stand_ins(self, live: Live) -> dict[str, str]:
+        """By host, what would be wrong with promxy once the cluster is gone: somebody's own group still names it."""
+        regionals = {each.cluster_name: each for each in self.fleet.of("regional") if self.refs[each.host][0] in live}
+        expected = [
+            Expected(name, each.domain, promxy_server_group.name_of(name), grafana_datasource.name_of(name))
+            for name, each in regionals.items()
+        ]
+        groups = [item for ref, item in live.items() if ref.kind == PROMXY_SERVER_GROUP]
+        return {
+            regionals[
+                found.cluster
+            ].host: f"{found} stands for it, too ({found.why}), and promxy would fail every query "
+            "without the cluster: delete that first"
+            for found in guide_objects(groups, [], expected, self.fleet.shared("kof_fleet"))
+        }
+
+    def _not_ours(self, ref: Ref, found: Mapping[str, Any], layer: str) -> str | None:
+        fleet, mine = fleet_of(found), self.fleet.shared("kof_fleet")
+        if fleet is None:
+            return f"{ref} has no label {MANAGED_BY_LABEL}: {MANAGED_BY}, so it wasn't made by this collection"
+        if fleet != mine:
+            return f"{ref} belongs to fleet {fleet} (label {FLEET_LABEL}), and kof_fleet is {mine}"
+        there = layer_of(found, self.fleet.release) if ref.kind == "ClusterDeployment" else layer
+        return None if there == layer else f"{ref} is a {there} cluster, and the inventory has it in kof_{layer}"
+
+    def hold_regionals(self, live: Live, going: Collection[str] = ()) -> None:
+        """Keep every regional that has a living child.
+
+        :param going: hosts of children that this run deletes before.
+        """
+        ours = {child.cluster_name: child.host for child in self.fleet.of("child")}
+        living = self._living_children(live)
+        for host in self.hosts("regional"):
+            stay = [name for name in living.get(host, ()) if ours.get(name) not in going]
+            others = [name for name in stay if name not in ours]
+            if others:
+                self.refused[host] = (
+                    f"child clusters that this run doesn't delete still send to it: {some(others, FAULTS_SHOWN)}; "
+                    "delete them first or in the same run. Nothing of this cluster is deleted"
+                )
+            elif stay:
+                self.left_out[host] = f"its child clusters are still there: {some(stay, FAULTS_SHOWN)}"
+
+    def _living_children(self, live: Live) -> dict[str, list[str]]:
+        """By regional host, the children that send there or, by the inventory, should; none where there is no cluster.
+
+        Both count: what an inventory says of a child need not have been applied.
+        """
+        by_domain = {}
+        for regional in self.fleet.of("regional"):
+            cluster = live.get(self.refs[regional.host][0])
+            if cluster is not None:
+                by_domain.update({domain: regional.host for domain in (regional.domain, _domain_of(cluster)) if domain})
+        hosts = set(by_domain.values())
+        regional_of = {child.cluster_name: child.regional for child in self.fleet.of("child")}
+        found: dict[str, list[str]] = {}
+        for ref, item in live.items():
+            if ref.kind != "ClusterDeployment":
+                continue
+            sends_to = {regional_of.get(ref.name)} & hosts
+            if layer_of(item, self.fleet.release) == "child":
+                sends_to |= {by_domain[domain] for domain in domains_sent_to(item) if domain in by_domain}
+            for host in sends_to:
+                found.setdefault(str(host), []).append(ref.name)
+        return found
+
+    def hold_after_failures(self) -> None:
+        """Keep all regionals when more children failed than kof_max_fail_percentage allows."""
+        children, limit = self.fleet.batch["child"], self.fleet.shared("kof_max_fail_percentage")
+        failed = sum(host in self.refused for host in children)
+        if failed * 100 > limit * len(children):
+            why = (
+                f"{failed} of {len(children)} child clusters failed, more than kof_max_fail_percentage ({limit}) allows"
+            )
+            self.left_out.update((host, why) for host in self.hosts("regional"))
+
+    def dns_records(self, hosts: Collection[str], live: Live) -> list[str]:
+        """The names that external-dns made for regionals: its policy is never to take one back."""
+        domains = [
+            _domain_of(live.get(self.refs[regional.host][0])) or regional.domain
+            for regional in self.fleet.of("regional")
+            if regional.host in hosts and regional.external_dns != "none"
+        ]
+        return [f"{name}.{domain}" for domain in domains for name in NAMES]
+
+
+def _domain_of(cluster: Mapping[str, Any] | None) -> str | None:
+    return ((cluster or {"metadata": {}})["metadata"].get("annotations") or {}).get(DOMAIN_ANNOTATION)

@@ -1,0 +1,250 @@
+"""fleet_delete in a play: only when confirmed, children first, and never what isn't ours or is still needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+
+DELETE = {"name": "Delete", "k0rdent.kof.fleet_delete": {}}
+EVERYTHING = "kof_regional:kof_child"
+CONFIRMED = ("-v", "-e", "kof_delete_confirm=actions")
+KINDS = "clusterdeployments,promxyservergroups,grafanadatasources"
+ALL = {
+    "clusterdeployments/eu1",
+    "clusterdeployments/eu1-child1",
+    "clusterdeployments/us1",
+    "grafanadatasources/eu1-logs",
+    "grafanadatasources/us1-logs",
+    "promxyservergroups/eu1-metrics",
+    "promxyservergroups/us1-metrics",
+}
+OF_EU1 = {each for each in ALL if "/eu1" in each}
+
+
+@pytest.fixture(scope="module")
+def applied() -> list[dict[str, Any]]:
+    """The objects of both regions and the child, as fleet_apply made them for the first test."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def fleet(control_plane: Any, play: Any, applied: list[dict[str, Any]]) -> Any:
+    """Both regions and the child are there, and no controller: what has no finalizer goes at once."""
+    if not applied:
+        for name in ("kof", "kcm-system"):
+            manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+        for layer in ("regional", "child"):
+            run = play(f"kof_{layer}", {"k0rdent.kof.fleet_apply": {"layer": layer}})
+            assert run.returncode == 0, run.stdout + run.stderr
+        applied += json.loads(control_plane.kubectl("get", KINDS, "-A", "-o", "json"))["items"]
+        for each in applied:
+            for field in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"):
+                each["metadata"].pop(field, None)
+    else:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": applied})
+        control_plane.kubectl("create", "-f", "-", stdin=text)
+    yield
+    control_plane.kubectl("delete", KINDS, "--all", "-A", "--wait=false")
+    for held in json.loads(control_plane.kubectl("get", KINDS, "-A", "-o", "json"))["items"]:
+        free = '{"metadata": {"finalizers": null}}'
+        what, where = f"{held['kind']}/{held['metadata']['name']}", held["metadata"]["namespace"]
+        control_plane.kubectl("patch", what, "-n", where, "--type=merge", "-p", free)
+
+
+def result(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The task's result, which `-v` prints as one line of JSON."""
+    found = re.search(r"=> (\{.*\})$", run.stdout, re.MULTILINE)
+    assert found, run.stdout + run.stderr
+    return json.loads(found.group(1))
+
+
+def there(control_plane: Any) -> set[str]:
+    """`clusterdeployments/eu1` and so on."""
+    names = control_plane.kubectl("get", KINDS, "-A", "-o", "name").split()
+    return {re.sub(r"^([a-z]+)\.[^/]*", r"\1s", name) for name in names}
+
+
+def requests(control_plane: Any, since: int) -> list[str]:
+    """Of the collection's user, in order: `delete clusterdeployments/eu1`, with (dry) behind a dry run."""
+    found = []
+    with open(control_plane.audit, encoding="utf-8") as log:
+        log.seek(since)
+        for line in log:
+            entry = json.loads(line)
+            if entry["user"]["username"] == "k0rdent-kof":
+                about = entry.get("objectRef", {})
+                dry = " (dry)" if "dryRun=All" in entry["requestURI"] else ""
+                found.append(f"{entry['verb']} {about.get('resource')}/{about.get('name')}{dry}")
+    return found
+
+
+def deletes(control_plane: Any, since: int) -> list[str]:
+    return [each for each in requests(control_plane, since) if each.split()[0] not in ("get", "list", "watch")]
+
+
+def label(control_plane: Any, what: str, where: str, text: str) -> None:
+    control_plane.kubectl("label", what, "-n", where, "--overwrite", text)
+
+
+def hold(control_plane: Any, what: str, where: str = "kcm-system") -> None:
+    """As a controller that never does its work."""
+    patch = {"metadata": {"finalizers": ["example.com/never"]}}
+    control_plane.kubectl("patch", what, "-n", where, "--type=merge", "-p", json.dumps(patch))
+
+
+def test_unconfirmed_says_what_it_would_do_and_how(control_plane: Any, play: Any) -> None:
+    mark = control_plane.audit.stat().st_size
+    run = play(EVERYTHING, DELETE, "-v")
+    assert run.returncode != 0
+    told = result(run)["msg"]
+    assert "1 child and 2 regional clusters of fleet actions on https://" in told
+    assert "eu1-child1, eu1, us1" in told
+    assert "pass -e kof_delete_confirm=actions" in told
+    assert deletes(control_plane, mark) == []
+
+
+@pytest.mark.parametrize("given", ["another", "{{ kof_fleet }}", ""])
+def test_only_the_fleets_name_confirms(control_plane: Any, play: Any, given: str) -> None:
+    mark = control_plane.audit.stat().st_size
+    run = play(EVERYTHING, DELETE, "-v", "-e", json.dumps({"kof_delete_confirm": given}))
+    assert run.returncode != 0
+    assert "kof_delete_confirm is another text than the fleet's name" in result(run)["msg"]
+    assert deletes(control_plane, mark) == []
+
+
+def test_a_play_can_not_confirm(control_plane: Any, play: Any) -> None:
+    mark = control_plane.audit.stat().st_size
+    run = play(EVERYTHING, DELETE, vars={"kof_delete_confirm": "actions"})
+    assert run.returncode != 0
+    assert "pass -e kof_delete_confirm=actions" in run.stdout + run.stderr
+    assert deletes(control_plane, mark) == []
+
+
+def test_children_go_first_then_the_global_view_then_the_regionals(control_plane: Any, play: Any) -> None:
+    mark = control_plane.audit.stat().st_size
+    run = play(EVERYTHING, DELETE, *CONFIRMED)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert there(control_plane) == set()
+    sent = deletes(control_plane, mark)
+    assert sent[0] == "delete clusterdeployments/eu1-child1"
+    assert sorted(sent[1:5]) == sorted(f"delete {each}" for each in ALL if not each.startswith("clusterdep"))
+    assert sorted(sent[5:]) == ["delete clusterdeployments/eu1", "delete clusterdeployments/us1"]
+    told = result(run)
+    assert told["counts"] == {"deleted": 7}
+    assert told["dns_records"] == [
+        f"{name}.{region}.example.com" for region in ("eu1", "us1") for name in ("vmauth", "grafana")
+    ]
+    assert "vmauth.eu1.example.com" in told["msg"]
+
+    mark = control_plane.audit.stat().st_size
+    second = play(EVERYTHING, DELETE, *CONFIRMED)
+    assert second.returncode == 0, second.stdout
+    assert deletes(control_plane, mark) == []
+    told = result(second)
+    assert (told["changed"], told["counts"], told["dns_records"]) == (False, {"absent": 7}, [])
+    assert "DNS" not in told["msg"]
+
+
+def test_check_mode_needs_no_word_and_says_what_the_run_does(control_plane: Any, play: Any) -> None:
+    mark = control_plane.audit.stat().st_size
+    predicted = play(EVERYTHING, DELETE, "-v", "--check")
+    assert predicted.returncode == 0, predicted.stdout + predicted.stderr
+    assert there(control_plane) == ALL
+    sent = deletes(control_plane, mark)
+    assert len(sent) == 7
+    assert all(each.endswith("(dry)") for each in sent)
+    done = play(EVERYTHING, DELETE, *CONFIRMED)
+    assert result(predicted) == result(done)
+
+
+def test_a_child_outside_the_run_holds_its_regional(control_plane: Any, play: Any) -> None:
+    runs = [play("kof_regional", DELETE, "-v", "--check"), play("kof_regional", DELETE, *CONFIRMED)]
+    for run in runs:
+        assert run.returncode == 0, run.stdout + run.stderr
+        (refused,) = result(run)["refused"]
+        assert refused["host"] == "eu1"
+        assert "still send to it: eu1-child1;" in refused["reason"]
+        assert [each["object"].rpartition("/")[2] for each in result(run)["objects"]] == [
+            "us1-metrics",
+            "us1-logs",
+            "us1",
+        ]
+    assert there(control_plane) == OF_EU1
+
+
+@pytest.mark.parametrize(
+    ("what", "where", "text", "why"),
+    [
+        ("clusterdeployment/eu1", "kcm-system", "app.kubernetes.io/part-of=other", "belongs to fleet other"),
+        ("promxyservergroup/eu1-metrics", "kof", "app.kubernetes.io/managed-by-", "wasn't made by this collection"),
+    ],
+)
+def test_what_is_not_ours_stays_with_all_of_its_cluster(
+    control_plane: Any, play: Any, what: str, where: str, text: str, why: str
+) -> None:
+    label(control_plane, what, where, text)
+    run = play(EVERYTHING, DELETE, *CONFIRMED)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (refused,) = result(run)["refused"]
+    assert refused["host"] == "eu1"
+    assert why in refused["reason"]
+    assert there(control_plane) == OF_EU1 - {"clusterdeployments/eu1-child1"}
+
+
+def test_a_refused_child_leaves_its_regional_out(control_plane: Any, play: Any) -> None:
+    label(control_plane, "clusterdeployment/eu1-child1", "kcm-system", "app.kubernetes.io/part-of=other")
+    run = play(EVERYTHING, DELETE, *CONFIRMED)
+    told = result(run)
+    assert [each["host"] for each in told["refused"]] == ["eu1-child1"]
+    assert told["left_out"] == [{"host": "eu1", "reason": "its child clusters are still there: eu1-child1"}]
+    assert there(control_plane) == OF_EU1
+
+
+def test_more_failures_than_allowed_keep_all_regionals(control_plane: Any, play: Any) -> None:
+    label(control_plane, "clusterdeployment/eu1-child1", "kcm-system", "app.kubernetes.io/part-of=other")
+    run = play(EVERYTHING, DELETE, *CONFIRMED, "-e", "kof_max_fail_percentage=99")
+    assert {each["host"] for each in result(run)["left_out"]} == {"eu1", "us1"}
+    assert there(control_plane) == ALL
+
+
+def test_a_child_that_does_not_go_is_named_with_its_finalizer(control_plane: Any, play: Any) -> None:
+    hold(control_plane, "clusterdeployment/eu1-child1")
+    # Without waiting for the regionals: for the children it waits all the same.
+    run = play(EVERYTHING, DELETE, *CONFIRMED, "-e", "kof_wait_timeout=1", "-e", "kof_wait=false")
+    (refused,) = result(run)["refused"]
+    assert refused["host"] == "eu1-child1"
+    assert "held by example.com/never" in refused["reason"]
+    assert [each["host"] for each in result(run)["left_out"]] == ["eu1"]
+    assert there(control_plane) == OF_EU1
+    again = play(EVERYTHING, DELETE, *CONFIRMED, "-e", "kof_wait_timeout=1")
+    assert result(again)["counts"] == {"being_deleted": 1, "absent": 3}
+    assert result(again)["changed"] is False
+
+
+def test_the_last_wait_can_be_left_out(control_plane: Any, play: Any) -> None:
+    hold(control_plane, "clusterdeployment/us1")
+    run = play("us1", DELETE, *CONFIRMED, "-e", "kof_wait=false")
+    assert result(run)["refused"] == []
+    waited = play("us1", DELETE, *CONFIRMED, "-e", "kof_wait_timeout=1")
+    assert [each["host"] for each in result(waited)["refused"]] == ["us1"]
+
+
+def test_a_cluster_stays_until_it_is_out_of_the_global_view(control_plane: Any, play: Any) -> None:
+    hold(control_plane, "promxyservergroup/us1-metrics", "kof")
+    run = play("us1", DELETE, *CONFIRMED, "-e", "kof_wait_timeout=1")
+    (refused,) = result(run)["refused"]
+    assert refused["reason"].startswith("PromxyServerGroup kof/us1-metrics is still there after 1 s")
+    assert "clusterdeployments/us1" in there(control_plane)
+
+
+def test_a_run_of_the_mothership_alone_says_that_there_is_nothing(control_plane: Any, play: Any) -> None:
+    mark = control_plane.audit.stat().st_size
+    run = play("kof_mothership", DELETE, *CONFIRMED)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "no host of kof_regional or kof_child" in run.stdout
+    assert requests(control_plane, mark) == []
