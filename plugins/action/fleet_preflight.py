@@ -31,18 +31,22 @@ class ActionModule(fleets.FleetAction):
             faults = fleets.group_faults(task_vars["groups"])
             if faults:
                 raise fleets.FleetFault.of(faults)
-            return {"changed": False, "checks": [], "msg": "the inventory has clusters"}
+            return {"changed": False, "checks": [], "announced": 0, "msg": "the inventory has clusters"}
         # dns_credentials is a role of the mothership's host.
         layers = {"mothership" if layer == "dns_credentials" else layer for layer in options["layers"]}
         fleet = fleets.read_fleet(task_vars, layers, everywhere=True)
         if not fleet.hosts:
-            return {"changed": False, "checks": [], "msg": "no cluster of these layers is in the batch"}
+            return {"changed": False, "checks": [], "announced": 0, "msg": "no cluster of these layers is in the batch"}
         checks = self._checks(fleet, options)
         told = [check for check in checks if check.status != preflight.OK]
         shown = checks if options["table"] == "full" else told
         if shown:
             fleets.display.display(preflight.render(shown))
-        result: dict[str, Any] = {"changed": False, "checks": [asdict(check) for check in told[: fleets.FAULTS_KEPT]]}
+        result: dict[str, Any] = {
+            "changed": False,
+            "checks": [asdict(check) for check in told[: fleets.FAULTS_KEPT]],
+            "announced": sum(check.status == preflight.ANNOUNCED for check in checks),
+        }
         failed = preflight.failures(checks)
         if failed:
             result.update(failed=True, msg=preflight.message(checks))

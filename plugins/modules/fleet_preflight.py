@@ -72,6 +72,11 @@ checks:
       wanted: ">= 1.32"
       remedy: upgrade the management cluster
       status: failed
+announced:
+  description: How many checks are about what isn't there yet and this run will bring. With 0, no second look is needed.
+  returned: always
+  type: int
+  sample: 0
 errors:
   description: Each fault on its own line, at most 100 of them.
   returned: failure

@@ -126,6 +126,16 @@ def test_second_run_changes_nothing(sandbox: Sandbox, installed: Run) -> None:
     assert moved == []
 
 
+def test_clusters_are_looked_at_again_only_where_the_mothership_had_to_bring_something(
+    sandbox: Sandbox, installed: Run
+) -> None:
+    def preflights(run: Run) -> int:
+        return sum(each["event"] == "ok" and each["task"].startswith("Check the whole batch") for each in run.events)
+
+    assert preflights(installed) == 2
+    assert preflights(sandbox.playbook("site")) == 1
+
+
 def test_check_mode_after_the_run_predicts_nothing(sandbox: Sandbox, installed: Run) -> None:
     run = sandbox.playbook("site", "--check", "--diff")
     assert run.code == 0, run.output

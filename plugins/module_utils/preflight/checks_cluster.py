@@ -275,7 +275,7 @@ def operator_charts(s: Situation) -> list[Check]:
             version = chart_version(labels.get("helm.sh/chart", ""), operator)
             release = (meta.get("annotations") or {}).get("meta.helm.sh/release-name")
             if meta.get("namespace") == s.namespace and release in s.release.chart_versions:
-                own = version
+                own = f"chart {version} of {release}"
             else:
                 foreign.append((f"{meta.get('namespace')}/{meta['name']}", version))
         least = parse(minimum)
@@ -294,7 +294,7 @@ def operator_charts(s: Situation) -> list[Check]:
                 )
             )
         elif own is not None:
-            checks.append(Check(operator, f"chart {own} of {chart}", wanted))
+            checks.append(Check(operator, own))
         else:
             checks.append(Check(operator, "not there yet", wanted, f"chart {comes} will come with {chart}", ANNOUNCED))
     return checks

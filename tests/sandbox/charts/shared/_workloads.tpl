@@ -13,12 +13,13 @@ kwok runs the pods, so an image is a name and nothing else, and nothing here nee
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of an object. Call with a dict: root (the chart's context), name. */}}
+{{/* Labels of an object. Call with a dict: root (the chart's context), name; subchart (name, version) where the real chart has it from one. */}}
 {{- define "labels" -}}
-app.kubernetes.io/name: {{ .name }}
+{{- $chart := .subchart | default (dict "name" .root.Chart.Name "version" .root.Chart.Version) -}}
+app.kubernetes.io/name: {{ ternary $chart.name .name (hasKey . "subchart") }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" $chart.name $chart.version }}
 {{- end -}}
 
 {{- define "selector" -}}
