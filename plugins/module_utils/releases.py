@@ -47,6 +47,7 @@ class Release:
     :ivar kcm_version: version of kcm's API that a management cluster of this release serves, where none can be asked.
     :ivar cluster_template_version: suffix of the ClusterTemplates that came with it, where none can be asked.
     :ivar promxy_label: label of a PromxyServerGroup that names the Secret the operator writes.
+    :ivar promxy_deployment, promxy_memory: its name, and its memory limit where no values say otherwise.
     :ivar promxy_path_prefix: of the metrics, behind vmauth.
     :ivar read_logs_path, read_metrics_path, write_logs_path, write_metrics_path: behind `https://vmauth.<domain>`.
     :ivar cluster_labels: by layer, labels of the ClusterDeployment (the guide's; nothing selects by them).
@@ -65,6 +66,8 @@ class Release:
     promxy_api_version: str
     promxy_label: str
     promxy_secret: str
+    promxy_deployment: str
+    promxy_memory: str
     promxy_path_prefix: str
     promxy_remote_write_url: str
     grafana_api_version: str
@@ -106,6 +109,8 @@ _KOF_0_1_1 = Release(
     promxy_api_version="kof.k0rdent.mirantis.com/v1alpha1",
     promxy_label=f"{_PREFIX}/promxy-secret-name",
     promxy_secret="kof-mothership-promxy-config",
+    promxy_deployment="kof-mothership-promxy",
+    promxy_memory="128Mi",
     promxy_path_prefix="/vm/select/0/prometheus/",
     promxy_remote_write_url="http://vminsert-cluster:8480/insert/0/prometheus/api/v1/write",
     grafana_api_version="grafana.integreatly.org/v1beta1",

@@ -16,7 +16,11 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import promxy_config, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+    promxy_config,
+    promxy_server_group,
+    service_values,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Fault, Mothership, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks, subjects
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
@@ -155,6 +159,8 @@ def run(
         dns_method=inventory.value("dns_credentials_method", "none"),
         replace_guide_objects=inventory.value("kof_replace_guide_objects", False),
         adopt=inventory.value("kof_adopt", True),
+        promxy_memory=_promxy_memory(mothership, release),
+        hosted_zones=len(inventory.value("dns_credentials_hosted_zones", ())),
         groups=tuple(
             promxy_server_group.of_regional(regional, release)
             for regional in inventory.regionals
@@ -166,6 +172,15 @@ def run(
     if isinstance(found, Check):
         return [narrowed(check, batch) for check in [*checks.inputs(situation), found]]
     return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
+
+
+def _promxy_memory(mothership: Mothership | None, release: Release) -> Any:
+    """promxy's memory limit as the mothership's values have it over the chart's; None if they take it away."""
+    limits: Any = {"resources": {"limits": {"memory": release.promxy_memory}}}
+    limits = service_values.merged({"promxy": limits}, mothership.values if mothership else {})
+    for key in ("promxy", "resources", "limits", "memory"):
+        limits = limits.get(key) if isinstance(limits, Mapping) else None
+    return limits
 
 
 def _between(inventory: Inventory) -> list[Fault]:
@@ -194,6 +209,9 @@ def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Fa
         ca_file=inventory.value("kof_chart_repository_ca_file"),
         promxy_version=situation.release.promxy_api_version.rpartition("/")[2],
         grafana_version=situation.release.grafana_api_version.rpartition("/")[2],
+        promxy_deployment=(
+            situation.release.promxy_deployment if "regional" in layers and "mothership" not in layers else None
+        ),
     )
     try:
         return gather(connection, wanted)

@@ -12,6 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import Check
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_budgets import (
+    certificates,
+    promxy_config_size,
+    promxy_memory,
+    promxy_reloads,
+    route53_requests,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_cluster import (
     api_server,
     apis,
@@ -33,7 +40,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_live 
     guide_names,
     live_domains,
     ownership,
-    promxy_config_size,
     promxy_groups,
     vmuser_secret,
 )
@@ -72,8 +78,12 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     guide_names,
     vmuser_secret,
     promxy_groups,
-    promxy_config_size,
     external_dns,
+    promxy_config_size,
+    promxy_reloads,
+    promxy_memory,
+    certificates,
+    route53_requests,
 )
 
 

@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of what is there already: domains, owners, stand-ins, and what promxy and external-dns share. Pure."""
+"""Checks of what is there already: domains, owners, stand-ins, and what promxy and external-dns need. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
-    WARNING,
     Check,
     some,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
-    Facts,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
@@ -37,9 +33,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation im
     hosts_told,
 )
 
-#: etcd and the API server take no Secret with more data than this (bytes).
-SECRET_LIMIT = 1024 * 1024
-SECRET_WARNING = 0.8
 SAFE = 'no ", \\ or line breaks'
 #: Methods of dns_credentials that end in a Secret.
 DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
@@ -260,39 +253,6 @@ def _credentials_of_group(s: Situation, title: str, secret: str | None, remedy: 
         if unfit:
             checks.append(Check(title, f"the {key} in its Secret {secret} {unfit}", SAFE, remedy, FAILED))
     return checks
-
-
-def promxy_config_size(s: Situation) -> list[Check]:
-    """The config of all regions is one Secret, and a Secret has a limit."""
-    if "regional" not in s.layers or s.render_promxy_config is None or s.unread("PromxyServerGroup"):
-        return []
-    going = {found.name for found in stand_ins(s) if s.replace_guide_objects and found.kind == PROMXY_SERVER_GROUP}
-    groups = {
-        group["metadata"]["name"]: group
-        for group in s.facts.promxy_server_groups
-        if group["metadata"]["name"] not in going and s.release.promxy_label in (group["metadata"].get("labels") or {})
-    }
-    groups.update({group["metadata"]["name"]: group for group in s.groups})
-    if not groups:
-        return []
-    size = len(s.render_promxy_config(list(groups.values()), _credentials(s.facts)).encode())
-    share = size / SECRET_LIMIT
-    found = f"{size:,} bytes for {len(groups)} regions, {share:.0%} of a Secret"
-    wanted = f"at most {SECRET_LIMIT:,} bytes"
-    remedy = "spread the regions over several management clusters"
-    about = tuple(one.host for one in s.regionals)
-    if share > 1:
-        return [Check("promxy config", found, wanted, remedy, FAILED, about)]
-    if share > SECRET_WARNING:
-        return [Check("promxy config", found, wanted, remedy, WARNING, about)]
-    return [Check("promxy config", found, wanted)]
-
-
-def _credentials(facts: Facts) -> dict[str, tuple[str, str]]:
-    return {
-        name: tuple((data or {}).get(key, b"").decode(errors="replace") for key in ("username", "password"))  # type: ignore[misc]
-        for name, data in facts.secrets.items()
-    }
 
 
 def external_dns(s: Situation) -> list[Check]:

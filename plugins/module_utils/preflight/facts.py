@@ -17,6 +17,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
@@ -77,6 +78,7 @@ class Wanted:
     :ivar ca_file: file with the CA certificates of the chart repository, if it has its own.
     :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
     :ivar grafana_version: the same for GrafanaDatasource.
+    :ivar promxy_deployment: name of promxy's Deployment; None where nobody wants to know how it is set up.
     """
 
     namespace: str
@@ -89,6 +91,7 @@ class Wanted:
     ca_file: str | None = None
     promxy_version: str = "v1alpha1"
     grafana_version: str = "v1beta1"
+    promxy_deployment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ class Facts:
     :ivar apis: served versions by API group.
     :ivar kcm_version: the newest version of kcm's API that is served and known here; None if there is none.
     :ivar secrets: data of the Secrets asked for by name, decoded; None for one that doesn't exist. Never printed.
+    :ivar promxy_deployment: None where it wasn't asked for, doesn't exist or may not be read.
+    :ivar now: the time at which this was true; None where it is made up.
     :ivar ca_file_problem: why the file with the chart repository's CA is of no use; None if it is, or isn't needed.
     :ivar unread: what could not be read: kind -> the server's reason.
     """
@@ -117,6 +122,8 @@ class Facts:
     promxy_server_groups: tuple[dict, ...] = ()
     grafana_datasources: tuple[dict, ...] = ()
     operators: tuple[dict, ...] = ()
+    promxy_deployment: dict | None = None
+    now: datetime | None = None
     namespaces: Mapping[str, dict | None] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes] | None] = field(default_factory=dict, repr=False)
     denied: tuple[Denied, ...] = ()
@@ -203,11 +210,16 @@ class _Reader:
             self.unread.setdefault(what, f"{error.status} {error.reason}: {error.message}")
 
 
-def gather(connection: Any, wanted: Wanted) -> Facts:
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc) -> Facts:
     """Read what the checks need: two requests to get to know the server, then about a dozen side by side.
 
     Secrets are read by name, never listed. Nothing is written: an access review is a question sent as POST.
 
+    :param clock: gives the time in UTC.
     :raises ApiUnavailable: the API server can't be reached.
     :raises ApiError: it doesn't accept the credentials (401), or fails on the first question.
     """
@@ -237,6 +249,9 @@ def gather(connection: Any, wanted: Wanted) -> Facts:
         if version in apis.get(group, ()) and wanted.layers & {"regional", "child"}:
             path = f"/apis/{group}/{version}/namespaces/{wanted.namespace}/{plural}"
             jobs[name] = lambda kind=kind, path=path: reader.listed(kind, path)  # type: ignore[misc]
+    if wanted.promxy_deployment:
+        path = f"/apis/apps/v1/namespaces/{wanted.namespace}/deployments/{wanted.promxy_deployment}"
+        jobs["promxy_deployment"] = lambda path=path: _if_allowed(connection, path)  # type: ignore[misc]
     spaces = (wanted.namespace, wanted.kcm_namespace)
     for space in spaces:
         jobs[f"namespace {space}"] = lambda space=space: reader.one("Namespace", f"/api/v1/namespaces/{space}")  # type: ignore[misc]
@@ -259,6 +274,7 @@ def gather(connection: Any, wanted: Wanted) -> Facts:
         kcm_version=kcm_version,
         namespaces={space: results.pop(f"namespace {space}", None) for space in spaces},
         secrets=found,
+        now=clock(),
         unread=dict(reader.unread),
         **results,
     )
@@ -316,6 +332,16 @@ def _operators(reader: _Reader, namespace: str) -> tuple[dict, ...]:
             reader.note("Deployment", error)
             return ()
     return reader.listed("Deployment", f"/apis/apps/v1/namespaces/{namespace}/deployments", query)
+
+
+def _if_allowed(connection: Any, path: str) -> dict | None:
+    """An object that is good to know, and no reason to ask for a right that nothing else needs."""
+    try:
+        return connection.request("GET", path)
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return None
 
 
 def _denied(connection: Any, needs: Sequence[Need]) -> tuple[Denied, ...]:

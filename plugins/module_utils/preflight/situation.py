@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ class Subject:
     :ivar domain: of a regional cluster; None for a child.
     :ivar regional: the regional host of a child; None for a regional.
     :ivar external_dns: secret | node | none for a regional; None for a child.
+    :ivar storage_values: values of a regional's kof-storage, as far as the chart's are not left alone.
     """
 
     host: str
@@ -49,6 +50,7 @@ class Subject:
     external_dns: str | None = None
     promxy_server_group: str = ""
     grafana_datasource: str = ""
+    storage_values: Mapping[str, Any] = field(default_factory=dict)
 
     def variable(self, suffix: str) -> str:
         return f"{self.layer}_{suffix}"
@@ -64,6 +66,8 @@ class Situation:
     :ivar subjects: the clusters of the batch; `others` those of the inventory outside it.
     :ivar faults: of the model, of whatever host; `unparsed` the hosts that are no clusters here because of theirs.
     :ivar groups: the PromxyServerGroups this run would write, rendered.
+    :ivar promxy_memory: promxy's limit as the mothership's values have it, a quantity; None for no limit.
+    :ivar hosted_zones: how many Route 53 zones the inventory names.
     :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
     """
 
@@ -86,6 +90,8 @@ class Situation:
     dns_method: str = "none"
     replace_guide_objects: bool = False
     adopt: bool = True
+    promxy_memory: Any = None
+    hosted_zones: int = 0
     groups: tuple[Mapping[str, Any], ...] = ()
     render_promxy_config: Callable[[Sequence[Mapping[str, Any]], Mapping[str, tuple[str, str]]], str] | None = None
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+    grafana_datasource,
+    promxy_server_group,
+    service_values,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Subject
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release, Service
 
@@ -30,6 +34,7 @@ def of_regional(regional: Regional, release: Release) -> Subject:
         external_dns=regional.external_dns,
         promxy_server_group=promxy_server_group.name_of(regional.cluster_name),
         grafana_datasource=grafana_datasource.name_of(regional.cluster_name),
+        storage_values=service_values.regional_values(regional, release)["kof-storage"],
     )
 
 

@@ -187,6 +187,8 @@ SITUATION = Situation(
     subjects=(EU1, US1, CHILD),
     mothership_host="mothership",
     mothership_in_batch=True,
+    promxy_memory="128Mi",
+    hosted_zones=1,
     render_promxy_config=lambda groups, credentials: "x" * 400 * len(groups),
 )
 

@@ -501,12 +501,6 @@ CASES = [
     ),
     (
         checks.promxy_config_size,
-        {"render_promxy_config": lambda groups, credentials: "x" * 900_000, "groups": (group("eu1-metrics", "eu1"),)},
-        WARNING,
-        r"900,000 bytes for 1 regions, 86%",
-    ),
-    (
-        checks.promxy_config_size,
         {"render_promxy_config": lambda groups, credentials: "x" * 1_048_577, "groups": (group("eu1-metrics", "eu1"),)},
         FAILED,
         r"1,048,577 bytes.*at most 1,048,576",
@@ -557,7 +551,13 @@ def test_a_healthy_cluster_passes_every_check(check):
 
 
 def test_every_check_has_a_case_that_fails():
-    may_not_fail = {checks.api_server}  # an API server that is away never gets as far as facts
+    may_not_fail = {
+        checks.api_server,  # an API server that is away never gets as far as facts
+        checks.promxy_reloads,  # the budgets of test_budgets.py, which warn
+        checks.promxy_memory,
+        checks.certificates,
+        checks.route53_requests,
+    }
     assert {case[0] for case in CASES if case[2] == FAILED} | may_not_fail == set(checks.ALL)
 
 
@@ -622,24 +622,6 @@ def test_groups_the_operator_skips_or_we_replace_hold_up_nothing():
     sample = group("promxyservergroup-sample", "us1", secret="gone")
     found = checks.promxy_groups(situation(promxy_server_groups=(skipped, ours, sample), replace_guide_objects=True))
     assert found == []
-
-
-def test_a_group_already_live_is_counted_once_in_the_config():
-    counted = []
-
-    def render(groups, credentials):
-        counted.append((len(groups), credentials["storage-vmuser-credentials"]))
-        return "x"
-
-    live = (group("eu1-metrics", "eu1"), group("far", "far"))
-    checks.promxy_config_size(
-        situation(
-            promxy_server_groups=live,
-            groups=(group("eu1-metrics", "eu1"), group("us1-metrics", "us1")),
-            render_promxy_config=render,
-        )
-    )
-    assert counted == [(3, ("abc", "defghi"))]
 
 
 def test_layers_that_are_not_run_ask_for_nothing():
