@@ -159,8 +159,9 @@ def certificates(s: Situation) -> list[Check]:
             fit = _fitting(new[domain], CERTIFICATES - used[domain])
             found = f"{number:,} under {domain}: {_regions(len(new[domain]), 'new region')}"
             found += f", and {used[domain]} in the last {CERTIFICATE_DAYS} days" if used[domain] else ""
+            weekly = CERTIFICATES // CERTIFICATES_A_REGION
             remedy = (
-                f"{_regions(fit, 'new region')} fit this week (--limit), then {CERTIFICATES // CERTIFICATES_A_REGION} a week; "
+                f"{_regions(fit, 'new region')} fit this week (--limit), then {weekly} a week; "
                 "or several domains, or a higher limit from Let's Encrypt"
             )
             checks.append(Check("certificates", found, wanted, remedy, WARNING, (), "regional_domain"))

@@ -247,7 +247,7 @@ def test_the_registered_domain(name, domain):
         (25, 0, OK, "50 under example.com", None),
         (26, 0, WARNING, "52 under example.com: 26 new regions", "25 new regions"),
         (20, 5, OK, "50 under example.com", None),
-        (21, 5, WARNING, "52 under example.com: 21 new region, and 10 in the last 7 days", "20 new regions"),
+        (21, 5, WARNING, "52 under example.com: 21 new regions, and 10 in the last 7 days", "20 new regions"),
         (1, 25, WARNING, "52 under example.com: 1 new region, and 50 in the last 7 days", "0 new regions"),
         (300, 30, WARNING, "660 under example.com: 300 new regions, and 60 in the last 7 days", "0 new regions"),
     ],
