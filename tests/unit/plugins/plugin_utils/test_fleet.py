@@ -56,10 +56,13 @@ def test_misspelt_name_is_guessed(tmp_path: pathlib.Path) -> None:
     assert any("us1-child1: child_regionl" in line and "child_regional" in line for line in found)
 
 
-def test_serial_in_the_inventory_would_be_ignored(tmp_path: pathlib.Path) -> None:
-    found = faults(tmp_path, FLEET.replace("kof_fleet: test", "kof_fleet: test\n    kof_serial: 1"))
-    assert any("kof_serial" in line for line in found)
-    assert faults(tmp_path, extra={"kof_serial": 1}) == []
+@pytest.mark.parametrize(
+    ("name", "problem"), [("kof_serial", "it would be ignored"), ("kof_delete_confirm", "a standing permission")]
+)
+def test_what_has_to_be_an_extra_variable_is_a_fault_elsewhere(tmp_path: pathlib.Path, name: str, problem: str) -> None:
+    found = faults(tmp_path, FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    {name}: test"))
+    assert any(f": {name}: " in line and problem in line and f"-e {name}=" in line for line in found)
+    assert faults(tmp_path, extra={name: "test"}) == []
 
 
 @pytest.mark.parametrize("name", ["regional_config", "kof_namespace", "child_template"])
