@@ -90,29 +90,50 @@ def unchanged(want: dict[str, Any], live: dict[str, Any], hands: Sequence[str] =
     if any(_under(want, entry) for entry in others if is_hand(entry.get("manager", ""), hands)):
         return False
     tries = [entry.get("fieldsV1") or {} for entry in others]
-    return _proved(authored(want), live, mine.get("fieldsV1") or {}, tries, "")
+    return _proved(authored(want), live, mine.get("fieldsV1") or {}, tries, atomic=False)
 
 
-def _proved(want: Any, live: Any, owned: Trie, others: list[Trie], name: str) -> bool:
-    """The recursion of `unchanged`: `owned` is our trie at this node, `others` the tries of other managers there."""
+def _proved(want: Any, live: Any, owned: Trie, others: list[Trie], *, atomic: bool) -> bool:
+    """The recursion of `unchanged`: `owned` is our trie at this node, `others` the tries of other managers there;
+    atomic: an object here whose fields have no owners is one value."""
     size = len(owned) - ("." in owned)
     if size:
-        if not isinstance(want, dict) or not isinstance(live, dict) or size != len(want):
+        if not isinstance(want, (dict, list)) or size != len(want):
+            return False
+        if isinstance(want, list):
+            return _proved_items(want, live, owned, others)
+        if not isinstance(live, dict):
             return False
         for key, value in want.items():
             step = f"f:{key}"
             if step not in owned or key not in live:
                 return False
             below = [trie[step] for trie in others if step in trie]
-            if not _proved(value, live[key], owned[step], below, key):
+            if not _proved(value, live[key], owned[step], below, atomic=bool(_ATOMIC_NAME.search(key))):
                 return False
         return True
     if isinstance(want, (dict, list)) and want:
         if any(len(trie) - ("." in trie) for trie in others):
             return False
-        if isinstance(want, dict) and not _ATOMIC_NAME.search(name):
+        if isinstance(want, dict) and not atomic:
             return False
     return same(want, live)
+
+
+def _proved_items(want: list[Any], live: Any, owned: Trie, others: list[Trie]) -> bool:
+    """A list whose items have owners of their own, by key or value: ours, each proved, in this order, and no others."""
+    if not isinstance(live, list) or len(live) != len(want):
+        return False
+    left = dict(owned)
+    for item, found in zip(want, live, strict=True):
+        step = _step_of(item, left)
+        if step is None or _step_of(found, {step: {}}) is None:
+            return False
+        below = [trie[step] for trie in others if step in trie]
+        # An item that isn't one value has owners of the fields it is known by.
+        if not _proved(item, found, left.pop(step), below, atomic=True):
+            return False
+    return True
 
 
 def same(left: Any, right: Any) -> bool:

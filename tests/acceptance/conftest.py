@@ -9,6 +9,10 @@ from collections.abc import Iterator
 import pytest
 from support import REPOSITORY, Sandbox
 
+from sandbox.fixtures import control_plane
+
+__all__ = ["control_plane", "fleet_sandbox", "sandbox"]
+
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:

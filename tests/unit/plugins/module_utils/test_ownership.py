@@ -77,7 +77,7 @@ def test_proved():
         live(own={"f:spec": FIELDS["f:spec"]}),
         live(own={**FIELDS, "f:spec": {**FIELDS["f:spec"], "f:old": {}}}, old=1),
         live(own={**FIELDS, "f:spec": {**FIELDS["f:spec"], "f:b": {}}}),
-        live(own={**FIELDS, "f:spec": {**FIELDS["f:spec"], "f:list": {'k:{"x":1}': {}}}}),
+        live(own={**FIELDS, "f:spec": {**FIELDS["f:spec"], "f:list": {'k:{"x":2}': {}}}}),
         live(entry({"f:spec": {"f:extra": {}}}, "kubectl-edit", "Update"), extra=1),
         live(entry({"f:spec": {"f:a": {}}}, "kubectl-client-side-apply", "Update")),
         live(entry({"f:spec": {"f:a": {}}}, operation="Update")),
@@ -86,6 +86,62 @@ def test_proved():
 )
 def test_not_proved(found):
     assert not unchanged(WANT, found)
+
+
+def keyed(items, wanted=None, steps=None, others=()):
+    """A wish for a list with keys, and a live object that has `items` there, of which `steps` are ours."""
+    want = {**WANT, "spec": {"list": [{"n": "a", "v": 1}, {"n": "b"}] if wanted is None else wanted}}
+    own: Any = {'k:{"n":"a"}': {".": {}, "f:n": {}, "f:v": {}}, 'k:{"n":"b"}': {".": {}, "f:n": {}}}
+    found = live(
+        *others, own={"f:metadata": FIELDS["f:metadata"], "f:spec": {"f:list": own if steps is None else steps}}
+    )
+    found["spec"] = {"list": items}
+    return want, found
+
+
+A, B = {"n": "a", "v": 1}, {"n": "b"}
+LEAVES: Any = {'k:{"n":"a"}': {}, 'k:{"n":"b"}': {}}
+SET: Any = {'v:"a"': {}, 'v:"b"': {}}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        keyed([A, B]),
+        keyed([{**A, "defaulted": 1}, B]),
+        keyed([A, B], steps=LEAVES),  # items that are one value
+        keyed(["a", "b"], ["a", "b"], SET),
+        keyed([A, B], others=[entry({"f:spec": {"f:list": {'k:{"n":"b"}': {".": {}, "f:n": {}}}}}, "helm")]),
+    ],
+)
+def test_lists_with_keys_proved(pair):
+    assert unchanged(*pair)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        keyed([B, A]),
+        keyed([A]),
+        keyed([A, B, {"n": "c"}]),
+        keyed([{**A, "v": True}, B]),
+        keyed([{**A, "v": 2}, B]),
+        keyed([{"n": "a"}, B]),
+        keyed([A, B], wanted=[A]),
+        keyed([A, B], wanted=[A, A]),
+        keyed([A, {**B, "v": 2}], wanted=[A, {**B, "v": 2}]),  # a field of the item isn't ours
+        keyed([A, B], wanted=[{"n": "a"}, B]),  # a field of ours that isn't wanted any more
+        keyed([A, B], wanted={"n": "a", "v": 1}),
+        keyed({"n": "a", "v": 1}),
+        keyed([{**A, "defaulted": 1}, B], steps=LEAVES),
+        keyed([A, B], steps=LEAVES, others=[entry({"f:spec": {"f:list": {'k:{"n":"a"}': {"f:v": {}}}}}, "helm")]),
+        keyed(["b", "a"], ["a", "b"], SET),
+        keyed(["a", "a"], ["a", "a"], SET),
+        keyed([1, True], [1, True], {"v:1": {}, "v:2": {}}),
+    ],
+)
+def test_lists_with_keys_not_proved(pair):
+    assert not unchanged(*pair)
 
 
 def test_not_proved_for_reasons_of_the_object():

@@ -1,0 +1,268 @@
+"""Random valid variables for every option of the roles, and the objects that our renderers make of them."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+from collections.abc import Callable
+from typing import Any
+
+import example_fleet
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+    dns_secret,
+    grafana_datasource,
+    promxy_server_group,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec, with_defaults
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import PARSERS, Fleet
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings, layer_objects
+from deciding import strings
+from deciding.objects import KEYED_GROUP, Object
+
+Variables = dict[str, Any]
+Maker = Callable[[random.Random], Any]
+KCM_NAMESPACES = ("kcm-system", "kcm-other")
+
+
+def tree(rng: random.Random, depth: int = 3) -> Any:
+    """Any JSON with any text in it."""
+    kind = rng.random()
+    if depth and kind < 0.3:
+        return mapping(rng, depth - 1)
+    if depth and kind < 0.45:
+        return [tree(rng, depth - 1) for _number in range(rng.randint(0, 3))]
+    if kind < 0.8:
+        return strings.text(rng)
+    numbers = [
+        0,
+        1,
+        -7,
+        2**53,
+        -(2**53),
+        1.0,
+        0.1,
+        2.5e-7,
+        1e21,
+        1e300,
+        -0.0,
+        rng.random(),
+        rng.randint(-(2**40), 2**40),
+    ]
+    return rng.choice([None, True, False, rng.choice(numbers), rng.choice(numbers)])
+
+
+def mapping(rng: random.Random, depth: int = 2) -> Object:
+    keys = [strings.text(rng), "a", "b", "<<", "f:a", "k:{}", ".", "x" * 990]
+    return {rng.choice(keys): tree(rng, depth) for _number in range(rng.randint(0, 4))}
+
+
+def _name(rng: random.Random, limit: int = 40) -> str:
+    letters = string.ascii_lowercase + string.digits
+    middle = "".join(rng.choice(letters + "-") for _number in range(rng.randint(0, limit - 2)))
+    return rng.choice(string.ascii_lowercase) + middle + rng.choice(letters)
+
+
+def _labels(rng: random.Random) -> dict[str, str]:
+    keys = ["team", "example.com/team", "A.b_c-d", "kof", "x" * 63]
+    return {
+        rng.choice(keys): rng.choice(["", "a", "A_b.c-1", "true", "1", "x" * 63])
+        for _number in range(rng.randint(0, 3))
+    }
+
+
+def _config(rng: random.Random) -> Object:
+    config = mapping(rng) | {"region": "us-east-2", "workersNumber": rng.randint(0, 9)}
+    return config | ({"clusterLabels": _labels(rng)} if rng.random() < 0.3 else {})
+
+
+def _service_values(services: list[str]) -> Maker:
+    return lambda rng: {name: mapping(rng) for name in rng.sample(services, rng.randint(0, len(services)))}
+
+
+def _service_templates(services: list[str]) -> Maker:
+    return lambda rng: {name: f"{name}-9" for name in rng.sample(services, rng.randint(0, len(services)))}
+
+
+def _extra_services(rng: random.Random) -> list[Object]:
+    services = []
+    for number in range(rng.randint(0, 3)):
+        more = {
+            "namespace": _name(rng),
+            "values": mapping(rng),
+            "valuesFrom": [
+                {"kind": rng.choice(["Secret", "ConfigMap"]), "name": _name(rng)} for _n in range(rng.randint(0, 2))
+            ],
+            "disable": rng.choice([True, False]),
+        }
+        chosen = {key: value for key, value in more.items() if rng.random() < 0.6}
+        services.append({"name": f"extra-{number}", "template": _name(rng), **chosen})
+    return services
+
+
+def _duration(rng: random.Random) -> str:
+    return rng.choice(["5s", "1m30s", "250ms", "1.5h", "10m"])
+
+
+def _of_role(role: str, services: list[str]) -> dict[str, Maker]:
+    """Values of the options that end in a cluster's objects."""
+    return {
+        f"{role}_template": _name,
+        f"{role}_template_kind": _name,
+        f"{role}_credential": _name,
+        f"{role}_config": _config,
+        f"{role}_cluster_labels": _labels,
+        f"{role}_labels": _labels,
+        f"{role}_service_templates": _service_templates(services),
+        f"{role}_service_values": _service_values(services),
+        f"{role}_extra_services": _extra_services,
+        f"{role}_service_priority": lambda rng: rng.choice([1, 100, 7, 2_147_483_646, "42"]),
+        f"{role}_vmuser_secret": _name,
+    }
+
+
+#: By variable: a random valid value. What isn't here is in FIXED, or in no object.
+MAKERS: dict[str, Maker] = {
+    **_of_role("regional", ["ingress-nginx", "cert-manager", "kof-storage"]),
+    **_of_role("child", ["cert-manager", "kof-operators", "kof-collectors"]),
+    "regional_storage_class": _name,
+    "regional_external_dns": lambda rng: rng.choice(["secret", "node", "none"]),
+    "regional_retention": lambda rng: rng.choice(["36h", "30d", "2w", "1y"]),
+    "regional_logs_storage_size": lambda rng: rng.choice(["1Gi", "500Mi", "2T"]),
+    "regional_promxy_insecure_skip_verify": lambda rng: rng.choice([True, False, "yes"]),
+    "regional_promxy_dial_timeout": _duration,
+    "regional_datasource_resync_period": _duration,
+    "child_opencost": lambda rng: rng.choice([True, False, "no"]),
+    "kof_kcm_namespace": lambda rng: rng.choice(KCM_NAMESPACES),
+    "kof_fleet": lambda rng: rng.choice(["kof", "A.b_c-1", "x" * 63]),
+}
+#: Set for every set of variables, since they name the objects or are required.
+FIXED = {
+    "regional_cluster_name", "regional_domain", "regional_admin_email", "child_cluster_name", "child_regional",
+    "kof_version", "kof_namespace",
+}  # fmt: skip
+
+
+def unique() -> str:
+    """A word that makes names unique on an API server that has seen these tests before."""
+    return f"{random.SystemRandom().randrange(10**6)}"
+
+
+def options_without_values() -> set[str]:
+    """Options of the cluster roles that nothing here sets although they may end in an object."""
+    options = {name for role in ("regional", "child") for name in load_spec(role) if not name.startswith("kof_")}
+    return options - set(MAKERS) - FIXED
+
+
+def variables(rng: random.Random, number: int, run: str) -> tuple[Variables, Variables]:
+    """Variables of a regional and of its child host; `run` and `number` make their names unique."""
+    shared: Variables = {"kof_namespace": f"kof-{run}-{number}", "kof_version": rng.choice(list(RELEASES))}
+    name = f"r{number}-{run}"
+    regional: Variables = {"regional_domain": f"{name}.example.com", "regional_admin_email": "platform@example.com"}
+    child: Variables = {"child_regional": name}
+    if rng.random() < 0.3:
+        regional["regional_cluster_name"], child["child_cluster_name"] = f"n{name}", f"nc{number}-{run}"
+    for option, maker in MAKERS.items():
+        if rng.random() < 0.5:
+            target = regional if option.startswith("regional_") else child if option.startswith("child_") else shared
+            target[option] = maker(rng)
+    return regional | shared, child | shared
+
+
+def objects_of(regionals: dict[str, Variables], children: dict[str, Variables], release: Release) -> list[Object]:
+    """What fleet_apply would apply for these hosts and their mothership; all share the `kof_*` variables.
+
+    :raises ValueError: the variables have a fault.
+    """
+    hosts = {"regional": regionals, "child": children}
+    shared = {name: value for name, value in next(iter(regionals.values())).items() if name.startswith("kof_")}
+    hosts["mothership"] = {example_fleet.MOTHERSHIP: shared}
+    fleet = Fleet(batch={layer: list(of_layer) for layer, of_layer in hosts.items()})
+    for layer, of_layer in hosts.items():
+        for host, values in of_layer.items():
+            cluster, faults = PARSERS[layer](host, values)
+            if cluster is None:
+                raise ValueError("\n".join(map(str, faults)))
+            fleet.clusters[host], fleet.variables[host] = cluster, with_defaults(layer, values)
+    domains = {each.host: each.domain for each in fleet.of("regional")}
+    surroundings = Surroundings(release.kcm_version, offline=True)
+    made = []
+    for layer in hosts:
+        objects, _faults = layer_objects(fleet, layer, surroundings, domains)
+        made += [each for of_host in objects.values() for each in of_host]
+    return made
+
+
+def of_modules(rng: random.Random, regional: Variables, name: str, release: Release) -> list[Object]:
+    """What the modules for single objects make, which take more than the role gives them."""
+    cluster, _faults = model.parse_regional(name, regional)
+    assert cluster is not None
+    common = {"name": f"single-{name}", "namespace": cluster.namespace, "fleet": cluster.fleet}
+    group = promxy_server_group.promxy_server_group(
+        release,
+        **common,
+        cluster_name=name,
+        targets=[f"{_name(rng)}:443" for _number in range(rng.randint(1, 3))],
+        credentials_secret=_name(rng),
+        path_prefix=rng.choice([None, "", "/a/"]),
+        scheme=rng.choice(["http", "https"]),
+        dial_timeout=_duration(rng),
+        insecure_skip_verify=rng.choice([True, False]),
+        username_key=rng.choice([None, "u"]),
+        password_key=rng.choice([None, "p"]),
+    )
+    source = grafana_datasource.grafana_datasource(
+        release,
+        **common,
+        datasource_name=strings.text(rng),
+        url=strings.text(rng),
+        credentials_secret=_name(rng),
+        datasource_type=rng.choice([None, "prometheus"]),
+        resync_period=_duration(rng),
+        is_default=rng.choice([True, False]),
+        username_key=rng.choice([None, "u"]),
+        password_key=rng.choice([None, "p"]),
+    )
+    half = base64.b64encode(rng.randbytes(rng.randint(12, 90))).decode()
+    return [group, source, dns_secret.external_dns_secret(cluster.namespace, cluster.fleet, "A" * 20, half)]
+
+
+def keyed(objects: list[Object]) -> list[Object]:
+    """The ClusterDeployments of `objects` as objects of kcm's v1beta1, whose services are a list with keys."""
+    return [each | {"apiVersion": f"{KEYED_GROUP}/v1beta1"} for each in objects if each["kind"] == "ClusterDeployment"]
+
+
+def random_objects(number: int, run: str) -> list[Object]:
+    """All objects of the variables of set `number`; the first is the namespace that others are in."""
+    rng = random.Random(number)
+    regional, child = variables(rng, number, run)
+    release = RELEASES[regional["kof_version"]]
+    host = f"r{number}-{run}"
+    made = objects_of({host: regional}, {f"c{number}-{run}": child}, release)
+    made.sort(key=lambda each: each["kind"] != "Namespace")
+    return [*made, *of_modules(rng, regional, host, release), *keyed(made)]
+
+
+def example_objects(regions: int, children: int, seed: int, run: str) -> list[Object]:
+    """All objects of an example fleet, in a namespace and under names of its own."""
+    fleet = example_fleet.fleet(regions, children, seed)
+    shared = {**fleet.shared, "kof_namespace": f"kof-{run}-{seed}", "kof_version": next(iter(RELEASES))}
+    regionals = {f"{name}-{run}": values for name, values in fleet.regionals.items()}
+    hosts = {f"{name}-{run}": values for name, values in fleet.children.items()}
+    known = {option for role in ("regional", "child") for option in load_spec(role)}
+    of_role = {name: value for name, value in shared.items() if name in known}
+
+    def own(values: Variables, role: str) -> Variables:
+        return values | {name: v for name, v in of_role.items() if name.startswith((f"{role}_", "kof_"))}
+
+    regionals = {name: own(values, "regional") for name, values in regionals.items()}
+    hosts = {
+        name: own(values | {"child_regional": f"{values['child_regional']}-{run}"}, "child")
+        for name, values in hosts.items()
+    }
+    made = objects_of(regionals, hosts, next(iter(RELEASES.values())))
+    made.sort(key=lambda each: each["kind"] != "Namespace")
+    return [*made, *keyed(made)]
