@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import UnsendableString
 
-# The server's YAML parser ends a "simple key" after 1,024 characters, quotes and escapes included.
-MAX_KEY = 1000
+# YAML's parsers end a "simple key" after 1,024 characters as it is written, quotes and escapes included.
+MAX_KEY = 1024
 # YAML calls these non-printable or line breaks although JSON allows them raw.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -24,12 +24,12 @@ def encode(obj: Any) -> bytes:
     """`obj` (dicts, lists, strings, numbers, booleans, None) as UTF-8 JSON that is also YAML with the same meaning.
 
     Astral characters stay raw: YAML reads a JSON surrogate pair as two broken characters.
-    Raises UnsendableString for what can't be carried: lone surrogates, keys over 1,000 characters, NaN and infinity,
-    integers outside 64 bits, keys that aren't strings.
+    Raises UnsendableString for what can't be carried: lone surrogates, keys that take over 1,024 characters, NaN and
+    infinity, integers outside 64 bits, keys that aren't strings.
     """
     try:
-        text = json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        data = _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text).encode()
+        text = _written(obj)
+        data = text.encode()
     except (ValueError, TypeError):
         _explain(obj, "")
         raise
@@ -40,7 +40,13 @@ def encode(obj: Any) -> bytes:
 
 
 _WIDE_NUMBER = re.compile(r"\d{19}")
-_LONG_KEY = re.compile(rf'"(?:[^"\\]|\\.){{{MAX_KEY},}}":')
+# So many make a key too long if all of them are escaped in the shortest way, as \" is.
+_LONG_KEY = re.compile(rf'"(?:[^"\\]|\\.){{{MAX_KEY // 2},}}+":')
+
+
+def _written(obj: Any) -> str:
+    text = json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def _explain(value: Any, path: str) -> None:
@@ -52,10 +58,12 @@ def _explain(value: Any, path: str) -> None:
         for key, child in value.items():
             if not isinstance(key, str):
                 raise UnsendableString(path, f"has a key that is no string ({type(key).__name__})")
-            if len(key) > MAX_KEY or len(json.dumps(key, ensure_ascii=False)) > MAX_KEY + 20:  # quotes, a few escapes
-                raise UnsendableString(path, f"has a key of {len(key)} characters; {MAX_KEY} is the most")
             if _SURROGATE.search(key):
                 raise UnsendableString(path, "has a key with half of a surrogate pair")
+            size = len(_written(key))
+            if size > MAX_KEY:
+                why = f"has a key of {len(key)} characters, {size} as it is written; {MAX_KEY} is the most"
+                raise UnsendableString(path, why)
             _explain(child, f"{path}.{key}" if path else key)
     elif isinstance(value, (list, tuple)):
         for index, child in enumerate(value):

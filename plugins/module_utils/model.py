@@ -11,12 +11,13 @@ are made elsewhere (`manifests`). Nothing here reads the network or Ansible's ob
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import MAX_KEY
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.yaml_text import written
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release, Service
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
     Fault,
@@ -32,8 +33,6 @@ DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
 #: Keys of an extra service; kcm would drop any other in silence.
 SERVICE_KEYS = ("name", "template", "namespace", "values", "valuesFrom", "disable")
 OUR_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
-#: YAML readers take what is longer than 1024 characters, as it is written, for no key.
-KEY_LIMIT = 1000
 #: promxy's configuration has about 500 bytes per region, and the Secret it is in takes 1 MiB.
 PROMXY_CONFIG_LIMIT = 1024 * 1024
 
@@ -390,10 +389,13 @@ class _Reader:
         value = self.values.get(name) if value is None else value
         if isinstance(value, dict):
             for key, item in value.items():
-                if len(key) > 80 and len(json.dumps(key)) > KEY_LIMIT:
+                # Plain in YAML text, the key is in quotes on its way to the API server.
+                size = max(len(written(key)), len(key) + 2) if len(key) > 80 else 0
+                if size > MAX_KEY:
                     self.fault(
                         name,
-                        f"a key under {path or 'it'} has {len(key)} characters, but at most {KEY_LIMIT} are possible",
+                        f"a key under {path or 'it'} takes {size} characters as it is written, quotes and escapes "
+                        f"counted, but YAML has at most {MAX_KEY}",
                     )
                 elif isinstance(item, (dict, list)) and item:
                     self.keys_fit(name, item, f"{path}.{key}" if path else key)

@@ -39,6 +39,11 @@ def dump(value: Mapping[str, Any], *, sort_keys: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def written(text: str) -> str:
+    """A string as a key or value on one line, with quotes and escapes where it needs them."""
+    return text if _PLAIN.match(text) and text.lower() not in _WORDS else f'"{_ESCAPED.sub(_escape, text)}"'
+
+
 def dump_all(values: Iterable[Mapping[str, Any]]) -> str:
     """Several documents, each begun by `---`."""
     return "".join(f"---\n{dump(value)}" for value in values)
@@ -46,7 +51,7 @@ def dump_all(values: Iterable[Mapping[str, Any]]) -> str:
 
 def _map(value: Mapping[str, Any], indent: str, lines: list[str], sort_keys: bool) -> None:
     for key in sorted(value) if sort_keys else value:
-        _entry(f"{indent}{_string(key)}:", value[key], indent, lines, sort_keys)
+        _entry(f"{indent}{written(key)}:", value[key], indent, lines, sort_keys)
 
 
 def _list(value: list[Any], indent: str, lines: list[str], sort_keys: bool) -> None:
@@ -71,7 +76,7 @@ def _entry(head: str, value: Any, indent: str, lines: list[str], sort_keys: bool
             inner = indent + "  "
             lines.extend(inner + line if line else "" for line in value.removesuffix("\n").split("\n"))
         else:
-            lines.append(f"{head} {_string(value)}")
+            lines.append(f"{head} {written(value)}")
     elif isinstance(value, dict) and value:
         lines.append(head)
         _map(value, indent + "  ", lines, sort_keys)
@@ -109,12 +114,6 @@ def _number(value: float) -> str:
     if e and exponent[0] not in "+-":
         exponent = f"+{exponent}"
     return f"{mantissa}{e}{exponent}"
-
-
-def _string(text: str) -> str:
-    if _PLAIN.match(text) and text.lower() not in _WORDS:
-        return text
-    return f'"{_ESCAPED.sub(_escape, text)}"'
 
 
 def _escape(match: re.Match[str]) -> str:

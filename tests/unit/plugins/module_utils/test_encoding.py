@@ -45,8 +45,12 @@ def test_awkward_characters_arrive(text):
     [
         ({"a": {"b": ["x", "\ud800"]}}, "a.b[1]", "surrogate"),
         ({"a": {"\udfff": 1}}, "a", "surrogate"),
-        ({"a": {"k" * (MAX_KEY + 1): 1}}, "a", "characters"),
-        ({"a": {"\x01" * 500: 1}}, "a", "characters"),
+        ({"a": {"k" * (MAX_KEY - 1): 1}}, "a", "characters"),
+        ({"a": {"\x01" * 171: 1}}, "a", "characters"),
+        ({"a": {"\x85" * 171: 1}}, "a", "characters"),
+        ({"a": {'"' * 512: 1}}, "a", "characters"),
+        ({"a": {"é" * (MAX_KEY - 1): 1}}, "a", "characters"),
+        ({"a": {"\ud800" * (MAX_KEY + 1): 1}}, "a", "surrogate"),
         ({"a": float("nan")}, "a", "number"),
         ({"a": [float("inf")]}, "a[0]", "number"),
         ({"a": 2**63}, "a", "64 bits"),
@@ -63,4 +67,9 @@ def test_what_cannot_be_carried_is_refused_with_its_path(value, path, why):
 
 
 def test_long_values_are_no_long_keys():
-    assert json.loads(encode({"a": "x" * 5000, "k" * MAX_KEY: 'y": ' * 900}))["a"] == "x" * 5000
+    assert json.loads(encode({"a": "x" * 5000, "k" * (MAX_KEY - 2): 'y": ' * 900}))["a"] == "x" * 5000
+
+
+@pytest.mark.parametrize("key", ["k" * 1022, "é" * 1022, "😀" * 1022, "\x85" * 170, "\x01" * 170, '"' * 511])
+def test_the_longest_keys_are_still_keys(key):
+    assert yaml.load(encode({"a": {key: 1}}), Loader=yaml.CSafeLoader) == {"a": {key: 1}}
