@@ -39,22 +39,32 @@ def _material(entry: dict[str, Any], key: str) -> str:
     return pathlib.Path(entry[key]).read_text(encoding="ascii")
 
 
+def server_of(kubeconfig: pathlib.Path, *, client_certificate: bool = True) -> tuple[str, ssl.SSLContext]:
+    """Address of a kubeconfig's API server, and how to speak TLS to it: as its user, or as nobody yet."""
+    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    context = ssl.create_default_context(cadata=_material(cluster, "certificate-authority"))
+    if client_certificate:
+        load_certificate(context, _material(user, "client-certificate"), _material(user, "client-key"))
+    return cluster["server"], context
+
+
+def load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Give a TLS context the PEM texts of its own certificate, which `ssl` takes only from a file."""
+    handle, name = tempfile.mkstemp()
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(certificate + key)
+        context.load_cert_chain(name)
+    finally:
+        os.unlink(name)
+
+
 class Api:
     """One keep-alive connection, made from a kubeconfig with a client certificate. Not for several threads."""
 
     def __init__(self, kubeconfig: pathlib.Path, timeout: float = 30) -> None:
-        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        context = ssl.create_default_context(cadata=_material(cluster, "certificate-authority"))
-        # `ssl` takes a client certificate only from a file.
-        handle, name = tempfile.mkstemp()
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as stream:
-                stream.write(_material(user, "client-certificate") + _material(user, "client-key"))
-            context.load_cert_chain(name)
-        finally:
-            os.unlink(name)
-        self.server: str = cluster["server"]
+        self.server, context = server_of(kubeconfig)
         self._connection = http.client.HTTPSConnection(
             urllib.parse.urlsplit(self.server).netloc, timeout=timeout, context=context
         )

@@ -464,6 +464,12 @@ def user(name: str, common_name: str, file: pathlib.Path, *, state: pathlib.Path
     certificates.Authority(_folder(state, name), name).kubeconfig(file, name, facts["server"], common_name)
 
 
+def server_certificate(name: str, *, state: pathlib.Path | None = None) -> tuple[str, str]:
+    """PEM texts (certificate, key) for another server on loopback that a cluster's users are to trust as its own."""
+    authority = certificates.Authority(_folder(state or state_files.folder(), name), name)
+    return authority.issue("in front of the API server", addresses=("127.0.0.1", "localhost"), server=True)
+
+
 def restart_apiserver(name: str, *, down_seconds: float = 0, state: pathlib.Path | None = None) -> None:
     """Kill the API server of a cluster, leave it away for a time, start it again on its port and wait until it answers.
 
