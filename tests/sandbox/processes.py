@@ -63,6 +63,11 @@ def _stat_fields(pid: int) -> list[str] | None:
         return None
 
 
+def _has_ended(fields: list[str]) -> bool:
+    """Whether all of it has: its first thread may be a zombie while others still hold its ports."""
+    return fields[0] in ("Z", "X") and int(fields[17]) <= 1
+
+
 def _boot() -> str:
     return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
@@ -94,7 +99,7 @@ def find(state: pathlib.Path, name: str) -> Process | None:
     fields = _stat_fields(pid)
     if fields is None or int(fields[19]) != started or boot != _boot():
         return None
-    if fields[0] in ("Z", "X"):
+    if _has_ended(fields):
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)  # ended, and we are its parent: let it go
         return None
@@ -107,7 +112,7 @@ def _sessions() -> dict[int, list[int]]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             fields = _stat_fields(int(entry))
-            if fields and fields[0] not in ("Z", "X"):
+            if fields and not _has_ended(fields):
                 sessions.setdefault(int(fields[3]), []).append(int(entry))
     return sessions
 

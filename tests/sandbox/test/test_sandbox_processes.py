@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -53,6 +54,18 @@ def test_a_process_that_ended_is_not_found_and_can_be_started_again(state):
     assert "last words" in processes.tail(processes.log_file(state, "a"))
     processes.start(state, "a", ["sleep", "60"])
     assert processes.find(state, "a") is not None
+
+
+def test_a_process_runs_until_its_last_thread_has_ended(state):
+    """A killed API server's first thread is gone before its port is free."""
+    leave = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); "
+    processes.start(state, "a", [sys.executable, "-c", leave + "ctypes.CDLL(None).pthread_exit(None)"])
+    found = processes.find(state, "a")
+    assert found is not None
+    assert _until(lambda: not _lives(found.pid))
+    assert processes.find(state, "a") == found
+    processes.end(state, ["a"])
+    assert processes.find(state, "a") is None
 
 
 def test_a_stranger_with_the_pid_of_ours_is_left_alone(state):
