@@ -192,8 +192,10 @@ class Connection:
             until = min(time.monotonic() + limit, max(give_up, time.monotonic() + 1.0))
             answer = self._transport.ask(method, target, self._headers(data, content_type), data, until)
             self._count(method)
-            # A 500 may be one object's refusal; it slows the others only if it asks for that.
-            overloaded = answer.status in (429, 502, 503, 504) or (answer.status == 500 and _asks_to_wait(answer))
+            # A 500 may be about the object that was sent: then the server has no trouble.
+            overloaded = answer.status in (429, 502, 503, 504) or (
+                answer.status == 500 and not self._refusal(answer).is_schema_refusal
+            )
             wait = _retry_after(answer) if overloaded else None
             return answer, None
         except Failure as error:
@@ -403,28 +405,36 @@ class Connection:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(timeout_seconds),
         }
-        generation = self._generation
-        headers = self._headers(None, "")
-        headers.pop("Accept-Encoding")  # events must not wait in a compressor
-        self._count("WATCH")
-        try:
-            with self._transport.stream(self._target(path, ask), headers, silence=read_timeout, opened=opened) as (
-                head,
-                lines,
-            ):
-                if head.status != 200:
-                    if head.status == 401:
-                        self._renew_after(generation)
-                    raise self._refusal(head)
-                self._answered = True
-                for line in lines:
-                    try:
-                        event = json.loads(line)
-                    except ValueError:
-                        raise ApiUnavailable(f"{self.server}: the watch of {path} broke off") from None
-                    yield event
-        except Failure as error:
-            raise ApiUnavailable(one_line(f"{self.server}: the watch of {path} broke off: {describe(error)}")) from None
+        for renewed in (False, True):
+            generation = self._generation
+            headers = self._headers(None, "")
+            headers.pop("Accept-Encoding")  # events must not wait in a compressor
+            self._count("WATCH")
+            try:
+                with self._transport.stream(self._target(path, ask), headers, silence=read_timeout, opened=opened) as (
+                    head,
+                    lines,
+                ):
+                    # A watch may outlive the token that the next one begins with.
+                    if head.status == 401 and not renewed and self._renew_after(generation):
+                        continue
+                    if head.status != 200:
+                        refusal = self._refusal(head)
+                        if self._still_settling(refusal):
+                            raise ApiUnavailable(one_line(f"{self.server} is just starting: {refusal.message}"))
+                        raise refusal
+                    self._answered = True
+                    for line in lines:
+                        try:
+                            event = json.loads(line)
+                        except ValueError:
+                            raise ApiUnavailable(f"{self.server}: the watch of {path} broke off") from None
+                        yield event
+                    return
+            except Failure as error:
+                raise ApiUnavailable(
+                    one_line(f"{self.server}: the watch of {path} broke off: {describe(error)}")
+                ) from None
 
 
 def _is_final(error: BaseException) -> bool:
@@ -435,10 +445,6 @@ def _is_final(error: BaseException) -> bool:
 def _backoff(tries: int) -> float:
     """Seconds before the next try: 0.25 doubling to 5, with jitter so that eight threads don't march in step."""
     return min(5.0, 0.25 * 2 ** min(tries - 1, 6)) * (0.75 + random.random() / 2)
-
-
-def _asks_to_wait(answer: Answer) -> bool:
-    return "Retry-After" in answer.headers
 
 
 def _retry_after(answer: Answer) -> float | None:

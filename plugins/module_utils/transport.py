@@ -258,6 +258,9 @@ class Transport:
                 yield Answer(response.status, response.headers, response.read(1 << 20)), iter(())
             else:
                 yield Answer(200, response.headers, b""), _lines(response)
+        except Failure:
+            self.broken_at = time.monotonic()
+            raise
         finally:
             line.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
 import io
@@ -10,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -106,6 +108,64 @@ def test_retry_after_is_honoured_by_all_threads(serve):
     assert connection.pace.limit < connection.pace.most
 
 
+SCHEMA_REFUSAL = "failed to create typed patch object (n/x; v1, Kind=A): .spec.b: field not declared in schema"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "slower"),
+    [
+        (429, "too many requests", True),
+        (500, "Internal error occurred: etcdserver: leader changed", True),
+        (500, SCHEMA_REFUSAL, False),
+        (502, "", True),
+        (503, "not ready", True),
+        (504, "", True),
+        (422, "spec.b: Invalid value", False),
+    ],
+)
+def test_fewer_requests_fly_at_once_while_the_server_has_trouble(serve, monkeypatch, status, message, slower):
+    """Eight fly. When all eight were answered by trouble four do, and one more after four successes; else eight."""
+    monkeypatch.setattr(under_test, "_backoff", lambda _tries: 0.0)
+    eight = threading.Barrier(8)
+    flying: set[int] = set()
+    most: list[int] = []
+
+    def script(handler: Handler, number: int) -> None:
+        if number <= 8 or (number <= 16 and not slower):
+            eight.wait(10)
+        if number <= 8:
+            handler.refuse(status, message)
+            return
+        flying.add(number)
+        most.append(len(flying))
+        time.sleep(0.05)
+        flying.discard(number)
+        handler.answer(200)
+
+    server = serve(script)
+    connection = to(server)
+
+    def ask(number: int) -> None:
+        with contextlib.suppress(ApiError):
+            connection.request("PATCH", f"/{number}", body={})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(24)))
+    assert len(most) == len(server.seen) - 8 == (24 if slower else 16)
+    assert not slower or max(most[:6]) <= 5
+    assert connection.pace.backoffs == (1 if slower else 0)
+
+
+def test_it_becomes_as_fast_as_before_when_the_trouble_is_over(serve):
+    server = serve(lambda handler, n: handler.refuse(503, "away") if n == 1 else handler.answer(200))
+    connection = to(server)
+    connection.request("GET", "/x")
+    slow = connection.pace.limit
+    for _number in range(40):
+        connection.request("GET", "/x")
+    assert slow < connection.pace.limit == connection.pace.most
+
+
 def test_retry_after_as_a_date_and_limits_by_deadline(serve):
     server = serve(lambda handler, _n: handler.refuse(429, "busy", Retry_After="Wed, 21 Oct 2099 07:28:00 GMT"))
     started = time.monotonic()
@@ -126,8 +186,7 @@ def test_patience_ends_also_where_the_deadline_is_far(serve, monkeypatch):
 
 
 def test_a_schema_refusal_is_final(serve):
-    message = "failed to create typed patch object (n/x; v1, Kind=A): .spec.b: field not declared in schema"
-    server = serve(lambda handler, _n: handler.refuse(500, message))
+    server = serve(lambda handler, _n: handler.refuse(500, SCHEMA_REFUSAL))
     with pytest.raises(ApiError) as caught:
         to(server).request("PATCH", "/x", body={})
     assert caught.value.is_schema_refusal
@@ -319,6 +378,57 @@ def test_a_token_file_is_read_again_once_for_all_threads(serve, tmp_path):
     with pytest.raises(ApiError, match="doesn't accept the credentials"):
         connection.request("GET", "/x")
     assert len(server.seen) == 2
+
+
+def test_a_watch_begins_with_a_fresh_token_where_the_old_one_has_expired(serve, tmp_path):
+    """A wait of half an hour outlives a cloud's token: the next watch must not end it."""
+    token = tmp_path / "token"
+    token.write_text("old")
+    event = {"type": "ADDED", "object": {"metadata": {"resourceVersion": "8"}}}
+
+    def script(handler: Handler, _number: int) -> None:
+        if handler.headers["Authorization"] == "Bearer new":
+            handler.answer(200, event)
+        else:
+            handler.refuse(401, "Unauthorized", "Unauthorized")
+
+    server = serve(script)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        json.dumps(
+            {
+                "current-context": "c",
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                "users": [{"name": "u", "user": {"tokenFile": str(token)}}],
+            }
+        )
+    )
+    connection = connect({"kubeconfig": str(kubeconfig)}, {})
+    token.write_text("new")
+    assert list(connection.watch("/x", "7")) == [event]
+    assert len(server.seen) == 2
+    token.write_text("revoked")
+    fresh = connect({"kubeconfig": str(kubeconfig)}, {})
+    with pytest.raises(ApiError, match="doesn't accept the credentials"):
+        list(fresh.watch("/x", "7"))
+    assert len(server.seen) == 4
+
+
+def test_a_watch_is_not_told_no_by_a_server_that_was_just_restarted(serve):
+    def script(handler: Handler, number: int) -> None:
+        if number == 1:
+            handler.reset()
+        else:
+            handler.refuse(403, 'x is forbidden: User "u" cannot watch', "Forbidden")
+
+    connection = to(serve(script))
+    with pytest.raises(ApiUnavailable, match="broke off"):
+        list(connection.watch("/x", "7"))
+    with pytest.raises(ApiUnavailable, match="just starting"):
+        list(connection.watch("/x", "7"))
+    with pytest.raises(ApiError, match="forbidden"):
+        list(to(serve(lambda handler, _n: script(handler, 2))).watch("/x", "7"))
 
 
 def test_pages_are_read_again_from_the_start_when_one_has_expired(serve):
