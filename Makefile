@@ -61,7 +61,7 @@ unit: binaries ## unit and property tests
 sandbox-test: binaries ## the sandbox's own tests
 	pytest tests/sandbox/test
 
-molecule: binaries ## one scenario per role and one for site, on one shared sandbox
+molecule: binaries ## one scenario per role and per playbook with a job of its own, on one shared sandbox
 	@# After a crashed run molecule believes that the sandbox still exists, and would skip its create.
 	molecule reset -s default
 	molecule test --all

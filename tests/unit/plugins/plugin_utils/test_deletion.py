@@ -1,0 +1,116 @@
+"""Which clusters may be deleted: whom a live child sends to, what isn't ours, and what DNS keeps."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import ref_of
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import Deletion
+from inventories import FLEET, task_vars
+
+Live = dict[Any, dict[str, Any]]
+
+
+def deletion(folder: pathlib.Path, text: str = FLEET, batch: list[str] | None = None) -> tuple[Deletion, Live]:
+    """Of a batch, and all that `text` renders to, as if it were live."""
+    variables = task_vars(folder, text)
+    everything = fleets.read_fleet(variables, ["regional", "child"])
+    assert everything.faults == []
+    domains = {each.host: each.domain for each in everything.of("regional")}
+    live: Live = {}
+    for layer in ("regional", "child"):
+        objects, _faults = render.layer_objects(everything, layer, render.offline(everything.release), domains)
+        live |= {ref_of(each): each for of_host in objects.values() for each in of_host}
+    fleet = fleets.read_fleet(task_vars(folder, text, batch=batch), ["regional", "child"])
+    return Deletion(fleet, "k0rdent.mirantis.com/v1alpha1"), live
+
+
+def find(live: Live, kind: str, name: str) -> dict[str, Any]:
+    return next(item for ref, item in live.items() if (ref.kind, ref.name) == (kind, name))
+
+
+def test_children_that_go_first_hold_nobody(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    wanted.guard(live)
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert wanted.hosts("regional") == ["eu1", "us1"]
+    assert wanted.going(live) == {"child": ["eu1-child1", "us1-child1"], "regional": ["eu1", "us1"]}
+
+
+def test_a_live_child_is_known_by_what_it_sends_to_whatever_the_inventory_says(tmp_path: pathlib.Path) -> None:
+    # Applied for eu1, and later written down for us1.
+    wanted, live = deletion(tmp_path, batch=["eu1", "us1", "eu1-child1"])
+    (child,) = wanted.fleet.of("child")
+    object.__setattr__(child, "regional", "us1")
+    live = {ref: item for ref, item in live.items() if ref.name != "us1-child1"}
+    wanted.hold_regionals(live)
+    assert set(wanted.left_out) == {"eu1", "us1"}
+
+
+def test_a_child_in_templates_of_kcm_is_found_too(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path, batch=["eu1"])
+    for service in find(live, "ClusterDeployment", "eu1-child1")["spec"]["serviceSpec"]["services"]:
+        service["values"] = "url: https://VMAUTH.eu1.example.com:443/{{ .Cluster.metadata.name }}"
+    wanted.hold_regionals(live)
+    assert "still send to it: eu1-child1;" in wanted.refused["eu1"]
+
+
+def test_a_longer_domain_is_another_one(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path, batch=["eu1"])
+    for service in find(live, "ClusterDeployment", "eu1-child1")["spec"]["serviceSpec"]["services"]:
+        service["values"] = "url: https://vmauth.eu1.example.com.au/"
+    wanted.hold_regionals(live)
+    assert wanted.refused == {}
+
+
+def test_the_domain_that_was_applied_counts_also_where_the_inventory_has_a_new_one(tmp_path: pathlib.Path) -> None:
+    _wanted, live = deletion(tmp_path)
+    new = FLEET.replace("eu1.example.com", "new.example.com")
+    wanted, _live = deletion(tmp_path, new, batch=["eu1"])
+    wanted.hold_regionals(live)
+    assert "eu1-child1" in wanted.refused["eu1"]
+    assert wanted.dns_records(["eu1"], live) == ["vmauth.eu1.example.com", "grafana.eu1.example.com"]
+
+
+def test_orphans_do_not_hold_what_a_regional_left_behind(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path, batch=["eu1"])
+    live = {ref: item for ref, item in live.items() if (ref.kind, ref.name) != ("ClusterDeployment", "eu1")}
+    wanted.hold_regionals(live)
+    assert wanted.hosts("regional") == ["eu1"]
+
+
+def test_a_regional_that_the_inventory_has_for_a_child_is_refused(tmp_path: pathlib.Path) -> None:
+    _wanted, live = deletion(tmp_path)
+    text = FLEET.replace("    eu1: {regional_domain: eu1.example.com}\n", "").replace("eu1-child1:", "eu1:")
+    wanted, _live = deletion(tmp_path, text.replace("child_regional: eu1", "child_regional: us1"))
+    wanted.guard(live)
+    assert "is a regional cluster, and the inventory has it in kof_child" in wanted.refused["eu1"]
+
+
+def test_a_second_place_in_the_global_view_holds_the_cluster(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    ours = find(live, "PromxyServerGroup", "eu1-metrics")
+    hand_made = {**ours, "metadata": {"name": "promxyservergroup-sample", "namespace": "kof"}}
+    live[ref_of(hand_made)] = hand_made
+    wanted.guard(live)
+    assert list(wanted.refused) == ["eu1"]
+    assert "PromxyServerGroup kof/promxyservergroup-sample stands for it, too" in wanted.refused["eu1"]
+
+
+@pytest.mark.parametrize(("limit", "stay"), [(0, ["us1"]), (49, ["us1"]), (50, []), (100, [])])
+def test_failed_children_may_stop_all_regionals(tmp_path: pathlib.Path, limit: int, stay: list[str]) -> None:
+    wanted, _live = deletion(tmp_path, FLEET.replace("kof_fleet: test", f"kof_max_fail_percentage: {limit}"))
+    wanted.refused = {"eu1-child1": "why", "eu1": "its own reason"}
+    wanted.hold_after_failures()
+    assert list(wanted.left_out) == stay
+
+
+def test_without_external_dns_there_are_no_records(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("eu1.example.com}", "eu1.example.com, regional_external_dns: none}")
+    wanted, live = deletion(tmp_path, text)
+    assert wanted.dns_records(["eu1", "us1"], live) == ["vmauth.us1.example.com", "grafana.us1.example.com"]
