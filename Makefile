@@ -78,6 +78,12 @@ test: binaries ## everything CI runs
 	@# Two at a time, each with servers of its own: most of them wait for a control plane half of the time.
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory acceptance molecule unit sandbox-test sanity lint
 
+# Nothing else should run on this machine meanwhile. BENCH="--rounds 1 --regions 3 --children 20" tries it in minutes.
+BENCH ?= --page
+.PHONY: bench
+bench: binaries ## measure against kubectl, helm and kubernetes.core; writes .bench/ and docs/performance.md (40 minutes)
+	python -m benchmarks $(BENCH)
+
 .PHONY: build
 build: setup ## the collection as a tarball
 	ansible-galaxy collection build --force --output-path .work/build

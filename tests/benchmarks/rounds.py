@@ -1,0 +1,174 @@
+"""Measuring: contenders in rounds of alternating order, whole processes, one at a time on a quiet machine.
+
+May hold: what concerns any measurement. May not hold: Kubernetes, Ansible, or a particular task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks import audit
+
+STOPWATCH = pathlib.Path(__file__).with_name("stopwatch.py")
+
+
+class Wrong(Exception):
+    """A contender failed, or did not do the work: its time counts nothing. The text says what was expected."""
+
+
+@dataclass
+class Done:
+    """One measured process.
+
+    :ivar peak_mb: of the biggest process of its tree (ru_maxrss), in MB of 1,000,000 bytes.
+    :ivar output: all it printed.
+    :ivar busy: cores that the sandbox's own processes used just before.
+    :ivar load: the machine's load average of the last minute just before.
+    """
+
+    seconds: float
+    code: int
+    peak_mb: float
+    output: str
+    requests: list[audit.Request] = field(default_factory=list)
+    busy: float = 0.0
+    load: float = 0.0
+
+    @property
+    def output_bytes(self) -> int:
+        return len(self.output.encode())
+
+
+def nothing() -> None:
+    pass
+
+
+@dataclass
+class Attempt:
+    """One measurement made ready.
+
+    :ivar check: raises Wrong if the work was not done.
+    :ivar clear: takes away what the attempt left; called in any case.
+    :ivar codes: exit codes that mean success.
+    """
+
+    command: Sequence[str]
+    check: Callable[[Done], None]
+    clear: Callable[[], None] = nothing
+    environment: Mapping[str, str] = field(default_factory=dict)
+    codes: tuple[int, ...] = (0,)
+
+
+@dataclass
+class Contender:
+    """One way of doing a task.
+
+    :ivar user: as whom it speaks to the API server, by which its requests are known.
+    :ivar prepare: makes an attempt ready; what it does is not measured.
+    :ivar rounds: at most so many; None for all. For what takes minutes.
+    """
+
+    name: str
+    user: str
+    prepare: Callable[[], Attempt]
+    rounds: int | None = None
+
+
+@dataclass
+class Machine:
+    """Where it is measured.
+
+    :ivar quiet: waits until nothing works in the background; returns the cores still in use.
+    :ivar audit_log: of the API server, or None if no request is to be counted.
+    """
+
+    environment: Mapping[str, str]
+    quiet: Callable[[], float]
+    audit_log: pathlib.Path | None
+    output: pathlib.Path
+    directory: pathlib.Path
+    say: Callable[[str], None] = print
+
+    def measure(self, attempt: Attempt, user: str) -> Done:
+        """Run an attempt's command to its end. Raises Wrong if it fails."""
+        busy, load = self.quiet(), os.getloadavg()[0]
+        mark = self.audit_log.stat().st_size if self.audit_log else 0
+        done = run(attempt.command, {**self.environment, **attempt.environment}, self.output, self.directory)
+        if done.code not in attempt.codes:
+            raise Wrong(f"exit code {done.code} of {' '.join(attempt.command)[:300]}\n{done.output[-3000:]}")
+        done.busy, done.load = busy, load
+        if self.audit_log:
+            done.requests = [each for each in audit.requests_since(self.audit_log, mark) if each.user == user]
+        return done
+
+    def compare(self, task: str, contenders: Sequence[Contender], rounds: int) -> dict[str, list[Done]]:
+        """All contenders' measurements by name; the order turns round after each round. Raises Wrong."""
+        measured: dict[str, list[Done]] = {each.name: [] for each in contenders}
+        for number in range(rounds):
+            for contender in contenders if number % 2 == 0 else reversed(contenders):
+                if contender.rounds is not None and number >= contender.rounds:
+                    continue
+                attempt = contender.prepare()
+                try:
+                    done = self.measure(attempt, contender.user)
+                    attempt.check(done)
+                except Wrong as reason:
+                    raise Wrong(f"{task}: {contender.name}: {reason}") from None
+                finally:
+                    attempt.clear()
+                measured[contender.name].append(done)
+                requests = len(done.requests)
+                self.say(
+                    f"  {task}, round {number + 1} of {rounds}: {contender.name}: {done.seconds:.2f} s, "
+                    f"{done.peak_mb:.0f} MB, {requests} requests"
+                )
+        return measured
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], output: pathlib.Path, directory: pathlib.Path) -> Done:
+    """Run a command under the stopwatch, its output going to a file; whoever interrupts us ends it too."""
+    stopwatch = [sys.executable, "-I", "-S", str(STOPWATCH), str(output), *command]
+    with _own_group(stopwatch, environment, directory) as process:
+        printed, _nothing = process.communicate()
+    if process.returncode:
+        raise Wrong(f"{command[0]} could not be started")
+    seconds, code, kilobytes = printed.split()
+    text = output.read_text(encoding="utf-8", errors="replace")
+    return Done(float(seconds), int(code), int(kilobytes) * 1024 / 1e6, text)
+
+
+@contextlib.contextmanager
+def _own_group(
+    command: Sequence[str], environment: Mapping[str, str], directory: pathlib.Path
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        command, env=dict(environment), cwd=directory, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def seconds(measured: Sequence[Done]) -> list[float]:
+    return [each.seconds for each in measured]
+
+
+def extrapolate(measured: Sequence[float], start_up: float, items: int, of: int) -> list[float]:
+    """What `of` items would take, by what some took: only the start-up (seconds) does not grow with them."""
+    return [start_up + max(each - start_up, 0.0) * of / items for each in measured]
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
