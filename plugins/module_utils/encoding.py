@@ -34,14 +34,18 @@ def encode(obj: Any) -> bytes:
         _explain(obj, "")
         raise
     # A scan of the text is cheaper than a walk of the object, which is needed for a precise message only.
-    if _WIDE_NUMBER.search(text) or (len(text) > MAX_KEY and _LONG_KEY.search(text)):
+    if _WIDE_NUMBER.search(text) or (len(text) > MAX_KEY and _has_long_key(text)):
         _explain(obj, "")
     return data
 
 
 _WIDE_NUMBER = re.compile(r"\d{19}")
-# So many make a key too long if all of them are escaped in the shortest way, as \" is.
-_LONG_KEY = re.compile(rf'"(?:[^"\\]|\\.){{{MAX_KEY // 2},}}+":')
+_STRING = re.compile(r'"(?:[^"\\]+|\\.)*+":?')
+
+
+def _has_long_key(text: str) -> bool:
+    # String by string: a search for long ones would begin anew at each escaped quote, in seconds for a long text.
+    return any(len(found) > MAX_KEY + 1 and found[-1] == ":" for found in _STRING.findall(text))
 
 
 def _written(obj: Any) -> str:

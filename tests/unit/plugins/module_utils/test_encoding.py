@@ -73,3 +73,8 @@ def test_long_values_are_no_long_keys():
 @pytest.mark.parametrize("key", ["k" * 1022, "é" * 1022, "😀" * 1022, "\x85" * 170, "\x01" * 170, '"' * 511])
 def test_the_longest_keys_are_still_keys(key):
     assert yaml.load(encode({"a": {key: 1}}), Loader=yaml.CSafeLoader) == {"a": {key: 1}}
+
+
+def test_a_text_of_quotes_is_scanned_once():
+    """Begun anew at each of them, the search for long keys would take hours."""
+    assert json.loads(encode({"a": '": ' * 500_000}))["a"] == '": ' * 500_000
