@@ -116,7 +116,8 @@ def test_the_order_turns_and_each_measurement_is_checked_and_cleared(machine: Ma
     def contender(name: str, most: int | None = None) -> Contender:
         def prepare() -> Attempt:
             happened.append(name)
-            more = f"echo '{logged('patch')}' >>{machine.audit_log}"
+            others = logged("delete", user={"username": "somebody"})
+            more = f"echo '{logged('patch')}\n{others}' >>{machine.audit_log}"
             return Attempt(["/bin/sh", "-c", more], lambda _done: None, lambda: happened.append(f"{name} cleared"))
 
         return Contender(name, "k0rdent-kof", prepare, most)
