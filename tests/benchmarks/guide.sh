@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # What a careful reader of the installation guide makes of it for a whole fleet: both charts, a manifest per cluster by
 # heredoc, one apply; `guide.sh wait` is the guide's last step. The benchmarks' rival, nothing more.
 #
