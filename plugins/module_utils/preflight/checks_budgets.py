@@ -30,11 +30,11 @@ FULL = Fraction(8, 10)
 #: etcd and the API server take no Secret with more data than this (bytes; kubernetes.io/docs, Secrets).
 SECRET_LIMIT = 1024 * 1024
 
-#: A reload of promxy takes this long (s), whatever the number of groups: it waits for the first targets of each, which
-#: Prometheus' discovery hands out every 5 s. The operator's log in pull request 1124 of kof shows the same.
+#: Seconds of one reload, as between "Reloading" and "Reloaded" in the operator's log in pull request 1124 of kof (a
+#: newer operator, few groups). That it doesn't grow with the groups is assumed, and in favour of the fleet.
 RELOAD_SECONDS = 5
-#: The reloads of a run should take no longer (s) than its first new cluster does to become ready, which is never less
-#: than ten minutes on a cloud: then nobody waits for them, and a correction made meanwhile isn't stuck behind them.
+#: Our own choice (s): half of the 20 minutes that kof's documentation waits for a new cluster. Until then nobody waits
+#: for the reloads of new regions, and a correction made meanwhile isn't stuck behind them for longer.
 RELOADS_LIMIT = 600
 
 MI = 1024 * 1024
@@ -214,7 +214,7 @@ def quantity(value: Any) -> Fraction | None:
 
     Source: kubernetes.io/docs, Resource Management, Quantity. YAML may have made a number of it.
     """
-    match = _QUANTITY.match(str(value)) if isinstance(value, (str, int, float)) and value is not True else None
+    match = _QUANTITY.match(str(value)) if isinstance(value, (str, int, float)) else None
     if match is None or match[1] == "-":
         return None
     number = Fraction(match[2])

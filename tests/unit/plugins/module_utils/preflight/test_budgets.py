@@ -158,6 +158,7 @@ def test_a_group_that_is_replaced_is_deleted_with_one_more_reload():
     for replaced, told in ((False, "1 by this run, 5 s"), (True, "2 by this run, 10 s")):
         s = fleet(1, promxy_server_groups=(sample,), replace_guide_objects=replaced)
         assert only(budgets.promxy_reloads(s)).found == told
+        assert only(budgets.promxy_memory(s)).found.endswith("for 1 region" if replaced else "for 2 regions")
 
 
 @pytest.mark.parametrize(
@@ -233,6 +234,7 @@ def test_quantities_are_read_as_kubernetes_does(text, size):
         ("eu1.com.example", "com.example"),
         ("eu1.example.de", "example.de"),
         ("co.uk", "co.uk"),
+        ("uk", "uk"),
         ("localhost", "localhost"),
         ("", ""),
     ],
@@ -425,7 +427,9 @@ def ran(number: int, batch: set[str] | None = None, **mothership: Any) -> tuple[
     ]
     parsed, faults = model.parse_mothership("mothership", mothership)
     assert not faults
-    inventory = preflight.Inventory(parsed, [each for each in regionals if each], [], (), {})
+    child = model.parse_child("child", {"child_regional": "aws-us-east-2-0", "child_config": {}})[0]
+    assert child is not None
+    inventory = preflight.Inventory(parsed, [each for each in regionals if each], [child], (), {})
     hosts = batch or {"mothership", *(each.host for each in inventory.regionals)}
     connection = Recorder()
     return preflight.run(connection, hosts, inventory, RELEASE, check_mode=False), connection.asked
@@ -463,9 +467,10 @@ def test_requests_do_not_grow_with_the_fleet_and_one_asks_for_the_limit():
 
     assert sorted(asked(2)) == sorted(asked(300))
     promxy = "GET /apis/apps/v1/namespaces/kof/deployments/kof-mothership-promxy"
-    assert promxy not in asked(2)
+    assert not [each for each in asked(2) if "/deployments/" in each]
     assert asked(2, {"aws-us-east-2-0"}).count(promxy) == 1
     assert promxy not in asked(2, {"mothership"})
+    assert promxy not in asked(2, {"child"})
 
 
 def test_what_the_config_size_measures_is_what_the_operator_writes():

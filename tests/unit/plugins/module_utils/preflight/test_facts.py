@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import stat
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -131,6 +132,22 @@ def test_a_refusal_is_noted_with_the_servers_reason():
     facts = gather(connection, wanted())
     assert facts.unread == {"Credential": '403 Forbidden: credentials is forbidden: User "u" cannot list'}
     assert facts.credentials == ()
+
+
+def test_promxys_deployment_is_read_where_it_may_be():
+    path = "/apis/apps/v1/namespaces/kof/deployments/promxy"
+    there = named("promxy", "kof")
+    assert gather(FakeConnection({path: there}), wanted(promxy_deployment="promxy")).promxy_deployment == there
+    for refusal in (ApiError(403, "Forbidden", "no"), ApiError(404, "NotFound", "no")):
+        facts = gather(FakeConnection({path: refusal}), wanted(promxy_deployment="promxy"))
+        assert (facts.promxy_deployment, facts.unread) == (None, {})
+    with pytest.raises(ApiError):
+        gather(FakeConnection({path: ApiError(401, "Unauthorized", "no")}), wanted(promxy_deployment="promxy"))
+
+
+def test_the_time_of_the_facts_is_the_callers_clock():
+    now = datetime(2026, 3, 8, tzinfo=UTC)
+    assert gather(FakeConnection({}), wanted(), lambda: now).now == now
 
 
 def test_operators_are_looked_for_at_home_where_the_whole_cluster_is_forbidden():
