@@ -249,7 +249,8 @@ def random_objects(number: int, run: str) -> list[Object]:
 def example_objects(regions: int, children: int, seed: int, run: str) -> list[Object]:
     """All objects of an example fleet, in a namespace and under names of its own."""
     fleet = example_fleet.fleet(regions, children, seed)
-    shared = {**fleet.shared, "kof_namespace": f"kof-{run}-{seed}", "kof_version": next(iter(RELEASES))}
+    run = f"{run}-{seed}"
+    shared = {**fleet.shared, "kof_namespace": f"example-{run}", "kof_version": next(iter(RELEASES))}
     regionals = {f"{name}-{run}": values for name, values in fleet.regionals.items()}
     hosts = {f"{name}-{run}": values for name, values in fleet.children.items()}
     known = {option for role in ("regional", "child") for option in load_spec(role)}
