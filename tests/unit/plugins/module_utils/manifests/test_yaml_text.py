@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from deciding import strings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -134,6 +135,18 @@ def test_go_reads_the_traps(go: Callable[[list[str]], list[dict[str, Any]]]) -> 
     for value, answer in zip(values, go([dump(value, sort_keys=True) for value in values]), strict=True):
         assert answer["template"] is True, answer
         assert same(answer["value"], value)
+
+
+def test_go_and_pyyaml_read_every_character(go: Callable[[list[str]], list[dict[str, Any]]]) -> None:
+    values: list[dict[str, Any]] = [
+        {"text": "".join(batch), "keys": {character: character for character in batch if ord(character) < 0x3000}}
+        for batch in strings.code_points(4096)
+    ]
+    texts = [dump(value) for value in values]
+    for value, text, answer in zip(values, texts, go(texts), strict=True):
+        assert answer["template"] is True
+        assert same(answer["value"], value)
+        assert same(yaml.load(text, Loader=yaml.CSafeLoader), value)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
