@@ -155,6 +155,7 @@ class Connection:
         while True:
             tries += 1
             generation = self._generation
+            began = time.monotonic()
             answer, error = self._once(method, target, data, content_type, limit, give_up)
             if answer is not None:
                 self._answered = True
@@ -178,7 +179,7 @@ class Connection:
             pause = _backoff(tries)
             hopeless = _is_final(error) or time.monotonic() + pause >= patience
             if not retries or hopeless or (method == "POST" and not not_executed):
-                raise self._unavailable(error, limit) from None
+                raise self._unavailable(error, time.monotonic() - began) from None
             time.sleep(pause)
 
     def _once(
@@ -186,7 +187,7 @@ class Connection:
     ) -> tuple[Answer | None, BaseException | None]:
         """One try: the answer, or why there is none. Tells the pace how it went."""
         if not self.pace.enter(give_up):
-            return None, TimeoutError("no time left")
+            return None, _NoTurn()
         overloaded, wait = False, None
         try:
             until = min(time.monotonic() + limit, max(give_up, time.monotonic() + 1.0))
@@ -287,10 +288,16 @@ class Connection:
             self._generation += 1
             return True
 
-    def _unavailable(self, error: BaseException, limit: float) -> ApiUnavailable:
+    def _unavailable(self, error: BaseException, waited: float) -> ApiUnavailable:
+        """waited: seconds that the last try took."""
+        if isinstance(error, _NoTurn):
+            return ApiUnavailable(
+                f"the API server {self.server} ({self._settings.source}) is overloaded and asks to wait for "
+                "longer than there is time: run again when it has less to do"
+            )
         cause = describe(error)
         if isinstance(error, TimeoutError):
-            cause = f"no answer within {limit:g} s"
+            cause = f"no answer within {waited:.2g} s"
         via = ""
         if self._settings.proxy:
             via = f" through the proxy of {self._settings.proxy_source}"
@@ -435,6 +442,10 @@ class Connection:
                 raise ApiUnavailable(
                     one_line(f"{self.server}: the watch of {path} broke off: {describe(error)}")
                 ) from None
+
+
+class _NoTurn(TimeoutError):
+    """While everybody waited because the server asked for it, or few could send, the time was up."""
 
 
 def _is_final(error: BaseException) -> bool:

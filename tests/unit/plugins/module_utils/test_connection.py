@@ -177,6 +177,22 @@ def test_retry_after_as_a_date_and_limits_by_deadline(serve):
     assert time.monotonic() - started < 1
 
 
+def test_who_has_to_wait_too_long_for_his_turn_is_told_so(serve):
+    server = serve(lambda handler, _n: handler.refuse(429, "busy", Retry_After="60"))
+    connection = to(server)
+    with pytest.raises(ApiError, match="busy"):
+        connection.request("GET", "/x", deadline=time.monotonic() + 1)
+    with pytest.raises(ApiUnavailable, match="overloaded and asks to wait"):
+        connection.request("GET", "/x", deadline=time.monotonic() + 0.2)
+    assert len(server.seen) == 1
+
+
+def test_a_hang_that_the_deadline_ends_is_told_with_its_own_length(serve):
+    connection = to(serve(lambda _handler, _n: time.sleep(3)))
+    with pytest.raises(ApiUnavailable, match=r"no answer within [01]\.?\d* s"):
+        connection.request("GET", "/x", deadline=time.monotonic() + 0.2)
+
+
 def test_patience_ends_also_where_the_deadline_is_far(serve, monkeypatch):
     monkeypatch.setattr(under_test, "PATIENCE", 1.0)
     server = serve(lambda handler, _n: handler.refuse(503, "starting", "ServiceUnavailable"))
