@@ -172,8 +172,10 @@ def _null(case: Case) -> Iterator[None]:
     kind = case.kind
     paths: list[Path] = [(*kind.texts, "n"), kind.texts, kind.listed, ("metadata", "labels", "n")]
     path = case.rng.choice(paths + ([(*kind.free, "n")] * 3 if kind.free else []))
-    if path[-1] == "n" and case.rng.random() < 0.7:
-        put(case.start, path, kind.text("x"))
+    if kind.free and path == (*kind.free, "n"):
+        put(case.start, path, case.rng.choice(["x", "", 0, False, {}, [], None]))
+    elif path[-1] == "n" and case.rng.random() < 0.7:
+        put(case.start, path, case.rng.choice(["", kind.text("0")]) if path[0] != "metadata" else "")
     yield
     yield
     put(case.wish, path, None)
