@@ -1,8 +1,8 @@
 """Rows of the table: what was wanted and whether it was reached; as text, as JSON and as Markdown. Pure functions.
 
 A row is a plain dict, as it is written to results.json: `task, ours_s, rival, rival_s, ratio, wanted, ok`, and for the
-reader `what` (of a row that is no time: what was counted), `peak_mb`, `requests` (by verb), `rounds` (seconds of each),
-`rival_requests`, `rival_rounds`, `load`, `note`.
+reader `what` (of a row that is no time: what was counted), `peak_mb`, `cpu_s`, `requests` (by verb), `rounds` (seconds
+of each), `load` (average) and `busy` (cores of the sandbox) before each, the same of the rival as `rival_*`, `note`.
 """
 
 from __future__ import annotations

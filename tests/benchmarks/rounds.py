@@ -29,6 +29,7 @@ class Done:
     """One measured process.
 
     :ivar peak_mb: of the biggest process of its tree (ru_maxrss), in MB of 1,000,000 bytes.
+    :ivar cpu: seconds of CPU of the whole tree: steadier than `seconds` where something else runs too.
     :ivar output: all it printed.
     :ivar busy: cores that the sandbox's own processes used just before.
     :ivar load: the machine's load average of the last minute just before.
@@ -39,8 +40,13 @@ class Done:
     peak_mb: float
     output: str
     requests: list[audit.Request] = field(default_factory=list)
+    cpu: float = 0.0
     busy: float = 0.0
     load: float = 0.0
+
+    def __str__(self) -> str:
+        requests = f"{len(self.requests):,} requests"
+        return f"{self.seconds:.2f} s ({self.cpu:.2f} s of CPU), {self.peak_mb:.0f} MB, {requests}"
 
     @property
     def output_bytes(self) -> int:
@@ -125,11 +131,7 @@ class Machine:
                 finally:
                     attempt.clear()
                 measured[contender.name].append(done)
-                requests = len(done.requests)
-                self.say(
-                    f"  {task}, round {number + 1} of {rounds}: {contender.name}: {done.seconds:.2f} s, "
-                    f"{done.peak_mb:.0f} MB, {requests} requests"
-                )
+                self.say(f"  {task}, round {number + 1} of {rounds}: {contender.name}: {done}")
         return measured
 
 
@@ -140,9 +142,9 @@ def run(command: Sequence[str], environment: Mapping[str, str], output: pathlib.
         printed, _nothing = process.communicate()
     if process.returncode:
         raise Wrong(f"{command[0]} could not be started")
-    seconds, code, kilobytes = printed.split()
+    seconds, code, kilobytes, cpu = printed.split()
     text = output.read_text(encoding="utf-8", errors="replace")
-    return Done(float(seconds), int(code), int(kilobytes) * 1024 / 1e6, text)
+    return Done(float(seconds), int(code), int(kilobytes) * 1024 / 1e6, text, cpu=float(cpu))
 
 
 @contextlib.contextmanager

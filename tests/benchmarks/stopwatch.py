@@ -3,7 +3,8 @@
 A program of its own, and a small one: Linux counts the memory of whoever forks a process as the child's own until it
 becomes another program, so a big parent would be measured instead. May not hold: any import but a few small ones.
 
-Prints seconds, exit code, and kilobytes of the biggest process among the command and all it waited for.
+Prints seconds, exit code, kilobytes of the biggest process among the command and all it waited for, and their CPU
+seconds together.
 """
 
 import os
@@ -19,7 +20,7 @@ def main(output, command):
         pid = os.posix_spawnp(command[0], command, os.environ, file_actions=files)
         _pid, status, usage = os.wait4(pid, 0)
         seconds = time.monotonic() - began
-    print(seconds, os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+    print(seconds, os.waitstatus_to_exitcode(status), usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ APPLY = "kubectl apply --server-side"
 DIFF = "kubectl diff --server-side"
 #: Items measured of a rival that would take minutes; what they take is multiplied.
 SAMPLE = 20
-#: What takes minutes and hardly varies (kubectl waits with 5 requests a second) is measured in so many rounds.
-SLOW_ROUNDS = 2
+#: What takes minutes and hardly varies (kubectl waits with 5 requests a second) is measured so often.
+SLOW_ROUNDS = 1
 STATE = re.compile(r" changed=(\d+) +unreachable=(\d+) +failed=(\d+)")
 
 
@@ -47,9 +47,9 @@ def _child_playbook(world: World, namespace: str) -> list[str]:
 def _compared(task: str, measured: Mapping[str, list[Done]], rival: str, wanted: float | None, **more: Any) -> Row:
     """A row of two contenders as they were measured."""
     theirs = measured[rival]
-    numbers = {"rival_peak_mb": _peak(theirs), "rival_requests": audit.by_verb(theirs[-1].requests)}
+    numbers = {f"rival_{name}": value for name, value in _numbers(theirs).items()}
     return report.times(
-        task, seconds(measured[OURS]), rival, seconds(theirs), wanted, **{**_ours(measured[OURS]), **numbers, **more}
+        task, seconds(measured[OURS]), rival, seconds(theirs), wanted, **{**_numbers(measured[OURS]), **numbers, **more}
     )
 
 
@@ -62,16 +62,21 @@ def _extrapolated(
     less = "what it took less ansible-playbook's own start-up" if ansible else "what it took"
     note = f"{items} items measured; {less} is multiplied to {of:,}, and nothing else is taken off."
     name = f"{rival} ({items} measured)"
-    return report.times(task, seconds(measured[OURS]), name, theirs, wanted, note=note, **_ours(measured[OURS]))
+    return report.times(task, seconds(measured[OURS]), name, theirs, wanted, note=note, **_numbers(measured[OURS]))
 
 
-def _ours(measured: Sequence[Done]) -> dict[str, Any]:
+def _numbers(measured: Sequence[Done]) -> dict[str, Any]:
     return {
         "peak_mb": _peak(measured),
+        "cpu_s": _cpu(measured),
         "requests": audit.by_verb(measured[-1].requests),
         "load": [round(each.load, 2) for each in measured],
         "busy": [round(each.busy, 2) for each in measured],
     }
+
+
+def _cpu(measured: Sequence[Done]) -> float:
+    return median([each.cpu for each in measured])
 
 
 def _peak(measured: Sequence[Done]) -> float:
@@ -140,7 +145,7 @@ def create(world: World, rounds: int) -> list[Row]:
 
 def _with_preflight(task: str, measured: Mapping[str, list[Done]]) -> Row:
     mine = measured[OURS_WITH_PREFLIGHT]
-    return report.times(f"{task}, with preflight (child.yml)", seconds(mine), **_ours(mine))
+    return report.times(f"{task}, with preflight (child.yml)", seconds(mine), **_numbers(mine))
 
 
 def _output_kb(measured: Sequence[Done]) -> float:
@@ -325,6 +330,7 @@ def site(world: World, rounds: int) -> list[Row]:
     world.pretend_ready(theirs)
     if world.clusters(KCM).keys() != world.clusters(theirs).keys():
         raise Wrong("guide.sh makes other clusters than site.yml")
+    world.quiet()  # what a check compares with must not be written by the simulator any more
     script, wait = "the guide as a script, without its wait", "kubectl wait --for=condition=Ready --all"
     ours = rivals.own("site", world.inventory())
     measured = world.machine.compare(
@@ -353,7 +359,7 @@ def site(world: World, rounds: int) -> list[Row]:
     note = (
         "Ours does more: preflight (twice), the AWS policy, user and access key for external-dns (IAM: moto), "
         "and it knows that services are ready too. The script runs helm upgrade twice, writes the manifests by "
-        f"heredoc and applies one file. kubectl wait was measured {len(measured[wait])} times, {waited:.0f} s."
+        f"heredoc and applies one file. kubectl wait was measured {_often(measured[wait])}: {waited:.0f} s."
     )
     task = "site.yml again, all ready"
     start_up = world.machine.compare("start-up", [_start_up()], 1)[START_UP]
@@ -361,7 +367,7 @@ def site(world: World, rounds: int) -> list[Row]:
     return [
         _compared(task, measured, script, 1.0, note=note),
         report.times(
-            task, seconds(mine), "the guide as a script, with its wait", together, 1 / 20, note=note, **_ours(mine)
+            task, seconds(mine), "the guide as a script, with its wait", together, 1 / 20, note=note, **_numbers(mine)
         ),
         report.limit(
             "memory, site.yml again", f"biggest process, over the {_peak(start_up):.0f} MB of ansible-playbook itself",
@@ -369,6 +375,10 @@ def site(world: World, rounds: int) -> list[Row]:
         ),
         report.limit("job output, site.yml again", "printed without --diff", _output_kb(mine), 50, " KB"),
     ]  # fmt: skip
+
+
+def _often(measured: Sequence[Done]) -> str:
+    return "once" if len(measured) == 1 else f"{len(measured)} times"
 
 
 def _wrote_nothing(done: Done) -> None:
@@ -475,7 +485,7 @@ def delete(world: World, rounds: int) -> list[Row]:
     note = (
         "Children first, then regionals with their PromxyServerGroups and GrafanaDatasources, and until all are gone; "
         "kcm's finalizer is left out, so that the clients are measured. The order of the deletions is checked in the "
-        f"audit log. kubectl delete with its wait was measured {len(measured[waiting])} times."
+        f"audit log. kubectl delete with its wait was measured {_often(measured[waiting])}."
     )
     return [
         _compared("delete children, then regions", measured, waiting, 0.5, note=note),
