@@ -41,6 +41,8 @@ class ActionModule(fleets.FleetAction):
             result = _Run(connection, deletion, check_mode=self.check_mode).run(
                 fleets.extra_variables(task_vars["hostvars"]).get(CONFIRM)
             )
+        # What was left out, and which DNS records stay, is nobody's failure: without -v nothing else would say it.
+        fleets.display.display(result["msg"])
         outcomes = result.pop("outcomes")
         if self._play_context.diff or self._task.diff:
             result["diff"] = reconcile.diff_of(outcomes)
