@@ -475,5 +475,5 @@ def test_requests_do_not_grow_with_the_fleet_and_one_asks_for_the_limit():
 
 def test_what_the_config_size_measures_is_what_the_operator_writes():
     text = promxy_config.render(fleet(3).groups, {"storage-vmuser-credentials": ("abc", "defghi")})
-    s = fleet(3, render_promxy_config=lambda groups, credentials: promxy_config.render(groups, credentials))
+    s = fleet(3, render_promxy_config=promxy_config.render)
     assert only(budgets.promxy_config_size(s)).found.startswith(f"{len(text.encode()):,} bytes for 3 regions")
