@@ -1,0 +1,424 @@
+"""A fleet whose management cluster breaks while it is applied: each run finishes, or ends by naming object and cause.
+
+Then it is run again: that finishes what is left, and where nothing is left it sends no change. Of each case 40 children
+are in `make test`, 1,000 in `make acceptance-long TOPIC=fleet_faults` (about ten minutes); `-rP` shows the counts.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import pathlib
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import example_fleet
+import pytest
+import yaml
+from support import COLLECTION_USER, Run, Sandbox, finish
+
+from sandbox import cluster, lifecycle
+from sandbox.fault_proxy import Fault, FaultProxy
+
+DEPLOYMENTS = "/apis/k0rdent.mirantis.com/v1alpha1/namespaces/kcm-system/clusterdeployments"
+ROBOT = "system:serviceaccount:kof-faults:robot"
+REASON = "frozen until the audit is over"
+#: Seconds that the API server remembers that a token was good.
+TOKEN_CACHE = 10
+
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """An example fleet in the sandbox, and how to run playbooks on it."""
+
+    sandbox: Sandbox
+    inventory: str
+    example: example_fleet.Fleet
+
+    @property
+    def children(self) -> set[str]:
+        return set(self.example.children)
+
+    @property
+    def size(self) -> int:
+        return len(self.children)
+
+    @property
+    def many(self) -> bool:
+        """Not the small fleet, whose tests are to be quick."""
+        return self.size > 100
+
+    def apply(self, *arguments: str, playbook: str = "child", kubeconfig: pathlib.Path | None = None) -> Run:
+        return finish(self.start(*arguments, playbook=playbook, kubeconfig=kubeconfig))
+
+    def start(self, *arguments: str, playbook: str = "child", kubeconfig: pathlib.Path | None = None) -> Any:
+        through = ("-e", f"kof_kubeconfig={kubeconfig}") if kubeconfig else ()
+        return self.sandbox.start_playbook(
+            playbook, "-e", "kof_wait=false", *through, *arguments, inventory=self.inventory
+        )
+
+    def live(self) -> set[str]:
+        found = json.loads(self.sandbox.kubectl("get", "--raw", DEPLOYMENTS))
+        return {item["metadata"]["name"] for item in found["items"]}
+
+    def clear(self) -> None:
+        # One request; kubectl's own way is one each, five a second.
+        self.sandbox.kubectl("delete", "--raw", DEPLOYMENTS)
+        for kind in ("promxyservergroups", "grafanadatasources"):
+            self.sandbox.kubectl("delete", kind, "-n", "kof", "-l", "app.kubernetes.io/part-of=sandbox")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param((4, 40), id="40"), pytest.param((20, 1000), id="1000", marks=pytest.mark.long)],
+)
+def fleet(
+    request: pytest.FixtureRequest, fleet_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """No cluster is there. Nobody waits for them here, so nobody works on them either."""
+    example = example_fleet.fleet(*request.param)
+    made = Fleet(fleet_sandbox, fleet_sandbox.inventory(tmp_path_factory.mktemp("faults"), example), example)
+    fleet_sandbox.command("fault", "kcm_ignores=kcm-system")
+    yield made
+    fleet_sandbox.command("fault", "--clear")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(fleet: Fleet) -> Iterator[None]:
+    yield
+    fleet.clear()
+
+
+@pytest.fixture
+def proxy(fleet_sandbox: Sandbox) -> Iterator[FaultProxy]:
+    kubeconfig = pathlib.Path(fleet_sandbox.endpoints["kof_kubeconfig"])
+    with FaultProxy(fleet_sandbox.folder, kubeconfig, lifecycle.MOTHERSHIP) as running:
+        yield running
+
+
+@pytest.fixture
+def through(proxy: FaultProxy, tmp_path: pathlib.Path) -> pathlib.Path:
+    return proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig")
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Tell:
+    """Put numbers into the report and the output."""
+
+    def told(**numbers: object) -> None:
+        for name, value in numbers.items():
+            record_property(name, value)
+            print(f"{request.node.name}: {name} = {value}")
+
+    return told
+
+
+@pytest.fixture
+def policy(fleet_sandbox: Sandbox) -> Iterator[Callable[[str], None]]:
+    """Makes the API server refuse the ClusterDeployment of a name."""
+    kinds = "validatingadmissionpolicybinding/kof-faults", "validatingadmissionpolicy/kof-faults"
+
+    def refuse(name: str) -> None:
+        group: dict[str, Any] = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "kof-faults"}}
+        rule = {
+            "apiGroups": ["k0rdent.mirantis.com"],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": ["clusterdeployments"],
+        }
+        objects = [
+            group
+            | {
+                "kind": "ValidatingAdmissionPolicy",
+                "spec": {
+                    "matchConstraints": {"resourceRules": [rule]},
+                    "validations": [{"expression": f"object.metadata.name != '{name}'", "message": REASON}],
+                },
+            },
+            group
+            | {
+                "kind": "ValidatingAdmissionPolicyBinding",
+                "spec": {"policyName": "kof-faults", "validationActions": ["Deny"]},
+            },
+        ]
+        fleet_sandbox.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
+        probe: dict[str, Any] = {"apiVersion": "k0rdent.mirantis.com/v1alpha1", "kind": "ClusterDeployment"}
+        probe |= {"metadata": {"name": name, "namespace": "kcm-system"}, "spec": {"template": "x", "dryRun": True}}
+
+        def refused() -> bool:
+            try:
+                fleet_sandbox.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(probe))
+            except AssertionError as refusal:
+                return REASON in str(refusal)
+            return False
+
+        until(refused)  # it takes a moment until the API server heeds a new policy
+
+    yield refuse
+    fleet_sandbox.kubectl("delete", *kinds, "--ignore-not-found")
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+def of_apply(run: Run) -> dict[str, Any]:
+    """The result of the last layer that was applied."""
+    return [each["result"] for each in run.events if str(each.get("action")).endswith("fleet_apply")][-1]
+
+
+def failed(run: Run) -> dict[str, int]:
+    return {host: numbers["failures"] for host, numbers in run.stats.items() if numbers["failures"]}
+
+
+def requests_since(sandbox: Sandbox, mark: int, user: str = COLLECTION_USER) -> collections.Counter[str]:
+    """How often which verb on ClusterDeployments got which HTTP status."""
+    found: collections.Counter[str] = collections.Counter()
+    with open(sandbox.folder / "audit.log", "rb") as log:
+        log.seek(mark)
+        for line in log:
+            entry = json.loads(line)
+            if entry["user"]["username"] == user and entry.get("objectRef", {}).get("resource") == "clusterdeployments":
+                found[f"{entry['verb']} {entry.get('responseStatus', {}).get('code')}"] += 1
+    return found
+
+
+def assert_named_and_no_traceback(run: Run, *texts: str) -> None:
+    assert run.code != 0, run.output[-3000:]
+    assert "Traceback" not in run.output
+    for text in texts:
+        assert text in run.output, f"{text!r} isn't in {run.output[-3000:]}"
+
+
+def assert_converges(fleet: Fleet, tell: Tell, *, changes: bool) -> None:
+    """Run again, without trouble: what is left is done (`changes`: something is), then nothing is sent."""
+    for name in ("rerun", "third run") if changes and fleet.many else ("rerun",):
+        mark = fleet.sandbox.audit_mark()
+        run = fleet.apply()
+        assert run.code == 0, run.output[-3000:]
+        counts = of_apply(run)["counts"]
+        tell(**{name: counts})
+        assert sum(counts.values()) == fleet.size
+        assert set(counts) <= {"created", "updated", "unchanged"}
+    if fleet.many or not changes:
+        assert counts == {"unchanged": fleet.size}
+        assert run.total("changed") == 0
+        assert fleet.sandbox.mutations_since(mark) == []
+    assert fleet.live() >= fleet.children
+
+
+def test_api_server_killed_while_it_is_sent_to(fleet: Fleet, tell: Tell) -> None:
+    mark = fleet.sandbox.audit_mark()
+    started = fleet.start()
+    until(lambda: requests_since(fleet.sandbox, mark)["patch 201"] >= fleet.size // 8)
+    cluster.restart_apiserver(lifecycle.MOTHERSHIP, down_seconds=15 if fleet.many else 1, state=fleet.sandbox.folder)
+    before = requests_since(fleet.sandbox, mark)
+    run = finish(started)
+    assert run.code == 0, run.output[-3000:]
+    assert run.total("changed") == 1
+    tell(requests=requests_since(fleet.sandbox, mark), when_it_was_back=before)
+    assert before["patch 201"] < fleet.size, "it came too late to disturb anything"
+    assert_converges(fleet, tell, changes=False)
+
+
+def test_too_many_requests_for_a_while(fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tell: Tell) -> None:
+    seconds, delay = (10, 2) if fleet.many else (3, 1)
+    proxy.faults = (Fault("busy", "PATCH", after=fleet.size // 4, seconds=seconds, delay=delay),)
+    run = fleet.apply(kubeconfig=through)
+    assert run.code == 0, run.output[-3000:]
+    tell(through_the_proxy=proxy.counts, counts=of_apply(run)["counts"])
+    assert of_apply(run)["counts"] == {"created": fleet.size}
+    # Eight were in flight; then half of it each time the server was asked again, and never less than one.
+    assert 1 <= proxy.counts["busy"] <= 8 + 4 + 2 + seconds // delay
+    assert proxy.counts["PATCH"] == fleet.size + proxy.counts["busy"]
+    assert_converges(fleet, tell, changes=False)
+
+
+def test_errors_resets_and_hangs(fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tell: Tell) -> None:
+    many = fleet.many
+    proxy.faults = (
+        # The short one is somebody's load balancer that loses patience before we do.
+        Fault("hang", "PATCH", every=250) if many else Fault("hang", "PATCH", every=20, delay=1),
+        Fault("error", every=23 if many else 11),
+        Fault("bare_error", every=31 if many else 13),
+        Fault("reset_before", every=37 if many else 17),
+        Fault("reset_after", "PATCH", every=41 if many else 15),
+    )
+    run = fleet.apply(kubeconfig=through)
+    assert run.code == 0, run.output[-3000:]
+    tell(through_the_proxy=proxy.counts, counts=of_apply(run)["counts"])
+    assert all(proxy.counts[fault.kind] for fault in proxy.faults), proxy.counts
+    assert sum(of_apply(run)["counts"].values()) == fleet.size
+    assert set(of_apply(run)["counts"]) <= {"created", "updated"}
+    assert_converges(fleet, tell, changes=False)
+
+
+def test_a_server_that_hangs_for_good(fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tell: Tell) -> None:
+    """Ended by the batch's time limit, and without one by the patience with a single request."""
+    limit = () if fleet.many else ("-e", "kof_apply_timeout=4")
+    proxy.faults = (Fault("hang", "PATCH", after=fleet.size // 2),)
+    run = fleet.apply(*limit, kubeconfig=through)
+    counts = of_apply(run)["counts"]
+    tell(through_the_proxy=proxy.counts, counts=counts, output=f"{len(run.output)} characters")
+    assert counts == {"created": fleet.size // 2, "refused": fleet.size - fleet.size // 2}
+    assert_named_and_no_traceback(run, proxy.url, "no answer", "not tried", "ClusterDeployment kcm-system/")
+    assert set(failed(run)) == fleet.children - fleet.live()
+    assert_converges(fleet, tell, changes=True)
+
+
+def test_one_refused_child_holds_back_no_other(fleet: Fleet, policy: Callable[[str], None], tell: Tell) -> None:
+    victim = sorted(fleet.children)[fleet.size // 2]
+    policy(victim)
+    run = fleet.apply()
+    assert_named_and_no_traceback(run, f"ClusterDeployment kcm-system/{victim}", "kof-faults", REASON)
+    tell(counts=of_apply(run)["counts"], failed=failed(run))
+    assert of_apply(run)["counts"] == {"created": fleet.size - 1, "refused": 1}
+    assert failed(run) == {victim: 1}
+    assert fleet.children - fleet.live() == {victim}
+    if fleet.many:
+        mark = fleet.sandbox.audit_mark()
+        again = fleet.apply()
+        assert again.code != 0
+        assert of_apply(again)["counts"] == {"unchanged": fleet.size - 1, "refused": 1}
+        assert failed(again) == {victim: 1}
+        requests = requests_since(fleet.sandbox, mark)
+        assert {name: number for name, number in requests.items() if "patch" in name} == {"patch 422": 1}
+    fleet.sandbox.kubectl("delete", "validatingadmissionpolicybinding", "kof-faults")
+    assert_converges(fleet, tell, changes=True)
+
+
+def test_children_of_a_refused_regional_are_left_out_and_named(
+    fleet: Fleet, policy: Callable[[str], None], tell: Tell
+) -> None:
+    victim = list(fleet.example.regionals)[1]
+    orphans = {name for name, child in fleet.example.children.items() if child["child_regional"] == victim}
+    assert orphans
+    policy(victim)
+    run = fleet.apply("--limit", "!mothership", playbook="site")
+    assert_named_and_no_traceback(run, f"ClusterDeployment kcm-system/{victim}", REASON)
+    left_out = of_apply(run)["left_out"]
+    tell(counts=of_apply(run)["counts"], failed=failed(run), left_out=len(left_out))
+    assert failed(run) == {victim: 1}
+    assert {each["host"] for each in left_out} == orphans
+    assert {each["reason"] for each in left_out} == {f"its regional {victim} failed"}
+    assert fleet.live() == (fleet.children | set(fleet.example.regionals)) - orphans - {victim}
+    fleet.sandbox.kubectl("delete", "validatingadmissionpolicybinding", "kof-faults")
+    run = fleet.apply("--limit", "!mothership", playbook="site")
+    assert run.code == 0, run.output[-3000:]
+    assert of_apply(run)["counts"] == {"created": len(orphans), "unchanged": fleet.size - len(orphans)}
+    if fleet.many:
+        assert_converges(fleet, tell, changes=False)
+
+
+@pytest.fixture
+def tokens(fleet_sandbox: Sandbox) -> Iterator[list[str]]:
+    """Two tokens of one ServiceAccount that may do everything; `revoke` ends the first."""
+    kubectl = fleet_sandbox.kubectl
+    kubectl("create", "namespace", "kof-faults")
+    kubectl("create", "serviceaccount", "robot", "-n", "kof-faults")
+    kubectl("create", "clusterrolebinding", "kof-faults", "--clusterrole=cluster-admin", f"--user={ROBOT}")
+    made = []
+    for name in ("first", "second"):
+        kubectl("create", "secret", "generic", name, "-n", "kof-faults")
+        bound = ("--bound-object-kind=Secret", f"--bound-object-name={name}")
+        made.append(kubectl("create", "token", "robot", "-n", "kof-faults", *bound).strip())
+    yield made
+    kubectl("delete", "clusterrolebinding", "kof-faults")
+    kubectl("delete", "namespace", "kof-faults")
+
+
+def with_user(kubeconfig: pathlib.Path, user: dict[str, Any]) -> pathlib.Path:
+    """The kubeconfig beside it, with other credentials."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = user
+    file = kubeconfig.with_name("robot.kubeconfig")
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+def revoke_half_way(fleet: Fleet, proxy: FaultProxy, replace: Callable[[], object]) -> threading.Thread:
+    """Ends the first token when half of the fleet is applied. The API server remembers a good token for a while, which
+    the proxy makes everybody wait out."""
+    wait = TOKEN_CACHE + 1
+    proxy.faults = (Fault("busy", "PATCH", after=fleet.size // 2, seconds=1, delay=wait),)
+
+    def revoke() -> None:
+        until(lambda: proxy.counts["busy"] > 0)
+        replace()
+        fleet.sandbox.kubectl("delete", "secret", "first", "-n", "kof-faults")
+
+    thread = threading.Thread(target=revoke)
+    thread.start()
+    return thread
+
+
+def test_a_plugin_s_token_that_expires_half_way_is_renewed(
+    fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tokens: list[str], tmp_path: pathlib.Path, tell: Tell
+) -> None:
+    token, calls, plugin = tmp_path / "token", tmp_path / "calls", tmp_path / "plugin"
+    token.write_text(tokens[0])
+    credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "%s"}}
+    write_down, template = f"echo called >>{shlex.quote(str(calls))}", shlex.quote(json.dumps(credential))
+    plugin.write_text(f'#!/bin/sh\n{write_down}\nprintf {template} "$(cat {shlex.quote(str(token))})"\n')
+    plugin.chmod(0o700)
+    by_plugin = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": str(plugin),
+            "interactiveMode": "Never",
+        }
+    }
+    mark = fleet.sandbox.audit_mark()
+    called: list[int] = []
+
+    def renew() -> None:
+        token.write_text(tokens[1])
+        called.append(calls.read_text().count("called"))
+
+    revoking = revoke_half_way(fleet, proxy, renew)
+    run = fleet.apply(kubeconfig=with_user(through, by_plugin))
+    revoking.join()
+    assert run.code == 0, run.output[-3000:]
+    called.append(calls.read_text().count("called"))
+    requests = requests_since(fleet.sandbox, mark, ROBOT)
+    tell(requests=requests, through_the_proxy=proxy.counts, plugin_calls=called)
+    assert of_apply(run)["counts"] == {"created": fleet.size}
+    assert requests["patch 201"] == fleet.size
+    # Refused by the real API server, for all that were in flight; the plugin was asked once more, not by each.
+    refused = proxy.counts["PATCH"] - proxy.counts["busy"] - fleet.size
+    assert 1 <= refused <= 8
+    assert called[1] == called[0] + 1
+    assert not any(each in run.output for each in tokens)
+    assert_converges(fleet, tell, changes=False)
+
+
+def test_a_token_that_is_revoked_half_way_ends_the_run(
+    fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tokens: list[str], tell: Tell
+) -> None:
+    revoking = revoke_half_way(fleet, proxy, lambda: None)
+    kubeconfig = with_user(through, {"token": tokens[0]})
+    run = fleet.apply(kubeconfig=kubeconfig)
+    revoking.join()
+    counts = of_apply(run)["counts"]
+    tell(counts=counts, through_the_proxy=proxy.counts, output=f"{len(run.output)} characters")
+    assert counts == {"created": fleet.size // 2, "refused": fleet.size - fleet.size // 2}
+    assert_named_and_no_traceback(run, proxy.url, "doesn't accept the credentials", str(kubeconfig), "not tried")
+    assert not any(each in run.output for each in tokens)
+    assert set(failed(run)) == fleet.children - fleet.live()
+    # Nobody goes on asking with a token that isn't good any more.
+    assert proxy.counts["PATCH"] - proxy.counts["busy"] - fleet.size // 2 <= 8
+    proxy.faults = ()
+    good = fleet.apply(kubeconfig=with_user(through, {"token": tokens[1]}))
+    assert good.code == 0, good.output[-3000:]
+    assert of_apply(good)["counts"] == {"created": fleet.size - fleet.size // 2, "unchanged": fleet.size // 2}
+    if fleet.many:
+        assert_converges(fleet, tell, changes=False)
