@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import pathlib
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -36,26 +36,40 @@ class Fleet:
 
     :ivar shared: variables of group all.
     :ivar mothership: variables of the one host of kof_mothership.
+    :ivar usual: what most children of a regional have in common, by the regional's name.
     """
 
     shared: Variables
     mothership: Variables
     regionals: dict[str, Variables]
     children: dict[str, Variables]
+    usual: dict[str, Variables] = field(default_factory=dict)
 
     @property
     def inventory(self) -> dict[str, Any]:
-        """As one YAML inventory without group_vars files."""
+        """As one YAML inventory without group_vars files: a group for each region's children, with what they share."""
         return {
             "all": {"vars": self.shared},
             "kof_mothership": {"hosts": {MOTHERSHIP: self.mothership or None}},
             "kof_regional": {"hosts": self.regionals},
-            "kof_child": {"hosts": self.children},
+            "kof_child": {"children": {f"kof_child_{name.replace('-', '_')}": group for name, group in self._groups()}},
         }
+
+    def _groups(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The children of each regional that has some, with the variables in which they differ from what is usual."""
+        for regional, usual in self.usual.items():
+            hosts = {
+                name: {key: value for key, value in own.items() if usual.get(key) != value} or None
+                for name, own in self.children.items()
+                if own["child_regional"] == regional
+            }
+            if hosts:
+                yield regional, {"vars": usual, "hosts": hosts}
 
 
 def fleet(regions: int, children: int, seed: int = 1, shared: Mapping[str, Any] | None = None) -> Fleet:
-    """A fleet of that size. Children are spread over the regions unevenly, as they are; each has one at random.
+    """A fleet of that size. Children are spread over the regions unevenly, as they are; each has one at random, and
+    every fourth has other machines than is usual there.
 
     :param seed: another seed, another fleet.
     :param shared: variables of group all, over the generator's own.
@@ -74,20 +88,22 @@ def fleet(regions: int, children: int, seed: int = 1, shared: Mapping[str, Any] 
         }
         if chance.random() < 0.2:
             regionals[name]["regional_retention"] = chance.choice(("14d", "60d", "90d"))
+    usual = {
+        name: {"child_regional": name, "child_config": _config(chance, own["regional_config"]["region"])}
+        for name, own in regionals.items()
+    }
     of_regional = dict.fromkeys(regionals, 0)
     hosts: dict[str, Variables] = {}
     for _number in range(children):
         # The square prefers the first regions.
         regional = list(regionals)[int(chance.random() ** 2 * regions)]
         of_regional[regional] += 1
-        area = regionals[regional]["regional_config"]["region"]
-        hosts[f"{regional}-child{of_regional[regional]}"] = {
-            "child_regional": regional,
-            "child_config": _config(chance, area),
-            "child_cluster_labels": {"team": chance.choice(TEAMS)},
-        }
-    own = {"regional_admin_email": "platform@example.com"}
-    return Fleet({**own, **(shared or {})}, {}, regionals, dict(sorted(hosts.items())))
+        own = {**usual[regional], "child_cluster_labels": {"team": chance.choice(TEAMS)}}
+        if chance.random() < 0.25:
+            own["child_config"] = _config(chance, regionals[regional]["regional_config"]["region"])
+        hosts[f"{regional}-child{of_regional[regional]}"] = own
+    everybody = {"regional_admin_email": "platform@example.com", **(shared or {})}
+    return Fleet(everybody, {}, regionals, dict(sorted(hosts.items())), usual)
 
 
 def _config(chance: random.Random, area: str) -> Variables:
