@@ -9,7 +9,9 @@ module_utils/manifests, deciding and sending module_utils/reconcile.py.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
@@ -24,6 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     policy_of,
     progress_lines,
     regional_domains,
+    unless_lost,
     within_limit,
 )
 
@@ -53,14 +56,14 @@ class ActionModule(fleets.FleetAction):
         if more:
             raise fleets.FleetFault.of(more)
 
-        policy = policy_of(fleet)
+        policy, until = policy_of(fleet), time.monotonic() + fleet.shared("kof_apply_timeout")
         pending = pending_of(task_vars) if self.check_mode else None
 
         def apply(wanted: list[tuple[str, dict[str, Any]]], **known: Any) -> list[tuple[str, reconcile.Outcome]]:
             outcomes = reconcile.reconcile(
                 connection,
                 [each for _host, each in wanted],
-                policy=policy,
+                policy=replace(policy, deadline=max(0.1, until - time.monotonic())),
                 check_mode=self.check_mode,
                 pending=pending,
                 progress=progress_lines(f"{layer} objects", fleets.display.display),
@@ -75,6 +78,7 @@ class ActionModule(fleets.FleetAction):
         # A server group without its cluster would make promxy fail every query.
         refused = {host for host, outcome in by_host if outcome.action == "refused"}
         by_host += apply([(host, each) for host in objects if host not in refused for each in objects[host][1:]])
+        unless_lost(by_host, layer)
         if fleet.shared("kof_replace_guide_objects") and layer == "regional":
             by_host += self._replace(connection, fleet, by_host, policy)
         result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))

@@ -47,7 +47,8 @@ class Outcome:
 
     action: unchanged | created | updated | adopted | refused | deleted | absent; reason: why refused, one line of at
     most 300 characters; not_checked: what the prediction needs that isn't there yet, so that no server checked it;
-    took_back: (field, manager, time) of others' changes undone.
+    took_back: (field, manager, time) of others' changes undone; lost: refused for what is no fault of this object: the
+    server, the login or the time ran out, for all that comes after too.
     """
 
     ref: Ref
@@ -56,6 +57,7 @@ class Outcome:
     reason: str | None = None
     not_checked: str | None = None
     took_back: tuple[tuple[str, str, str], ...] = ()
+    lost: bool = False
 
     @property
     def changed(self) -> bool:

@@ -246,16 +246,16 @@ class _Run:
         if self._lost is None and self.deadline is not None and time.monotonic() > self.deadline:
             self._lost = f"the time limit of {self.policy.deadline:g} s for this step has passed"
         if self._lost is not None:
-            return Outcome(ref, "refused", reason=one_line(f"not tried: {self._lost}"))
+            return Outcome(ref, "refused", reason=one_line(f"not tried: {self._lost}"), lost=True)
         try:
             return action()
         except ApiUnavailable as error:
             self._lost = str(error)
-            return Outcome(ref, "refused", reason=one_line(str(error)))
+            return Outcome(ref, "refused", reason=one_line(str(error)), lost=True)
         except ApiError as error:
             if error.status == 401:
                 self._lost = error.message
-            return Outcome(ref, "refused", reason=refusal_reason(error, ref))
+            return Outcome(ref, "refused", reason=refusal_reason(error, ref), lost=error.status == 401)
         except UnsendableString as error:
             return Outcome(ref, "refused", reason=one_line(str(error)))
         except _Refused as refusal:

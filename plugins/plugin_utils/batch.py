@@ -9,6 +9,7 @@ Results carry counts and names, never whole objects: with 1,000 clusters they wo
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
     FAULTS_SHOWN,
     Fleet,
     FleetFault,
+    display,
     members,
     read_regional,
 )
@@ -105,6 +107,9 @@ def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> 
             continue
         left_out.append({"host": cluster.host, "reason": reason})
         del fleet.clusters[cluster.host]
+    if left_out:
+        told = [f"{each['host']} ({each['reason']})" for each in left_out]
+        display.warning(f"{len(left_out)} {layer} clusters are left out: {some(told, FAULTS_SHOWN)}")
     return left_out
 
 
@@ -172,6 +177,25 @@ def batch_result(
     words += [f"took back {each}" for each in result["took_back"][:10]]
     result["msg"] = "; ".join(words)
     return result
+
+
+def unless_lost(by_host: Sequence[tuple[str, Outcome]], layer: str) -> None:
+    """Server, login and time concern the whole batch: one message then, not one for each host that wasn't reached.
+
+    :raises FleetFault: some of the batch was lost.
+    """
+    lost = [(host, outcome) for host, outcome in by_host if outcome.lost]
+    if not lost:
+        return
+    hosts = list(dict.fromkeys(host for host, _outcome in lost))
+    _host, first = lost[0]
+    others = Counter(outcome.action for _host, outcome in by_host if not outcome.lost)
+    done = ", ".join(f"{number} {action}" for action, number in sorted(others.items())) or "nothing was sent"
+    raise FleetFault(
+        f"{first.ref}: {first.reason}\n{len(hosts)} {layer} clusters were not reached: {some(hosts, FAULTS_SHOWN)}. "
+        f"Of the other objects: {done}. The next run goes on from here.",
+        [f"{host}: {outcome.ref}: {outcome.reason}" for host, outcome in by_host if outcome.action == "refused"],
+    )
 
 
 @dataclass(frozen=True)

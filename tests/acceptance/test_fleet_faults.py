@@ -262,16 +262,24 @@ def test_errors_resets_and_hangs(fleet: Fleet, proxy: FaultProxy, through: pathl
     assert_converges(fleet, tell, changes=False)
 
 
+def assert_half_was_reached(fleet: Fleet, run: Run) -> None:
+    """One message for the batch, and not one for each host, so that a thousand of them can still be read."""
+    rest = fleet.size - fleet.size // 2
+    assert len(fleet.live() & fleet.children) == fleet.size // 2
+    assert f"{rest} child clusters were not reached: " in run.output
+    assert f"Of the other objects: {fleet.size // 2} created. The next run goes on from here." in run.output
+    assert len(failed(run)) == 1
+    assert len(run.output) < 50_000
+
+
 def test_a_server_that_hangs_for_good(fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tell: Tell) -> None:
     """Ended by the batch's time limit, and without one by the patience with a single request."""
     limit = () if fleet.many else ("-e", "kof_apply_timeout=4")
     proxy.faults = (Fault("hang", "PATCH", after=fleet.size // 2),)
     run = fleet.apply(*limit, kubeconfig=through)
-    counts = of_apply(run)["counts"]
-    tell(through_the_proxy=proxy.counts, counts=counts, output=f"{len(run.output)} characters")
-    assert counts == {"created": fleet.size // 2, "refused": fleet.size - fleet.size // 2}
+    tell(through_the_proxy=proxy.counts, output=f"{len(run.output)} characters")
     assert_named_and_no_traceback(run, proxy.url, "no answer", "not tried", "ClusterDeployment kcm-system/")
-    assert set(failed(run)) == fleet.children - fleet.live()
+    assert_half_was_reached(fleet, run)
     assert_converges(fleet, tell, changes=True)
 
 
@@ -309,6 +317,7 @@ def test_children_of_a_refused_regional_are_left_out_and_named(
     tell(counts=of_apply(run)["counts"], failed=failed(run), left_out=len(left_out))
     assert failed(run) == {victim: 1}
     assert {each["host"] for each in left_out} == orphans
+    assert f"{len(orphans)} child clusters are left out: {victim}-child" in " ".join(run.output.split())
     assert {each["reason"] for each in left_out} == {f"its regional {victim} failed"}
     assert fleet.live() == (fleet.children | set(fleet.example.regionals)) - orphans - {victim}
     fleet.sandbox.kubectl("delete", "validatingadmissionpolicybinding", "kof-faults")
@@ -408,12 +417,10 @@ def test_a_token_that_is_revoked_half_way_ends_the_run(
     kubeconfig = with_user(through, {"token": tokens[0]})
     run = fleet.apply(kubeconfig=kubeconfig)
     revoking.join()
-    counts = of_apply(run)["counts"]
-    tell(counts=counts, through_the_proxy=proxy.counts, output=f"{len(run.output)} characters")
-    assert counts == {"created": fleet.size // 2, "refused": fleet.size - fleet.size // 2}
+    tell(through_the_proxy=proxy.counts, output=f"{len(run.output)} characters")
+    assert_half_was_reached(fleet, run)
     assert_named_and_no_traceback(run, proxy.url, "doesn't accept the credentials", str(kubeconfig), "not tried")
     assert not any(each in run.output for each in tokens)
-    assert set(failed(run)) == fleet.children - fleet.live()
     # Nobody goes on asking with a token that isn't good any more.
     assert proxy.counts["PATCH"] - proxy.counts["busy"] - fleet.size // 2 <= 8
     proxy.faults = ()

@@ -357,7 +357,7 @@ def site(world: World, rounds: int) -> list[Row]:
     together = [each + waited for each in seconds(measured[script])]
     mine = measured[OURS]
     note = (
-        "Ours does more: preflight (twice), the AWS policy, user and access key for external-dns (IAM: moto), "
+        "Ours does more: preflight, the AWS policy, user and access key for external-dns (IAM: moto), "
         "and it knows that services are ready too. The script runs helm upgrade twice, writes the manifests by "
         f"heredoc and applies one file. kubectl wait was measured {_often(measured[wait])}: {waited:.0f} s."
     )

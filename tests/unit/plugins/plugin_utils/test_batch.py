@@ -109,6 +109,21 @@ def test_progress_of_a_long_batch_is_told_now_and_then() -> None:
     assert lines == ["2 of 3 objects"]
 
 
+def test_a_lost_server_is_told_once_and_not_by_each_host() -> None:
+    lost = [(f"eu{n}", outcome(f"eu{n}", "refused", reason="not tried: no answer", lost=True)) for n in range(500)]
+    by_host = [("us1", outcome("us1", "created")), ("us2", outcome("us2", "refused", reason="webhook: no")), *lost]
+    with pytest.raises(fleets.FleetFault) as caught:
+        batches.unless_lost(by_host, "regional")
+    told = str(caught.value)
+    assert told.startswith(
+        "ClusterDeployment kcm-system/eu0: not tried: no answer\n500 regional clusters were not reached"
+    )
+    assert "Of the other objects: 1 created, 1 refused" in told
+    assert len(told) < 500
+    assert caught.value.faults[0].startswith("us2: ")
+    batches.unless_lost(by_host[:2], "regional")
+
+
 def test_policy_is_what_the_variables_say(tmp_path: pathlib.Path) -> None:
     settings = "kof_fleet: test\n    kof_apply_timeout: 7\n    kof_adopt: false\n    kof_force_conflicts: never"
     policy = batches.policy_of(read(tmp_path, "regional", FLEET.replace("kof_fleet: test", settings))[0])
