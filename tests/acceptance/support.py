@@ -175,17 +175,21 @@ class Sandbox:
     def mutations_since(self, mark: int, user: str = COLLECTION_USER) -> list[str]:
         """Requests of a user since a mark that could have changed the mothership: no dry runs, no access reviews."""
         found = []
+        for entry in self.requests_since(mark, user):
+            if entry["verb"] in ("get", "list", "watch"):
+                continue
+            resource = entry.get("objectRef", {}).get("resource", "")
+            if resource in REVIEWS or "dryRun=All" in entry["requestURI"]:
+                continue
+            found.append(f"{entry['verb']} {entry['requestURI']}")
+        return found
+
+    def requests_since(self, mark: int, user: str = COLLECTION_USER) -> list[dict[str, Any]]:
+        """The audit log's entries of a user since a mark."""
         with open(self.folder / "audit.log", "rb") as log:
             log.seek(mark)
-            for line in log:
-                entry = json.loads(line)
-                if entry["user"]["username"] != user or entry["verb"] in ("get", "list", "watch"):
-                    continue
-                resource = entry.get("objectRef", {}).get("resource", "")
-                if resource in REVIEWS or "dryRun=All" in entry["requestURI"]:
-                    continue
-                found.append(f"{entry['verb']} {entry['requestURI']}")
-        return found
+            entries = [json.loads(line) for line in log]
+        return [entry for entry in entries if entry["user"]["username"] == user]
 
 
 def finish(started: Started, timeout: float = 900) -> Run:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import example_fleet
 import pytest
-from support import COLLECTION_USER, Run, Sandbox
+from support import Run, Sandbox
 
 SMALL = example_fleet.fleet(2, 2)
 LARGE = example_fleet.fleet(300, 300)
@@ -25,11 +24,7 @@ PROMXY = "/apis/apps/v1/namespaces/kof/deployments/kof-mothership-promxy"
 
 def requests_since(sandbox: Sandbox, mark: int) -> list[str]:
     """Every request of the collection since a mark of the audit log, in the order of their text."""
-    with open(sandbox.folder / "audit.log", "rb") as log:
-        log.seek(mark)
-        entries = [json.loads(line) for line in log]
-    ours = [entry for entry in entries if entry["user"]["username"] == COLLECTION_USER]
-    return sorted(f"{entry['verb']} {entry['requestURI']}" for entry in ours)
+    return sorted(f"{entry['verb']} {entry['requestURI']}" for entry in sandbox.requests_since(mark))
 
 
 def checks(run: Run) -> dict[str, dict[str, Any]]:

@@ -182,14 +182,11 @@ def failed(run: Run) -> dict[str, int]:
 
 def requests_since(sandbox: Sandbox, mark: int, user: str = COLLECTION_USER) -> collections.Counter[str]:
     """How often which verb on ClusterDeployments got which HTTP status."""
-    found: collections.Counter[str] = collections.Counter()
-    with open(sandbox.folder / "audit.log", "rb") as log:
-        log.seek(mark)
-        for line in log:
-            entry = json.loads(line)
-            if entry["user"]["username"] == user and entry.get("objectRef", {}).get("resource") == "clusterdeployments":
-                found[f"{entry['verb']} {entry.get('responseStatus', {}).get('code')}"] += 1
-    return found
+    return collections.Counter(
+        f"{entry['verb']} {entry.get('responseStatus', {}).get('code')}"
+        for entry in sandbox.requests_since(mark, user)
+        if entry.get("objectRef", {}).get("resource") == "clusterdeployments"
+    )
 
 
 def assert_named_and_no_traceback(run: Run, *texts: str) -> None:
