@@ -16,7 +16,10 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import model, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import (
+    DOMAIN_ANNOTATION,
+    regional_domain_of,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import labels
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import VMAUTH, domain_of_url, fleet_of
@@ -192,7 +195,7 @@ def _values(service: Mapping[str, Any], cluster: FoundCluster) -> dict[str, Any]
 
 
 def _regional_domain(item: Mapping[str, Any], storage: Mapping[str, Any]) -> str | None:
-    annotated = (item["metadata"].get("annotations") or {}).get(DOMAIN_ANNOTATION)
+    annotated = regional_domain_of(item)
     host = _dig(storage, ("victoriametrics", "vmauth", "ingress", "host"))
     return annotated or (host.removeprefix(VMAUTH) if isinstance(host, str) and host.startswith(VMAUTH) else None)
 

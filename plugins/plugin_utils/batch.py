@@ -16,8 +16,8 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import regional_domain_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
@@ -75,6 +75,12 @@ def pending_of(task_vars: Mapping[str, Any]) -> Pending:
     return pending
 
 
+def expected_of(regional: Regional) -> Expected:
+    """What of a regional cluster must exist only once."""
+    name = regional.cluster_name
+    return Expected(name, regional.domain, promxy_server_group.name_of(name), grafana_datasource.name_of(name))
+
+
 def guide_objects_of(connection: Connection, fleet: Fleet) -> list[StandIn]:
     """The objects under other names that stand for a regional cluster of this batch."""
     release, namespace = fleet.release, fleet.shared("kof_namespace")
@@ -86,11 +92,7 @@ def guide_objects_of(connection: Connection, fleet: Fleet) -> list[StandIn]:
         served = connection.resource(api_version, kind)
         path = connection.path(api_version, kind, namespace) if served else None
         listed.append(connection.list_objects(path)[0] if path else [])
-    expected = [
-        Expected(name, each.domain, promxy_server_group.name_of(name), grafana_datasource.name_of(name))
-        for each in fleet.of("regional")
-        for name in [each.cluster_name]
-    ]
+    expected = [expected_of(each) for each in fleet.of("regional")]
     return guide_objects(listed[0], listed[1], expected, fleet.shared("kof_fleet"))
 
 
@@ -126,7 +128,7 @@ def regional_domains(
             continue
         regional = read_regional(fleet, child.regional, task_vars)
         live = surroundings.deployments.get(child.regional, {})
-        annotated = (live.get("metadata", {}).get("annotations") or {}).get(DOMAIN_ANNOTATION)
+        annotated = regional_domain_of(live)
         if regional is not None:
             domains[child.regional] = regional.domain
         elif annotated:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import domains_sent_to, layer_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import regional_domain_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import (
     FLEET_LABEL,
     MANAGED_BY,
@@ -26,10 +26,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
     PROMXY_SERVER_GROUP,
-    Expected,
     fleet_of,
     guide_objects,
 )
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import expected_of
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAULTS_SHOWN, Fleet
 
 Live = Mapping[Ref, Mapping[str, Any]]
@@ -95,10 +95,7 @@ class Deletion:
     def _stand_ins(self, live: Live) -> dict[str, str]:
         """By host, what would be wrong with promxy once the cluster is gone: somebody's own group still names it."""
         regionals = {each.cluster_name: each for each in self.fleet.of("regional") if self.refs[each.host][0] in live}
-        expected = [
-            Expected(name, each.domain, promxy_server_group.name_of(name), grafana_datasource.name_of(name))
-            for name, each in regionals.items()
-        ]
+        expected = [expected_of(each) for each in regionals.values()]
         groups = [item for ref, item in live.items() if ref.kind == PROMXY_SERVER_GROUP]
         return {
             regionals[
@@ -144,7 +141,9 @@ class Deletion:
         for regional in self.fleet.of("regional"):
             cluster = live.get(self.refs[regional.host][0])
             if cluster is not None:
-                by_domain.update({domain: regional.host for domain in (regional.domain, _domain_of(cluster)) if domain})
+                by_domain.update(
+                    {domain: regional.host for domain in (regional.domain, regional_domain_of(cluster)) if domain}
+                )
         hosts = set(by_domain.values())
         regional_of = {child.cluster_name: child.regional for child in self.fleet.of("child")}
         found: dict[str, list[str]] = {}
@@ -171,12 +170,8 @@ class Deletion:
     def dns_records(self, hosts: Collection[str], live: Live) -> list[str]:
         """The names that external-dns made for regionals: its policy is never to take one back."""
         domains = [
-            _domain_of(live.get(self.refs[regional.host][0])) or regional.domain
+            regional_domain_of(live.get(self.refs[regional.host][0])) or regional.domain
             for regional in self.fleet.of("regional")
             if regional.host in hosts and regional.external_dns != "none"
         ]
         return [f"{name}.{domain}" for domain in domains for name in NAMES]
-
-
-def _domain_of(cluster: Mapping[str, Any] | None) -> str | None:
-    return ((cluster or {"metadata": {}})["metadata"].get("annotations") or {}).get(DOMAIN_ANNOTATION)

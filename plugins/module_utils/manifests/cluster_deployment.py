@@ -119,6 +119,11 @@ def _extra_service(service: Mapping[str, Any], values: Mapping[str, Any]) -> dic
     return wanted
 
 
+def regional_domain_of(cluster: Mapping[str, Any] | None) -> str | None:
+    """The domain that a live regional ClusterDeployment carries as our annotation; None for any other, and for none."""
+    return ((cluster or {}).get("metadata", {}).get("annotations") or {}).get(DOMAIN_ANNOTATION)
+
+
 def _values(values: Mapping[str, Any]) -> dict[str, str]:
     # Sorted: the same values written in another order are no change.
     return {"values": yaml_text.dump(values, sort_keys=True)} if values else {}

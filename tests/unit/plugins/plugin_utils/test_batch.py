@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import batch as batches
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
@@ -43,7 +44,7 @@ def test_a_failed_cluster_is_not_tried_again(tmp_path: pathlib.Path) -> None:
 def test_domain_comes_from_the_inventory_else_from_the_live_regional(tmp_path: pathlib.Path) -> None:
     text = FLEET.replace("child_regional: us1", "child_regional: far-away")
     fleet, variables = read(tmp_path, "child", text)
-    live = {"far-away": {"metadata": {"annotations": {batches.DOMAIN_ANNOTATION: "far.example.com"}}}}
+    live = {"far-away": {"metadata": {"annotations": {DOMAIN_ANNOTATION: "far.example.com"}}}}
     surroundings = render.Surroundings("v1alpha1", deployments=live)
     domains, faults = batches.regional_domains(fleet, "child", surroundings, variables)
     assert domains == {"eu1": "eu1.example.com", "far-away": "far.example.com"}
