@@ -1,7 +1,7 @@
-"""Unit tests of modules/external_dns_access_key.py against moto (in process) and a cluster of dictionaries.
+"""Unit tests of modules/external_dns_access_key.py and module_utils/access_key.py against moto and a fake cluster.
 
-The cluster stands in for connection and reconcile only; both have tests of their own, and the molecule scenario runs
-the whole module against a real API server.
+The cluster (of dictionaries) stands in for connection and reconcile only; both have tests of their own, and the
+molecule scenario runs the whole module against a real API server.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry, RetryingBotoClientWrapper
+from ansible_collections.k0rdent.kof.plugins.module_utils import access_key
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import CLUSTER_TAG, FLEET_TAG, held_credentials
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
@@ -138,14 +139,16 @@ def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     fake = Cluster()
-    monkeypatch.setattr(module.reconcile, "reconcile", fake.reconcile)
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.05)
-    monkeypatch.setattr(module, "SETTLE_STEP", 0.01)
+    monkeypatch.setattr(access_key.reconcile, "reconcile", fake.reconcile)
+    monkeypatch.setattr(access_key, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(access_key, "SETTLE_STEP", 0.01)
     return fake
 
 
-def ensure(iam: Any, cluster: Cluster, *, check_mode: bool = False, hidden: list[str] | None = None) -> module.Report:
-    return module.KeyAndSecret(
+def ensure(
+    iam: Any, cluster: Cluster, *, check_mode: bool = False, hidden: list[str] | None = None
+) -> access_key.Report:
+    return access_key.KeyAndSecret(
         RetryingBotoClientWrapper(Client(iam, cluster), AWSRetry.jittered_backoff(retries=2, delay=0)),
         cluster,  # type: ignore[arg-type]
         user=USER,
@@ -174,8 +177,8 @@ def mark_used(key_id: str) -> None:
     key.last_used = AccessKeyLastUsed(datetime.now(UTC) - timedelta(days=2), "route53", "us-east-1")
 
 
-def actions(report: module.Report) -> set[tuple[str, str]]:
-    return {(each["object"], each["action"]) for each in module.result_of(report, with_diff=False)["objects"]}
+def actions(report: access_key.Report) -> set[tuple[str, str]]:
+    return {(each["object"], each["action"]) for each in access_key.result_of(report, with_diff=False)["objects"]}
 
 
 EVERYTHING = {
@@ -206,7 +209,7 @@ def test_a_second_run_changes_nothing(iam: Any, cluster: Cluster) -> None:
 def test_check_mode_predicts_what_the_run_does_and_changes_nothing(iam: Any, cluster: Cluster) -> None:
     predicted = ensure(iam, cluster, check_mode=True)
     assert actions(predicted) == EVERYTHING
-    assert predicted.access_key_id == module.KNOWN_LATER
+    assert predicted.access_key_id == access_key.KNOWN_LATER
     assert keys(iam) == []
     assert CLUSTER_TAG not in tags(iam)
     assert cluster.writes == []
@@ -215,7 +218,7 @@ def test_check_mode_predicts_what_the_run_does_and_changes_nothing(iam: Any, clu
 
 
 def test_check_mode_says_what_no_server_checked(iam: Any, cluster: Cluster) -> None:
-    result = module.result_of(ensure(iam, cluster, check_mode=True), with_diff=False)
+    result = access_key.result_of(ensure(iam, cluster, check_mode=True), with_diff=False)
     [secret] = [each for each in result["objects"] if each["object"].startswith("Secret")]
     assert secret["not_checked"] == "Namespace kof"
 
@@ -227,7 +230,7 @@ def test_check_mode_before_the_user_exists(iam: Any, cluster: Cluster) -> None:
 
 def test_a_run_without_the_user_stops(iam: Any, cluster: Cluster) -> None:
     iam.delete_user(UserName=USER)
-    with pytest.raises(module.Stop, match="There is no IAM user"):
+    with pytest.raises(access_key.Stop, match="There is no IAM user"):
         ensure(iam, cluster)
 
 
@@ -267,7 +270,7 @@ def test_a_used_key_that_nobody_holds_stops_the_run_with_its_id(iam: Any, cluste
     used = iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
     mark_used(used)
     for check_mode in (True, False):
-        with pytest.raises(module.Stop, match=used):
+        with pytest.raises(access_key.Stop, match=used):
             ensure(iam, cluster, check_mode=check_mode)
     assert keys(iam) == [used]
     assert cluster.held is None
@@ -286,7 +289,7 @@ def test_a_used_key_beside_the_secrets_is_left_and_warned_of(iam: Any, cluster: 
 def test_an_inactive_key_stops_the_run(iam: Any, cluster: Cluster) -> None:
     ours = ensure(iam, cluster).access_key_id
     iam.update_access_key(UserName=USER, AccessKeyId=ours, Status="Inactive")
-    with pytest.raises(module.Stop, match=f"{ours}.*Inactive"):
+    with pytest.raises(access_key.Stop, match=f"{ours}.*Inactive"):
         ensure(iam, cluster)
 
 
@@ -296,7 +299,7 @@ def test_a_user_that_is_not_this_fleets_is_left_alone(iam: Any, cluster: Cluster
     if value:
         iam.tag_user(UserName=USER, Tags=[{"Key": FLEET_TAG, "Value": value}])
     orphan = iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
-    with pytest.raises(module.Stop, match="aren't this fleet's"):
+    with pytest.raises(access_key.Stop, match="aren't this fleet's"):
         ensure(iam, cluster)
     assert keys(iam) == [orphan]
 
@@ -304,7 +307,7 @@ def test_a_user_that_is_not_this_fleets_is_left_alone(iam: Any, cluster: Cluster
 def test_a_fleet_of_the_same_name_on_another_cluster_keeps_its_key(iam: Any, cluster: Cluster) -> None:
     theirs = iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"]
     iam.tag_user(UserName=USER, Tags=[{"Key": CLUSTER_TAG, "Value": OTHER_UID}])
-    with pytest.raises(module.Stop, match="another management cluster"):
+    with pytest.raises(access_key.Stop, match="another management cluster"):
         ensure(iam, cluster)
     assert keys(iam) == [theirs]
 
@@ -329,7 +332,7 @@ def test_a_secret_that_may_not_be_written_costs_no_key(iam: Any, cluster: Cluste
         if want["kind"] == "Secret"
         else None
     )
-    with pytest.raises(module.Stop, match="secrets is forbidden"):
+    with pytest.raises(access_key.Stop, match="secrets is forbidden"):
         ensure(iam, cluster)
     assert keys(iam) == []
 
@@ -341,7 +344,7 @@ def test_a_write_that_fails_takes_the_key_away_again(iam: Any, cluster: Cluster,
             raise failure
 
     cluster.refuses = refuse
-    with pytest.raises(module.Stop, match="was deleted again"):
+    with pytest.raises(access_key.Stop, match="was deleted again"):
         ensure(iam, cluster)
     assert keys(iam) == []
     cluster.refuses = lambda want, check: None
@@ -435,7 +438,7 @@ def test_two_runs_that_never_agree_end_with_a_message(iam: Any, cluster: Cluster
             iam.delete_access_key(UserName=USER, AccessKeyId=cluster.held)
 
     cluster.after_each = meddle
-    with pytest.raises(module.Stop, match="another run is at work"):
+    with pytest.raises(access_key.Stop, match="another run is at work"):
         ensure(iam, cluster)
 
 
@@ -444,15 +447,15 @@ def test_a_key_that_aws_does_not_list_yet_is_waited_for(
 ) -> None:
     ensure(iam, cluster)
     answers: Iterator[dict[str, Any]] = iter([{"AccessKeyMetadata": []}, {"AccessKeyMetadata": []}])
-    real = module.KeyAndSecret.__init__
+    real = access_key.KeyAndSecret.__init__
 
     def patched(self: Any, iam: Any, *arguments: Any, **options: Any) -> None:
         real(self, iam, *arguments, **options)
         listed = iam.list_access_keys
         self.iam = Late(iam, lambda **call: next(answers, None) or listed(**call))
 
-    monkeypatch.setattr(module.KeyAndSecret, "__init__", patched)
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 5)
+    monkeypatch.setattr(access_key.KeyAndSecret, "__init__", patched)
+    monkeypatch.setattr(access_key, "SETTLE_SECONDS", 5)
     assert not ensure(iam, cluster).changed
     assert next(answers, "all asked for") == "all asked for"
 
@@ -473,7 +476,7 @@ def test_no_result_has_the_secret_half(iam: Any, cluster: Cluster) -> None:
     held = held_credentials(cluster.objects[SECRET_REF])
     assert held is not None
     assert hidden[0] == held.secret_access_key
-    text = json.dumps(module.result_of(report, with_diff=True), default=repr) + repr(report)
+    text = json.dumps(access_key.result_of(report, with_diff=True), default=repr) + repr(report)
     assert report.access_key_id in text
     assert held.secret_access_key not in text
 

@@ -1,0 +1,99 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of modules/external_dns_access_info.py: one look at AWS and the Secret, in the controller's process.
+
+An action, not a module: a module's process, its code unpacked and compiled, takes longer than the look.
+Changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+# iam.Aws says so where it is missing.
+with contextlib.suppress(ImportError):
+    from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import KeyAndSecret, Stop, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "user_name": {"type": "str", "required": True},
+    "policy_name": {"type": "str", "required": True},
+    "path": {"type": "str", "default": "/"},
+    "fleet": {"type": "str", "required": True},
+    "namespace": {"type": "str", "default": "kof"},
+}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validated, options = self.validate_argument_spec(
+            argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
+        )
+        elsewhere = self._elsewhere()
+        if elsewhere:
+            return {**result, "failed": True, "msg": f"This looks from the controller's process only: {elsewhere}"}
+        try:
+            result.update(_look(options))
+        except (Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
+            result.update(failed=True, msg=str(problem))
+        except (BotoCoreError, ClientError) as problem:
+            result.update(failed=True, msg=f"AWS can't show what external-dns has: {problem}")
+        return result
+
+    def _elsewhere(self) -> str:
+        """Why a module would see another AWS account or cluster than this process does; empty if it wouldn't."""
+        if self._connection.transport != "local":
+            return f"the connection is {self._connection.transport}, not local"
+        return "the task has an environment" if any(self._task.environment or []) else ""
+
+
+def _look(options: Mapping[str, Any]) -> dict[str, Any]:
+    aws = iam.Aws(options)
+    caller = iam.caller(aws.retrying("sts"))
+    partition = caller["arn"].split(":")[1]
+    policy_arn = f"arn:{partition}:iam::{caller['account']}:policy{options['path']}{options['policy_name']}"
+    client = aws.retrying("iam")
+    return {
+        "changed": False,
+        "caller": caller,
+        "policy": iam.policy(client, policy_arn),
+        "user": iam.user(client, options["user_name"]),
+        "access_key": _access_key(client, options),
+    }
+
+
+def _access_key(client: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    with connect({name: options[name] for name in CONNECTION_OPTIONS}) as connection:
+        report = KeyAndSecret(
+            client,
+            connection,
+            user=options["user_name"],
+            fleet=options["fleet"],
+            namespace=options["namespace"],
+            policy=policy_from(options),
+            check_mode=True,
+            hide=_in_no_result,
+        ).ensure()
+    outstanding = [f"{each['object']} {each['action']}" for each in result_of(report, with_diff=False)["objects"]]
+    return {"id": report.access_key_id, "outstanding": outstanding, "warnings": report.warnings}
+
+
+def _in_no_result(_secret: str) -> None:
+    """The secret half stays in this process: the result has ids and names only."""

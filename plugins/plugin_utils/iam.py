@@ -1,0 +1,90 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AWS from the controller's process: clients by amazon.aws' options, and what IAM holds for external-dns.
+
+Only reads. What is wanted isn't known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+# The clients' maker says so where it is missing.
+with contextlib.suppress(ImportError):
+    from botocore.exceptions import ClientError
+
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.amazon.aws.plugins.plugin_utils.base import AWSPluginBase
+
+
+class Aws(AWSPluginBase):
+    """Clients of AWS by the options of module_utils/aws_options.py, found as by every module of amazon.aws.
+
+    Raises AnsibleError where the SDK is missing, or the options can't make a client.
+    """
+
+    ansible_name = "k0rdent.kof"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = {**options, "validate_certs": options["aws_validate_certs"]}
+        self.require_aws_sdk()
+
+    def get_options(self) -> dict[str, Any]:
+        return self._options
+
+    def retrying(self, service: str) -> Any:
+        """A client whose calls take aws_retry=True."""
+        return self.client(service, retry_decorator=AWSRetry.jittered_backoff())
+
+
+def caller(sts: Any) -> dict[str, str]:
+    """Whose credentials these are: account and arn."""
+    answer = sts.get_caller_identity(aws_retry=True)
+    return {"account": answer["Account"], "arn": answer["Arn"]}
+
+
+def policy(iam: Any, arn: str) -> dict[str, Any] | None:
+    """A managed policy: arn, document (of its default version), version_ids and tags; None if there is none."""
+    try:
+        found = iam.get_policy(PolicyArn=arn, aws_retry=True)["Policy"]
+        versions = iam.list_policy_versions(PolicyArn=arn, aws_retry=True)["Versions"]  # at most five
+        default = iam.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"], aws_retry=True)
+    except ClientError as error:
+        _raise_unless_missing(error)
+        return None
+    return {
+        "arn": found["Arn"],
+        "document": default["PolicyVersion"]["Document"],
+        "version_ids": [each["VersionId"] for each in versions],
+        "tags": _tags(found),
+    }
+
+
+def user(iam: Any, name: str) -> dict[str, Any] | None:
+    """A user: name, path, permissions_boundary (arn or empty), attached_policies (arns) and tags; None for no user."""
+    try:
+        found = iam.get_user(UserName=name, aws_retry=True)["User"]
+        # AWS attaches at most twenty to a user, and lists a hundred at once.
+        attached = iam.list_attached_user_policies(UserName=name, aws_retry=True)["AttachedPolicies"]
+    except ClientError as error:
+        _raise_unless_missing(error)
+        return None
+    return {
+        "name": found["UserName"],
+        "path": found["Path"],
+        "permissions_boundary": found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        "attached_policies": [each["PolicyArn"] for each in attached],
+        "tags": _tags(found),
+    }
+
+
+def _raise_unless_missing(error: ClientError) -> None:
+    if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
+        raise error
+
+
+def _tags(found: Mapping[str, Any]) -> dict[str, str]:
+    return {each["Key"]: each["Value"] for each in found.get("Tags", [])}

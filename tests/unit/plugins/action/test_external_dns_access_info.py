@@ -1,0 +1,105 @@
+"""external_dns_access_info in a play, on a real control plane and moto's server: it looks, and writes nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+NAME, FLEET_TAG, CLUSTER_TAG = "dns-look", "k0rdent.kof/fleet", "k0rdent.kof/management-cluster"
+
+
+@pytest.fixture
+def iam() -> Iterator[Any]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    # Servers of one process share what they hold.
+    urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
+    try:
+        yield boto3.client(
+            "iam",
+            region_name="us-east-1",
+            endpoint_url=f"http://{host}:{port}",
+            aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+            aws_secret_access_key="secret-half-of-the-admin",
+        )
+    finally:
+        server.stop()
+
+
+def look(iam: Any, **arguments: Any) -> dict[str, Any]:
+    options = {
+        "user_name": NAME,
+        "policy_name": NAME,
+        "fleet": "actions",
+        "namespace": "dns-look",
+        "region": "us-east-1",
+        "access_key": "AKIAIOSFODNN7EXAMPLE",
+        "secret_key": "secret-half-of-the-admin",
+        "endpoint_url": iam.meta.endpoint_url,
+        **arguments,
+    }
+    return {"name": "Look", "k0rdent.kof.external_dns_access_info": options, "register": "found"}
+
+
+def result(run: Any) -> dict[str, Any]:
+    """What `-v` prints of the only task."""
+    found = next(line for line in run.stdout.splitlines() if line.startswith(("ok: ", "changed: ", "fatal: ")))
+    return json.loads(found[found.index("=> ") + 3 :])
+
+
+def test_what_is_there_and_what_is_missing(control_plane: Any, play: Any, iam: Any) -> None:
+    nothing = result(play("kof_mothership", look(iam), "-v"))
+    assert (nothing["changed"], nothing["policy"], nothing["user"]) == (False, None, None)
+    assert "Secret dns-look/external-dns-aws-credentials created" in nothing["access_key"]["outstanding"]
+    assert "dns-look" not in control_plane.kubectl("get", "namespaces", "-o", "name")
+
+    iam.create_user(UserName=NAME, Tags=[{"Key": FLEET_TAG, "Value": "actions"}])
+    made = iam.create_access_key(UserName=NAME)["AccessKey"]
+    text = f"[default]\naws_access_key_id = {made['AccessKeyId']}\naws_secret_access_key = {made['SecretAccessKey']}\n"
+    control_plane.kubectl("create", "namespace", "dns-look")
+    secret = ("create", "secret", "generic", "external-dns-aws-credentials", "-n", "dns-look")
+    control_plane.kubectl(*secret, f"--from-literal=external-dns-aws-credentials={text}")
+    run = play("kof_mothership", look(iam), "-vvvv", "--diff")
+    for hidden in (made["SecretAccessKey"], base64.b64encode(text.encode()).decode(), "secret-half-of-the-admin"):
+        assert hidden not in run.stdout + run.stderr
+    found = result(play("kof_mothership", look(iam), "-v"))
+    assert (found["changed"], found["user"]["name"], found["access_key"]["id"]) == (False, NAME, made["AccessKeyId"])
+    assert f"IAM user {NAME} tagged" in found["access_key"]["outstanding"]  # and only said:
+    assert CLUSTER_TAG not in {each["Key"] for each in iam.get_user(UserName=NAME)["User"]["Tags"]}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "why"),
+    [
+        ({"environment": {"AWS_PROFILE": "production"}}, "the task has an environment"),
+        ({"connection": "ssh"}, "the connection is ssh, not local"),
+    ],
+)
+def test_a_look_that_would_see_another_account_is_none(play: Any, iam: Any, keywords: dict[str, Any], why: str) -> None:
+    run = play("kof_mothership", look(iam), **keywords)
+    assert run.returncode != 0
+    assert why in run.stdout + run.stderr
+
+
+def test_aws_that_cannot_be_asked_is_one_clear_message(play: Any, iam: Any) -> None:
+    run = play(
+        "kof_mothership", look(iam, endpoint_url="http://127.0.0.1:9", aws_config={"retries": {"max_attempts": 0}})
+    )
+    assert run.returncode != 0
+    assert "AWS can't show what external-dns has" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_a_user_of_another_fleet_is_named(control_plane: Any, play: Any, iam: Any) -> None:
+    iam.create_user(UserName=NAME, Tags=[{"Key": FLEET_TAG, "Value": "another"}])
+    run = play("kof_mothership", look(iam))
+    assert run.returncode != 0
+    assert f"{FLEET_TAG}=another" in run.stdout + run.stderr
