@@ -1,0 +1,451 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run for one Helm release: looks, decides, acts, tells. The module helm_release and its action are built on it.
+
+What to do is decided in helm.py, helm is run in helm_command.py, releases are read and marked in helm_store.py.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
+    CONNECTION_OPTIONS,
+    Connection,
+    UnsendableString,
+    encode,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
+    GRACE,
+    PENDING,
+    RELEASE_NAME,
+    RELEASE_NAME_LIMIT,
+    Decision,
+    Revision,
+    Wanted,
+    age,
+    decide,
+    objects,
+    seconds,
+    secrets_of,
+    values_diff,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
+    Helm,
+    HelmFailed,
+    Registry,
+    chart_on_disk,
+    find_helm,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "release_name": {"type": "str", "required": True, "aliases": ["name"]},
+    "release_namespace": {"type": "str", "required": True, "aliases": ["namespace"]},
+    "release_state": {"type": "str", "choices": ["present", "absent"], "default": "present", "aliases": ["state"]},
+    "chart_ref": {"type": "str"},
+    "chart_version": {"type": "str"},
+    "release_values": {"type": "dict", "default": {}, "aliases": ["values"]},
+    "create_namespace": {"type": "bool", "default": False},
+    "wait": {"type": "bool", "default": False},
+    "timeout": {"type": "str", "default": "5m"},
+    "binary_path": {"type": "path"},
+    "registry_username": {"type": "str"},
+    "registry_password": {"type": "str", "no_log": True},
+    "registry_ca_file": {"type": "path"},
+    "plain_http": {"type": "bool", "default": False},
+}
+
+#: Seconds between two looks at a pending release.
+_POLL = 2.0
+#: How often another helm may be quicker than we before we give up.
+_OVERTAKEN_LIMIT = 3
+#: Missing objects that a message names.
+_NAMED = 5
+
+
+class BadInput(Exception):
+    """An argument can't be right; the message is for the person."""
+
+
+class StuckObject(Exception):
+    """An object of the release is being deleted and does not go; the message names it and what holds it."""
+
+
+class ReleaseRun:
+    """One run of the module for one release: looks, decides, acts, tells."""
+
+    def __init__(self, parameters: Mapping[str, Any], *, check_mode: bool, scratch: str | None) -> None:
+        """parameters: the module's. Reads files; sends nothing yet. Raises BadInput, ApiUnavailable."""
+        self.name: str = parameters["release_name"]
+        self.namespace: str = parameters["release_namespace"]
+        self.took: list[str] = []
+        self.history: list[Revision] = []
+        self._parameters = parameters
+        self._local: str | None = None  # path of the chart if it is on this disk
+        self._check_mode = check_mode
+        self._scratch = scratch
+        if not RELEASE_NAME.fullmatch(self.name) or len(self.name) > RELEASE_NAME_LIMIT:
+            raise BadInput(
+                f"{self.name!r} can't be the name of a release: lower case letters, digits, - and ., "
+                f"{RELEASE_NAME_LIMIT} characters at most"
+            )
+        if parameters["registry_password"] and not parameters["registry_username"]:
+            raise BadInput("registry_password without registry_username: give both")
+        try:
+            self._timeout = seconds(parameters["timeout"])
+        except ValueError as error:
+            raise BadInput(f"timeout: {error}") from None
+        if self._timeout <= 0:
+            raise BadInput("timeout must be more than nothing")
+        options = {name: parameters.get(name) for name in CONNECTION_OPTIONS}
+        self._settings = settings(options, os.environ)
+        self.connection = Connection(self._settings, renew=lambda: settings(options, os.environ))
+        self._store = ReleaseStore(self.connection, self.namespace, self.name)
+
+    # -- present
+
+    def present(self) -> dict[str, Any]:
+        """Brings the release to what is wanted; the module's result. Raises what the layers below raise."""
+        wanted = self._wanted()
+        first: list[Revision] | None = None
+        for attempt in range(_OVERTAKEN_LIMIT):
+            decision = self._settled(wanted)
+            first = self.history if first is None else first
+            missing: list[Missing] = []
+            if decision.step == "check":
+                missing = self._store.missing(objects(self.history[-1].manifest))
+                if not missing:
+                    return self._told("unchanged", decision, first, wanted)
+                self.took.append(f"missing {_some([str(each.ref) for each in missing])}")
+                decision = Decision("upgrade", f"{len(missing)} of its objects are missing")
+            action = self._action(decision, bool(missing))
+            if self._check_mode:
+                return self._told(action, decision, first, wanted, not_checked=self._validated(decision))
+            self._wait_until_gone([each for each in missing if each.deleted_at])
+            try:
+                self._act(decision)
+            except HelmFailed as error:
+                if error.overtaken and attempt + 1 < _OVERTAKEN_LIMIT:
+                    self.took.append("another helm was quicker")
+                    continue
+                raise
+            self.look()
+            return self._told(action, decision, first, wanted)
+        raise AssertionError("unreachable")
+
+    def _wanted(self) -> Wanted:
+        reference = self._parameters["chart_ref"]
+        if not reference:
+            raise BadInput("chart_ref is needed where the release shall be present")
+        try:
+            encode(self._parameters["release_values"])
+        except UnsendableString as error:
+            raise BadInput(f"release_values: {error}") from None
+        version = self._parameters["chart_version"] or None
+        self._local = chart_on_disk(reference)
+        if self._local is None:
+            return Wanted(_chart_name(reference), version, self._parameters["release_values"])
+        name, own_version = _read_chart(self._local)
+        if version and version.removeprefix("v") != own_version.removeprefix("v"):
+            raise BadInput(f"chart_version is {version}, but the chart {reference} is of version {own_version}")
+        return Wanted(name, own_version, self._parameters["release_values"])
+
+    def _settled(self, wanted: Wanted) -> Decision:
+        """The decision once nobody else is at work on the release; in check mode nobody is waited for."""
+        while True:
+            self.look()
+            decision = decide(self.history, wanted)
+            if decision.step != "wait":
+                return decision
+            if self._check_mode:
+                return decision
+            self._wait_for(self.history[-1])
+
+    def _wait_for(self, revision: Revision) -> None:
+        """Until the revision is no longer pending, or so old that no helm can be at work on it; then it is marked
+        failed."""
+        started = time.monotonic()
+        patience = self._timeout + GRACE
+        while age(revision) < patience:
+            time.sleep(min(_POLL, max(0.1, patience - age(revision))))
+            history = self._store.history()
+            if not history or history[-1].version != revision.version or history[-1].status not in PENDING:
+                waited = time.monotonic() - started
+                self.took.append(
+                    f"waited {waited:.0f} s for the helm that had revision {revision.version} {revision.status}"
+                )
+                return
+            revision = history[-1]
+        why = f"was {revision.status} for {age(revision):.0f} s, longer than its time-out"
+        if self._store.mark_failed(revision, f"marked failed by k0rdent.kof: {why}"):
+            self.took.append(f"revision {revision.version} {why}: marked it failed")
+
+    def _wait_until_gone(self, leaving: Sequence[Missing]) -> None:
+        """What is on its way out must be gone first: helm would take it for there, and then it goes."""
+        end = time.monotonic() + self._timeout
+        while leaving:
+            if time.monotonic() >= end:
+                last = leaving[0]
+                held = f", held by its finalizers {', '.join(last.finalizers)}" if last.finalizers else ""
+                raise StuckObject(
+                    f"{last.ref} is being deleted since {last.deleted_at}{held}: it can't be made again before it is "
+                    "gone; see why its deletion does not end"
+                )
+            time.sleep(min(_POLL, max(0.1, end - time.monotonic())))
+            leaving = [each for each in self._store.missing([each.ref for each in leaving]) if each.deleted_at]
+
+    def _action(self, decision: Decision, repairs: bool) -> str:
+        if decision.step == "install":
+            return "installed"
+        if repairs:
+            return "repaired"
+        return "upgraded" if self.history[-1].status == "deployed" else "recovered"
+
+    def _act(self, decision: Decision) -> None:
+        with self._helm() as helm:
+            helm.check_version()
+            chart = self._chart(helm)
+            self._ours(chart)
+            if decision.step == "rollback":
+                if decision.base is None:
+                    raise AssertionError("a rollback to no revision")
+                self._roll_back(helm, decision.base)
+            helm.act(self._arguments(decision, chart), self._timeout, self._parameters["release_values"])
+
+    def _arguments(self, decision: Decision, chart: str) -> list[str]:
+        verb = "install" if decision.step in ("install", "reinstall") else "upgrade"
+        command = [verb, self.name, chart, "--namespace", self.namespace]
+        if verb == "upgrade":
+            # Else helm takes the old values where none are given.
+            command.append("--reset-values")
+        elif self.history:
+            command.append("--replace")
+        if verb == "install" and self._parameters["create_namespace"]:
+            command.append("--create-namespace")
+        if self._parameters["wait"] and not self._check_mode:
+            command.append("--wait")
+        return command
+
+    def _roll_back(self, helm: Helm, base: int) -> None:
+        """Back to the last good revision, so that nothing of the failed one stays.
+
+        The old revision holds Secrets as they were rendered then. Those that a `lookup` keeps (a password, a
+        configuration that an operator writes) would go back to that, so what they hold now is put back.
+        """
+        good = next(revision for revision in self.history if revision.version == base)
+        held = self._store.overwritten_by(good.manifest)
+        try:
+            helm.act(["rollback", self.name, str(base), "--namespace", self.namespace], self._timeout)
+            self.took.append(f"rolled back to revision {base}")
+        except HelmFailed as error:
+            if error.overtaken:
+                raise
+            self.took.append(f"the rollback to revision {base} failed, upgraded over it: {error}")
+        finally:
+            self._store.put_back(held)
+
+    def _chart(self, helm: Helm) -> str:
+        if self._local is not None:
+            return self._local
+        return helm.pull(self._parameters["chart_ref"], self._parameters["chart_version"])
+
+    def _ours(self, chart: str) -> None:
+        """The chart must call itself what its reference says, or the next run would find another one installed."""
+        name, version = _read_chart(chart)
+        wanted = self._wanted()
+        if name != wanted.chart:
+            raise BadInput(f"{self._parameters['chart_ref']} holds a chart that calls itself {name}")
+        if wanted.chart_version and version.removeprefix("v") != wanted.chart_version.removeprefix("v"):
+            raise BadInput(
+                f"chart_version {wanted.chart_version} of {self._parameters['chart_ref']} "
+                f"gave version {version}: name that one"
+            )
+
+    def _validated(self, decision: Decision) -> str | None:
+        """Renders the chart against the API server without changing it; why that was not possible, None if it was."""
+        if decision.step == "wait":
+            last = self.history[-1]
+            return f"revision {last.version} is {last.status} since {age(last):.0f} s, a helm may still be at work"
+        with self._helm() as helm:
+            helm.check_version()
+            try:
+                chart = self._chart(helm)
+            except HelmFailed as error:
+                if not error.unreachable:
+                    raise
+                return f"the registry can't be reached: {error}"
+            self._ours(chart)
+            if decision.step in ("rollback", "reinstall"):
+                return f"only after the recovery of revision {self.history[-1].version} can helm render it"
+            try:
+                helm.act(
+                    [*self._arguments(decision, chart), "--dry-run=server"],
+                    self._timeout,
+                    self._parameters["release_values"],
+                )
+            except HelmFailed as error:
+                lacking = error.lacking
+                if lacking is None:
+                    raise
+                return lacking
+        return None
+
+    def as_wanted(self) -> dict[str, Any] | None:
+        """The module's result if the release is present as wanted, else None; changes nothing and waits for nobody.
+
+        Raises what the layers below raise.
+        """
+        wanted = self._wanted()
+        self.look()
+        decision = decide(self.history, wanted)
+        if decision.step != "check" or self._store.missing(objects(self.history[-1].manifest)):
+            return None
+        return self._told("unchanged", decision, self.history, wanted)
+
+    # -- absent
+
+    def absent(self) -> dict[str, Any]:
+        """Removes the release if it is there; the module's result."""
+        while True:
+            self.look()
+            if not self.history or self.history[-1].status == "uninstalled":
+                return self._told("unchanged", None, self.history, None)
+            first = self.history
+            if self.history[-1].status not in PENDING or self._check_mode:
+                break
+            self._wait_for(self.history[-1])
+        decision = Decision("check", "it shall be absent")
+        if not self._check_mode:
+            with self._helm() as helm:
+                helm.check_version()
+                arguments = ["uninstall", self.name, "--namespace", self.namespace, "--ignore-not-found"]
+                if self._parameters["wait"]:
+                    arguments.append("--wait")
+                helm.act(arguments, self._timeout)
+            self.look()
+        return self._told("uninstalled", decision, first, None)
+
+    # -- telling
+
+    def _helm(self) -> Helm:
+        registry = Registry(
+            self._parameters["registry_username"] or "",
+            self._parameters["registry_password"] or "",
+            self._parameters["registry_ca_file"] or "",
+            self._parameters["plain_http"],
+        )
+        return Helm(
+            find_helm(self._parameters["binary_path"]),
+            self._settings,
+            registry,
+            scratch=self._scratch,
+            secrets=secrets_of(self._parameters["release_values"]),
+        )
+
+    def look(self) -> None:
+        """Read the release anew."""
+        self.history = self._store.history()
+
+    def status(self) -> dict[str, Any]:
+        """The release as it was last read."""
+        last = self.history[-1] if self.history else None
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "revision": last.version if last else 0,
+            "status": last.status if last else "absent",
+            "chart": f"{last.chart}-{last.chart_version}" if last else "",
+            "app_version": last.app_version if last else "",
+        }
+
+    def _told(
+        self,
+        action: str,
+        decision: Decision | None,
+        before: Sequence[Revision],
+        wanted: Wanted | None,
+        not_checked: str | None = None,
+    ) -> dict[str, Any]:
+        changed = action != "unchanged"
+        result: dict[str, Any] = {"changed": changed, "action": action, "took": self.took}
+        old = before[-1] if before else None
+        status = self.status()
+        if self._check_mode and changed:
+            if wanted is None:
+                status |= {"revision": 0, "status": "absent", "chart": "", "app_version": ""}
+            else:
+                version = wanted.chart_version or "(newest)"
+                same_chart = old is not None and f"{old.chart}-{old.chart_version}" == f"{wanted.chart}-{version}"
+                status |= {
+                    "revision": status["revision"] + 1,
+                    "status": "deployed",
+                    "chart": f"{wanted.chart}-{version}",
+                    "app_version": status["app_version"] if same_chart else "",
+                }
+            result["not_checked"] = not_checked
+        result["status"] = status
+        if changed:
+            if decision is None:
+                raise AssertionError("a change without a decision")
+            result["reason"] = decision.why
+        result["diff"] = self._diff(old, status, wanted) if changed else {"before": "", "after": ""}
+        return result
+
+    def _diff(self, old: Revision | None, status: Mapping[str, Any], wanted: Wanted | None) -> dict[str, str]:
+        old_values, new_values = values_diff(old.config if old else None, wanted.values if wanted else None)
+        before = [f"{old.chart}-{old.chart_version}, revision {old.version} {old.status}"] if old else []
+        after = [f"{status['chart']}, revision {status['revision']} {status['status']}"] if status["revision"] else []
+        place = f"release {self.namespace}/{self.name}"
+        return {
+            "before_header": place,
+            "after_header": place,
+            "before": "".join(f"{line}\n" for line in [*before, *old_values]),
+            "after": "".join(f"{line}\n" for line in [*after, *new_values]),
+        }
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of many."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _chart_name(reference: str) -> str:
+    """The chart's name as its reference says it: the last part, of a package's URL without version and ending."""
+    last = reference.rstrip("/").rsplit("/", 1)[-1]
+    if last.endswith(".tgz"):
+        stem = last.removesuffix(".tgz")
+        while "-" in stem:
+            stem, _dash, rest = stem.rpartition("-")
+            if rest[:1].isdigit() or rest[:2].removeprefix("v")[:1].isdigit():
+                return stem
+        return last.removesuffix(".tgz")
+    return last.partition(":")[0].partition("@")[0]
+
+
+def _read_chart(path: str) -> tuple[str, str]:
+    """Name and version of a chart folder or package on disk. Raises BadInput."""
+    import yaml  # PyYAML comes with ansible-core; a module may not import it at the top
+
+    try:
+        if os.path.isdir(path):
+            with open(os.path.join(path, "Chart.yaml"), encoding="utf-8") as stream:
+                chart = yaml.safe_load(stream)
+        else:
+            with tarfile.open(path) as package:
+                member = next(
+                    (entry for entry in package if entry.name.count("/") == 1 and entry.name.endswith("/Chart.yaml")),
+                    None,
+                )
+                content = package.extractfile(member) if member else None
+                chart = yaml.safe_load(content.read()) if content else None
+        return str(chart["name"]), str(chart["version"])
+    except (OSError, tarfile.TarError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        raise BadInput(f"{path} is no chart: neither a folder nor a package with a Chart.yaml that names it") from None
