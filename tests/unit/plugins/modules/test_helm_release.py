@@ -22,6 +22,7 @@ from ansible.module_utils.testing import patch_module_args
 from release_charts import NAME, guarded_registry, package
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import helm as helm_facts
+from ansible_collections.k0rdent.kof.plugins.module_utils import helm_run
 from ansible_collections.k0rdent.kof.plugins.modules import helm_release
 from sandbox import binaries, registry
 from sandbox.fixtures import ControlPlane
@@ -162,8 +163,8 @@ def release(control_plane: ControlPlane, tools: Tools, capsys: pytest.CaptureFix
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pending release is left behind when it is older than its time-out, without the grace a real helm gets."""
-    monkeypatch.setattr(helm_release, "GRACE", 0.0)
-    monkeypatch.setattr(helm_release, "_POLL", 0.2)
+    monkeypatch.setattr(helm_run, "GRACE", 0.0)
+    monkeypatch.setattr(helm_run, "_POLL", 0.2)
 
 
 def wait_until(condition: Callable[[], bool], limit: float = 20) -> None:
@@ -260,7 +261,7 @@ def test_deleted_objects_are_made_again(release: Release) -> None:
 def test_an_object_on_its_way_out_is_waited_for_then_made_again(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helm_release, "_POLL", 0.2)
+    monkeypatch.setattr(helm_run, "_POLL", 0.2)
     release.run()
 
     def hold(finalizers: list[str]) -> None:
@@ -384,7 +385,7 @@ def test_other_things_left_pending(release: Release, impatient: None, status: st
 
 
 def test_a_living_helm_is_waited_for(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helm_release, "_POLL", 0.2)
+    monkeypatch.setattr(helm_run, "_POLL", 0.2)
     release.run()
     process = release.start_helm("upgrade", "--set", "stall=pre-upgrade", "--timeout", "60s")
     try:
