@@ -83,6 +83,7 @@ class Connection:
         self._lock = threading.Lock()
         self._generation = 0  # how often the credentials were renewed
         self._answered = False
+        self._trouble = "no reason known"  # why requests have to wait for their turn
         self._resources: dict[str, dict[str, Resource]] = {}
         self.pace = Pace(POOL_SIZE)
         self.server = chosen.server
@@ -198,10 +199,13 @@ class Connection:
                 answer.status == 500 and not self._refusal(answer).is_schema_refusal
             )
             wait = _retry_after(answer) if overloaded else None
+            if overloaded:
+                self._trouble = f"it answered with HTTP status {answer.status}"
             return answer, None
         except Failure as error:
             self._count(method)
             overloaded = True
+            self._trouble = describe(error)
             return None, error
         finally:
             self.pace.leave(overloaded, wait)
@@ -292,8 +296,8 @@ class Connection:
         """waited: seconds that the last try took."""
         if isinstance(error, _NoTurn):
             return ApiUnavailable(
-                f"the API server {self.server} ({self._settings.source}) is overloaded and asks to wait for "
-                "longer than there is time: run again when it has less to do"
+                f"the API server {self.server} ({self._settings.source}) can't keep up ({self._trouble}), and no time "
+                "was left for this request's turn: run again when it has less to do"
             )
         cause = describe(error)
         if isinstance(error, TimeoutError):

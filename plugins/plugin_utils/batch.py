@@ -196,7 +196,11 @@ def unless_lost(by_host: Sequence[tuple[str, Outcome]], layer: str) -> None:
     raise FleetFault(
         f"{first.ref}: {first.reason}\n{len(hosts)} {layer} clusters were not reached: {some(hosts, FAULTS_SHOWN)}. "
         f"Of the other objects: {done}. The next run goes on from here.",
-        [f"{host}: {outcome.ref}: {outcome.reason}" for host, outcome in by_host if outcome.action == "refused"],
+        [
+            f"{host}: {outcome.ref}: {outcome.reason}"
+            for host, outcome in by_host
+            if outcome.action == "refused" and not outcome.lost
+        ],
     )
 
 
