@@ -1,7 +1,10 @@
-"""The sandboxes of an acceptance run: each one for the session, stopped at its end (not with KOF_ACCEPTANCE_KEEP=1)."""
+"""The sandboxes of an acceptance run: started when first asked for, ended as soon as nobody needs them any more (not
+with KOF_ACCEPTANCE_KEEP=1). What runs without need takes time from the tests.
+"""
 
 from __future__ import annotations
 
+import collections
 import os
 import pathlib
 from collections.abc import Iterator
@@ -9,34 +12,95 @@ from collections.abc import Iterator
 import pytest
 from support import REPOSITORY, Sandbox
 
-from sandbox.fixtures import control_plane
+from sandbox.fixtures import ControlPlane, running_control_plane
 
-__all__ = ["control_plane", "fleet_sandbox", "sandbox"]
+#: In the state folder: what the clusterless sandbox holds, unless nothing was ever installed on it.
+HOLDS = "holds"
+FLEET, ANYTHING = "the mothership, and no cluster", "anything"
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order in which the clusterless sandbox has to change least: who needs it untouched comes first."""
+    wanted: dict[pathlib.Path, set[str]] = collections.defaultdict(set)
+    for item in items:
+        wanted[item.path] |= set(getattr(item, "fixturenames", ()))
+
+    def turn(item: pytest.Item) -> int:
+        fixtures = wanted[item.path]
+        if "clusterless" not in fixtures:
+            return 0
+        return 1 if "fresh_sandbox" in fixtures else 2 if "fleet_sandbox" in fixtures else 3
+
+    items.sort(key=turn)
+
+
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
+    """With a control plane for each cluster. For one file: five control planes are no neighbours for other tests."""
     folder = pathlib.Path(os.environ.get("KOF_ACCEPTANCE_DIR", REPOSITORY / ".work" / "acceptance"))
     yield from _running(Sandbox(folder))
 
 
-@pytest.fixture(scope="session")
-def fleet_sandbox() -> Iterator[Sandbox]:
-    """For many clusters: they get no control planes of their own. The mothership is installed, no cluster is there.
+@pytest.fixture(scope="module")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """For one file too: thousands of objects stay on it."""
+    yield from running_control_plane(tmp_path_factory)
 
-    Its tests may leave nothing behind: each deletes the clusters it made, and ends its faults. $KOF_FLEET_DIR names the
-    folder of one that is to be used, and left running, for those who run one test again and again.
+
+@pytest.fixture(scope="session")
+def clusterless() -> Iterator[Sandbox]:
+    """One sandbox whose clusters get no control planes, for the fixtures below, which say what it holds.
+
+    $KOF_FLEET_DIR names the folder of one that is to be used, and left running, for those who run one test again and
+    again.
     """
     given = os.environ.get("KOF_FLEET_DIR")
-    folder = pathlib.Path(given or REPOSITORY / ".work" / "acceptance-fleet")
-    if given and (folder / "fleet-is-installed").exists():
-        yield Sandbox(folder)
-        return
-    for running in _running(Sandbox(folder), "--clusters", "none", keep=bool(given)):
-        installed = running.playbook("site", "--limit", "mothership")
-        assert installed.code == 0, installed.output
-        (folder / "fleet-is-installed").touch()
+    running = Sandbox(pathlib.Path(given or REPOSITORY / ".work" / "acceptance-fleet"))
+    if given and (running.folder / HOLDS).exists():
         yield running
+        return
+    yield from _running(running, "--clusters", "none", keep=bool(given))
+
+
+@pytest.fixture(scope="module")
+def fresh_sandbox(clusterless: Sandbox) -> Sandbox:
+    """A management cluster as k0rdent leaves it, and no clusters. Its tests install nothing."""
+    if (clusterless.folder / HOLDS).exists():
+        clusterless.command("down")
+        clusterless.command("up", "--clusters", "none")
+    return clusterless
+
+
+@pytest.fixture(scope="module")
+def fleet_sandbox(clusterless: Sandbox) -> Sandbox:
+    """For many clusters. The mothership is installed, no cluster is there.
+
+    Its tests may leave nothing behind: each deletes the clusters it made, and ends its faults.
+    """
+    if _holds(clusterless) != FLEET:
+        _empty(clusterless)
+        installed = clusterless.playbook("site", "--limit", "mothership")
+        assert installed.code == 0, installed.output
+        (clusterless.folder / HOLDS).write_text(FLEET)
+    return clusterless
+
+
+@pytest.fixture(scope="module")
+def own_sandbox(clusterless: Sandbox) -> Sandbox:
+    """A management cluster without kof; only CRDs may be left of an earlier one. Its tests may leave what they like."""
+    _empty(clusterless)
+    return clusterless
+
+
+def _holds(clusterless: Sandbox) -> str:
+    file = clusterless.folder / HOLDS
+    return file.read_text() if file.exists() else ""
+
+
+def _empty(clusterless: Sandbox) -> None:
+    if _holds(clusterless):
+        clusterless.take_kof_away()
+    (clusterless.folder / HOLDS).write_text(ANYTHING)
 
 
 def _running(running: Sandbox, *arguments: str, keep: bool = False) -> Iterator[Sandbox]:

@@ -13,6 +13,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,17 @@ class Sandbox:
         if check and done.returncode:
             raise AssertionError(f"helm {' '.join(arguments)}: {done.stderr}")
         return done.stdout
+
+    def take_kof_away(self) -> None:
+        """Remove clusters, releases, kof's namespace, and all that is in the AWS account. CRDs stay, as helm has it."""
+        self.command("fault", "--clear")
+        self.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=120s")
+        for release in ("kof-mothership", "kof-operators"):
+            self.helm("uninstall", "-n", "kof", release, "--ignore-not-found", "--timeout", "60s")
+        self.kubectl("delete", "namespace", "kof", "--ignore-not-found", "--timeout=120s")
+        urllib.request.urlopen(
+            urllib.request.Request(f"{self.endpoints['aws']}/moto-api/reset", method="POST"), timeout=10
+        )
 
     def playbook(self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str) -> Run:
         return finish(self.start_playbook(name, *arguments, inventory=inventory, **environment))

@@ -5,12 +5,11 @@ keys that only they wrote go, and the guide's fixed-name objects are named, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
-from support import REPOSITORY, Sandbox
+from support import Sandbox
 
 REGIONAL, CHILD = "aws-us-east-2", "aws-us-east-2-child1"
 DOMAIN = f"{REGIONAL}.kof.example.com"
@@ -122,11 +121,9 @@ def by_hand() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def hand_made(own_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A management cluster where somebody followed the guide; its clusters have no control planes of their own."""
-    sandbox = Sandbox(REPOSITORY / ".work" / "acceptance-adoption")
-    sandbox.command("down")
-    sandbox.command("up", "--clusters", "none")
+    sandbox = own_sandbox
     registry = sandbox.endpoints["registry"]
     values = tmp_path_factory.mktemp("hand") / "mothership-values.yaml"
     profile = {
@@ -174,8 +171,7 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             "--timeout=60s",
         )
     sandbox.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(by_hand()))
-    yield sandbox
-    sandbox.command("down")
+    return sandbox
 
 
 def managers(item: dict[str, Any]) -> set[str]:

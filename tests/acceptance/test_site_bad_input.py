@@ -6,7 +6,6 @@ The mothership is empty here, as before a first run: what the message must not b
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -27,17 +26,6 @@ LIMIT = 90
 CALM = BadInput("nothing wrong", "")
 #: What a run printed, and what the collection's user changed meanwhile.
 Result = tuple[Run, list[str]]
-
-
-@pytest.fixture(scope="module")
-def empty() -> Iterator[Sandbox]:
-    """A mothership as k0rdent leaves it, and no clusters."""
-    sandbox = Sandbox(REPOSITORY / ".work" / "acceptance-bad-input")
-    sandbox.command("down")
-    sandbox.command("up")
-    yield sandbox
-    if not os.environ.get("KOF_ACCEPTANCE_KEEP"):
-        sandbox.command("down")
 
 
 def prepared(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> tuple[list[str], dict[str, str]]:
@@ -111,20 +99,22 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def run(empty: Sandbox, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+def run(
+    fresh_sandbox: Sandbox, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runner]:
     selected = [
         item.callspec.params["case"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "case" in item.callspec.params
     ]
     ahead = [case for case in selected if isinstance(case, BadInput) and not case.alone]
-    runner = Runner(empty, tmp_path_factory.mktemp("bad-input"), [CALM, *ahead])
+    runner = Runner(fresh_sandbox, tmp_path_factory.mktemp("bad-input"), [CALM, *ahead])
     yield runner
     runner.close()
 
 
 @pytest.fixture
-def spoilt(case: BadInput, empty: Sandbox, run: Runner) -> Iterator[None]:
+def spoilt(case: BadInput, fresh_sandbox: Sandbox, run: Runner) -> Iterator[None]:
     """The mothership as the case wants it, mended afterwards."""
     if not case.alone:
         yield
@@ -132,21 +122,23 @@ def spoilt(case: BadInput, empty: Sandbox, run: Runner) -> Iterator[None]:
     run.settle()
     try:
         if case.objects:
-            empty.kubectl("apply", "-f", "-", stdin=case.objects)
+            fresh_sandbox.kubectl("apply", "-f", "-", stdin=case.objects)
         for spoil, _mend in case.patches:
-            empty.kubectl(*spoil)
+            fresh_sandbox.kubectl(*spoil)
         if case.faults:
-            empty.command("fault", *case.faults)
-            until(empty, ready=False)
+            fresh_sandbox.command("fault", *case.faults)
+            until(fresh_sandbox, ready=False)
         yield
     finally:
         if case.faults:
-            empty.command("fault", "--clear")
-            until(empty, ready=True)
+            fresh_sandbox.command("fault", "--clear")
+            until(fresh_sandbox, ready=True)
         for _spoil, mend in case.patches:
-            empty.kubectl(*mend)
+            fresh_sandbox.kubectl(*mend)
         if case.objects:
-            empty.kubectl("delete", "-f", "-", "--ignore-not-found", "--wait=true", "--timeout=60s", stdin=case.objects)
+            fresh_sandbox.kubectl(
+                "delete", "-f", "-", "--ignore-not-found", "--wait=true", "--timeout=60s", stdin=case.objects
+            )
 
 
 def until(sandbox: Sandbox, *, ready: bool) -> None:

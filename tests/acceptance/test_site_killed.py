@@ -13,12 +13,10 @@ import os
 import pathlib
 import signal
 import time
-import urllib.request
-from collections.abc import Iterator
 
 import boto3
 import pytest
-from support import REPOSITORY, Sandbox, finish
+from support import Sandbox, finish
 
 MOMENTS = 10
 #: Short, so that a release whose helm was killed is soon older than its own time-out.
@@ -26,33 +24,13 @@ ARGUMENTS = ("-e", '{"mothership_helm_timeout": 20}')
 
 
 @pytest.fixture(scope="module")
-def clusterless() -> Iterator[Sandbox]:
-    """A sandbox whose clusters have no control planes of their own: the mothership is what matters here."""
-    sandbox = Sandbox(REPOSITORY / ".work" / "acceptance-killed")
-    sandbox.command("down")
-    sandbox.command("up", "--clusters", "none")
-    yield sandbox
-    sandbox.command("down")
-
-
-@pytest.fixture(scope="module")
-def duration(clusterless: Sandbox) -> float:
+def duration(own_sandbox: Sandbox) -> float:
     """How long an undisturbed first run takes here; the moments are spread over it."""
-    reset(clusterless)
+    own_sandbox.take_kof_away()
     start = time.monotonic()
-    run = clusterless.playbook("site", *ARGUMENTS)
+    run = own_sandbox.playbook("site", *ARGUMENTS)
     assert run.code == 0, run.output
     return time.monotonic() - start
-
-
-def reset(sandbox: Sandbox) -> None:
-    sandbox.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=120s")
-    for release in ("kof-mothership", "kof-operators"):
-        sandbox.helm("uninstall", "-n", "kof", release, "--ignore-not-found", "--timeout", "60s")
-    sandbox.kubectl("delete", "namespace", "kof", "--ignore-not-found", "--timeout=120s")
-    urllib.request.urlopen(
-        urllib.request.Request(f"{sandbox.endpoints['aws']}/moto-api/reset", method="POST"), timeout=10
-    )
 
 
 def descendants(pid: int) -> list[int]:
@@ -119,42 +97,43 @@ def assert_converged(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("whole_tree", [False, True], ids=["process", "tree"])
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_killed_run_is_finished_by_the_next(
-    clusterless: Sandbox, duration: float, moment: int, whole_tree: bool
+    own_sandbox: Sandbox, duration: float, moment: int, whole_tree: bool
 ) -> None:
-    reset(clusterless)
-    started = clusterless.start_playbook("site", *ARGUMENTS)
+    own_sandbox.take_kof_away()
+    started = own_sandbox.start_playbook("site", *ARGUMENTS)
     time.sleep(duration * (moment + 0.5) / MOMENTS)
     kill(started[0].pid, whole_tree)
     finish(started)
-    assert_converged(clusterless)
+    assert_converged(own_sandbox)
 
 
 @pytest.mark.parametrize("whole_tree", [False, True], ids=["process", "tree"])
-def test_killed_while_helm_installs(clusterless: Sandbox, whole_tree: bool) -> None:
+def test_killed_while_helm_installs(own_sandbox: Sandbox, whole_tree: bool) -> None:
     """The worst moment of all, caught by its sign: the release is pending-install."""
-    reset(clusterless)
-    started = clusterless.start_playbook("site", *ARGUMENTS)
+    own_sandbox.take_kof_away()
+    started = own_sandbox.start_playbook("site", *ARGUMENTS)
     end = time.monotonic() + 120
-    while "pending-install" not in clusterless.helm("list", "-n", "kof", "-a", "-o", "json", check=False):
+    while "pending-install" not in own_sandbox.helm("list", "-n", "kof", "-a", "-o", "json", check=False):
         assert time.monotonic() < end
         assert started[0].poll() is None
     kill(started[0].pid, whole_tree)
     finish(started)
-    assert_converged(clusterless)
+    assert_converged(own_sandbox)
 
 
-def test_unchanged_run_needs_no_registry(clusterless: Sandbox, duration: float) -> None:
-    assert_converged(clusterless)
-    run = clusterless.playbook("site", *ARGUMENTS, "-e", "kof_chart_repository=oci://127.0.0.1:1/kof/charts")
+def test_unchanged_run_needs_no_registry(own_sandbox: Sandbox) -> None:
+    run = own_sandbox.playbook("site", *ARGUMENTS)
+    assert run.code == 0, run.output
+    run = own_sandbox.playbook("site", *ARGUMENTS, "-e", "kof_chart_repository=oci://127.0.0.1:1/kof/charts")
     # The mothership's HelmRepository follows the repository, so the values differ and it must act: a clear message.
     assert run.code != 0
     assert "Traceback" not in run.output
-    status = clusterless.answer("status", "--json")
+    status = own_sandbox.answer("status", "--json")
     (registry,) = [each["pid"] for each in json.loads(status)["processes"] if each["name"] == "registry"]
     os.kill(registry, signal.SIGKILL)
     try:
-        run = clusterless.playbook("site", *ARGUMENTS)
+        run = own_sandbox.playbook("site", *ARGUMENTS)
         assert run.code == 0, run.output
         assert run.total("changed") == 0
     finally:
-        clusterless.command("up")
+        own_sandbox.command("up")

@@ -44,7 +44,12 @@ class ControlPlane:
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One control plane for the whole test session, in a folder of its own.
+    """One control plane for the whole test session, as `running_control_plane` says."""
+    yield from running_control_plane(tmp_path_factory)
+
+
+def running_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane in a folder of its own, for a fixture of any scope to `yield from`.
 
     $KOF_TEST_CONTROL_PLANE names the folder of one that runs already (`python -m sandbox up --only control-plane`)
     and is to be used and left alone: for those who run one test again and again.
