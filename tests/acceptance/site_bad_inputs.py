@@ -30,6 +30,7 @@ class BadInput:
     :ivar files: text files to make in the case's folder first, executable; the same placeholders.
     :ivar playbook: name in playbooks/, or text of a playbook to run from the case's folder.
     :ivar objects: Kubernetes objects to make on the mothership first, as an administrator, and to delete again after.
+    :ivar in_kof: the same for objects in the namespace kof, which is there then.
     :ivar patches: kubectl arguments to spoil what is there, each with those that mend it.
     :ivar faults: of `python -m sandbox fault`, cleared after.
     :ivar hides: texts that the output must not have (the value of an option that is secret).
@@ -46,6 +47,7 @@ class BadInput:
     files: Mapping[str, str] = field(default_factory=dict)
     playbook: str = "preflight"
     objects: str = ""
+    in_kof: str = ""
     patches: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     faults: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
@@ -54,7 +56,7 @@ class BadInput:
     @property
     def alone(self) -> bool:
         """Whether it spoils the mothership itself, so that nothing may run beside it."""
-        return bool(self.objects or self.patches or self.faults)
+        return bool(self.objects or self.in_kof or self.patches or self.faults)
 
 
 def regional(name: str, text: str, says: str, **more: object) -> BadInput:
@@ -402,7 +404,6 @@ SURROUNDINGS = (
     ),
 )
 
-NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: kof}\n"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 CLUSTER_DEPLOYMENT = """\
 apiVersion: k0rdent.mirantis.com/v1alpha1
@@ -437,16 +438,14 @@ MOTHERSHIP_ITSELF = (
     BadInput(
         "quote in a password",
         rf"{US}\b.*regional_vmuser_secret\b.*its password has a double quote.*letters and digits",
-        objects=NAMESPACE
-        + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: storage-vmuser-credentials, namespace: kof}\n"
-        + "stringData: {username: kof, password: 'TOP\"SECRET'}\n",
+        in_kof="apiVersion: v1\nkind: Secret\nmetadata: {name: storage-vmuser-credentials, namespace: kof}\n"
+        + "stringData: {username: kof, password: 'ab\"HIDDENWORD'}\n",
         hides=("HIDDENWORD",),
     ),
     BadInput(
         "backslash in a user name",
         rf"{US}\b.*regional_vmuser_secret\b.*its username has a backslash",
-        objects=NAMESPACE
-        + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: storage-vmuser-credentials, namespace: kof}\n"
+        in_kof="apiVersion: v1\nkind: Secret\nmetadata: {name: storage-vmuser-credentials, namespace: kof}\n"
         + "stringData: {username: 'ab\\HIDDENWORD', password: word}\n",
         hides=("HIDDENWORD",),
     ),
@@ -454,8 +453,7 @@ MOTHERSHIP_ITSELF = (
         "DNS Secret with keys of its own",
         rf"{US}\b.*regional_external_dns\b.*no key external-dns-aws-credentials.*aws_access_key_id",
         {MOTHERSHIP: "dns_credentials_method: none"},
-        objects=NAMESPACE
-        + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: external-dns-aws-credentials, namespace: kof}\n"
+        in_kof="apiVersion: v1\nkind: Secret\nmetadata: {name: external-dns-aws-credentials, namespace: kof}\n"
         + "stringData: {aws_access_key_id: AKIA}\n",
     ),
     BadInput(

@@ -10,9 +10,12 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import urllib.request
 import uuid
 from dataclasses import dataclass, field
@@ -26,6 +29,13 @@ COLLECTION_USER = "k0rdent-kof"
 REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"}
 
 
+DEPLOYMENTS = "/apis/k0rdent.mirantis.com/v1alpha1/namespaces/kcm-system/clusterdeployments"
+
+#: Has Ansible write the events of a run to $KOF_EVENTS_FILE.
+EVENTS = {
+    "ANSIBLE_CALLBACKS_ENABLED": "kof_events",
+    "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "acceptance" / "callback_plugins"),
+}
 #: A running ansible-playbook, and the file that its events go to.
 Started = tuple[subprocess.Popen[str], pathlib.Path]
 
@@ -116,6 +126,17 @@ class Sandbox:
             raise AssertionError(f"helm {' '.join(arguments)}: {done.stderr}")
         return done.stdout
 
+    def delete_clusters(self) -> None:
+        """Remove every cluster, with what the regional ones have in promxy and Grafana."""
+        # One request for all; kubectl's own way is one each, five a second.
+        self.kubectl("delete", "--raw", DEPLOYMENTS)
+        end = time.monotonic() + 120
+        while left := json.loads(self.kubectl("get", "--raw", DEPLOYMENTS))["items"]:
+            assert time.monotonic() < end, [each["metadata"]["name"] for each in left]
+            time.sleep(0.1)
+        for kind in ("promxyservergroups", "grafanadatasources"):
+            self.kubectl("delete", kind, "-n", "kof", "-l", "app.kubernetes.io/managed-by=k0rdent.kof")
+
     def take_kof_away(self) -> None:
         """Remove clusters, releases, kof's namespace, and all that is in the AWS account. CRDs stay, as helm has it."""
         self.command("fault", "--clear")
@@ -161,18 +182,11 @@ class Sandbox:
 
     def start(self, arguments: list[str], environment: dict[str, str]) -> Started:
         """ansible-playbook with any arguments, in a session of its own, and the file that gets its events."""
-        events = pathlib.Path(tempfile.gettempdir()) / f"kof-events-{uuid.uuid4().hex}.jsonl"
-        events.touch()
+        events = _events_file()
         process = subprocess.Popen(
             ["ansible-playbook", *arguments],
             cwd=REPOSITORY,
-            env=self.environment
-            | {
-                "KOF_EVENTS_FILE": str(events),
-                "ANSIBLE_CALLBACKS_ENABLED": "kof_events",
-                "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "acceptance" / "callback_plugins"),
-            }
-            | environment,
+            env=self.environment | EVENTS | {"KOF_EVENTS_FILE": str(events)} | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -204,11 +218,64 @@ class Sandbox:
         return [entry for entry in entries if entry["user"]["username"] == user]
 
 
+def _events_file() -> pathlib.Path:
+    file = pathlib.Path(tempfile.gettempdir()) / f"kof-events-{uuid.uuid4().hex}.jsonl"
+    file.touch()
+    return file
+
+
+def _events_in(file: pathlib.Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+class Forks:
+    """Runs ansible-playbook again and again, one run after the other, each a fork of one process (see forked.py)."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, str(REPOSITORY / "tests" / "acceptance" / "forked.py")],
+            cwd=REPOSITORY,
+            env=sandbox.environment | EVENTS,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+
+    def run(self, arguments: list[str], timeout: float) -> Run:
+        """After a run that takes longer, which raises AssertionError, this can do nothing more."""
+        assert self._server.stdin
+        assert self._server.stdout
+        events = _events_file()
+        output = events.with_suffix(".output")
+        request = {
+            "arguments": arguments,
+            "environment": {"KOF_EVENTS_FILE": str(events)},
+            "output": str(output),
+        }
+        patience = threading.Timer(timeout, os.killpg, (self._server.pid, signal.SIGKILL))
+        patience.start()
+        try:
+            self._server.stdin.write(json.dumps(request) + "\n")
+            self._server.stdin.flush()
+            code = self._server.stdout.readline()
+            told = output.read_text(encoding="utf-8", errors="replace")
+            assert code, f"no end in {timeout} seconds: {told}"
+            return Run(int(code), told, _events_in(events))
+        finally:
+            patience.cancel()
+            events.unlink()
+            output.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        self._server.communicate()
+
+
 def finish(started: Started, timeout: float = 900) -> Run:
     process, events = started
     try:
         output, _nothing = process.communicate(timeout=timeout)
-        lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+        lines = _events_in(events)
     finally:
         process.kill()
         events.unlink()

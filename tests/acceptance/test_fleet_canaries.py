@@ -17,8 +17,7 @@ CHILDREN = 20
 def nothing_stays(fleet_sandbox: Sandbox) -> Iterator[None]:
     yield
     fleet_sandbox.command("fault", "--clear")
-    fleet_sandbox.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=120s")
-    fleet_sandbox.kubectl("delete", "promxyservergroups,grafanadatasources", "--all", "-n", "kof", "--timeout=60s")
+    fleet_sandbox.delete_clusters()
 
 
 @pytest.fixture

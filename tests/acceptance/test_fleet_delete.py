@@ -13,7 +13,7 @@ from typing import Any
 import example_fleet
 import pytest
 import yaml
-from support import Run, Sandbox
+from support import DEPLOYMENTS, Run, Sandbox
 
 FLEET = example_fleet.fleet(2, 6)
 LARGE, SMALL = FLEET.regionals
@@ -23,7 +23,6 @@ CHILDREN = {
 }
 STUCK = min(CHILDREN[LARGE])
 CONFIRMED = ("-e", "kof_delete_confirm=sandbox")
-DEPLOYMENTS = "/apis/k0rdent.mirantis.com/v1alpha1/namespaces/kcm-system/clusterdeployments"
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,11 @@ from typing import Any
 import example_fleet
 import pytest
 import yaml
-from support import COLLECTION_USER, Run, Sandbox, finish
+from support import COLLECTION_USER, DEPLOYMENTS, Run, Sandbox, finish
 
 from sandbox import cluster, lifecycle
 from sandbox.fault_proxy import Fault, FaultProxy
 
-DEPLOYMENTS = "/apis/k0rdent.mirantis.com/v1alpha1/namespaces/kcm-system/clusterdeployments"
 ROBOT = "system:serviceaccount:kof-faults:robot"
 REASON = "frozen until the audit is over"
 #: Seconds that the API server remembers that a token was good.
@@ -67,12 +66,6 @@ class Fleet:
         found = json.loads(self.sandbox.kubectl("get", "--raw", DEPLOYMENTS))
         return {item["metadata"]["name"] for item in found["items"]}
 
-    def clear(self) -> None:
-        # One request; kubectl's own way is one each, five a second.
-        self.sandbox.kubectl("delete", "--raw", DEPLOYMENTS)
-        for kind in ("promxyservergroups", "grafanadatasources"):
-            self.sandbox.kubectl("delete", kind, "-n", "kof", "-l", "app.kubernetes.io/part-of=sandbox")
-
 
 @pytest.fixture(
     scope="module",
@@ -92,7 +85,7 @@ def fleet(
 @pytest.fixture(autouse=True)
 def nothing_is_left(fleet: Fleet) -> Iterator[None]:
     yield
-    fleet.clear()
+    fleet.sandbox.delete_clusters()
 
 
 @pytest.fixture
@@ -329,21 +322,29 @@ def test_children_of_a_refused_regional_are_left_out_and_named(
         assert_converges(fleet, tell, changes=False)
 
 
-@pytest.fixture
-def tokens(fleet_sandbox: Sandbox) -> Iterator[list[str]]:
-    """Two tokens of one ServiceAccount that may do everything; `revoke` ends the first."""
+@pytest.fixture(scope="module")
+def robot(fleet_sandbox: Sandbox) -> Iterator[None]:
+    """A ServiceAccount that may do everything."""
     kubectl = fleet_sandbox.kubectl
     kubectl("create", "namespace", "kof-faults")
     kubectl("create", "serviceaccount", "robot", "-n", "kof-faults")
     kubectl("create", "clusterrolebinding", "kof-faults", "--clusterrole=cluster-admin", f"--user={ROBOT}")
+    yield
+    kubectl("delete", "clusterrolebinding", "kof-faults")
+    kubectl("delete", "namespace", "kof-faults")
+
+
+@pytest.fixture
+def tokens(fleet_sandbox: Sandbox, robot: None) -> Iterator[list[str]]:
+    """Two tokens of the robot, each good as long as the Secret of its name (first, second) is there."""
+    kubectl = fleet_sandbox.kubectl
     made = []
     for name in ("first", "second"):
         kubectl("create", "secret", "generic", name, "-n", "kof-faults")
         bound = ("--bound-object-kind=Secret", f"--bound-object-name={name}")
         made.append(kubectl("create", "token", "robot", "-n", "kof-faults", *bound).strip())
     yield made
-    kubectl("delete", "clusterrolebinding", "kof-faults")
-    kubectl("delete", "namespace", "kof-faults")
+    kubectl("delete", "secret", "first", "second", "-n", "kof-faults", "--ignore-not-found")
 
 
 def with_user(kubeconfig: pathlib.Path, user: dict[str, Any]) -> pathlib.Path:

@@ -14,7 +14,7 @@ import pytest
 from support import Run, Sandbox
 
 FLEET = example_fleet.fleet(4, 60)
-#: However many clusters the fleet has; LISTs of more than 500 objects take another for each further 500.
+#: However many clusters the fleet has; LISTs of more than 2,500 objects take another for each further 2,500.
 MOST = 12
 
 
@@ -27,9 +27,8 @@ def inventory(fleet_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) 
         first = fleet_sandbox.playbook(layer, "-e", "kof_wait=false", inventory=where)
         assert first.code == 0, first.output
     yield where
+    fleet_sandbox.delete_clusters()
     fleet_sandbox.command("fault", "--clear")
-    fleet_sandbox.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=120s")
-    fleet_sandbox.kubectl("delete", "promxyservergroups,grafanadatasources", "--all", "-n", "kof", "--timeout=60s")
 
 
 def child_layer(sandbox: Sandbox, inventory: str, *arguments: str) -> tuple[Run, list[str]]:

@@ -12,10 +12,11 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
 from site_bad_inputs import CASES, EVERY, HOSTS, BadInput
-from support import REPOSITORY, Run, Sandbox, finish
+from support import REPOSITORY, Forks, Run, Sandbox, finish
 
 #: At once: the machine has two cores, and a run is one process that reads and waits little.
 PARALLEL = 2
@@ -60,15 +61,6 @@ def prepared(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> tuple[list
     return arguments, {name: filled(text) for name, text in case.environment.items()}
 
 
-def run_case(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> Result:
-    """Run one case. Returns what it printed, and what the collection's user changed meanwhile."""
-    work.mkdir(parents=True)
-    arguments, environment = prepared(case, sandbox, work)
-    mark = sandbox.audit_mark()
-    run = finish(sandbox.start(arguments, environment), timeout=LIMIT)
-    return run, sandbox.mutations_since(mark)
-
-
 def lines(output: str) -> list[str]:
     """What a person reads, line by line: Ansible writes a message once as text and once escaped as JSON."""
     return output.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\").splitlines()
@@ -80,11 +72,34 @@ class Runner:
     def __init__(self, sandbox: Sandbox, folder: pathlib.Path, ahead: Iterable[BadInput]) -> None:
         self._sandbox = sandbox
         self._folder = folder
+        self._forks: SimpleQueue[Forks] = SimpleQueue()
+        for _each in range(PARALLEL):
+            self._forks.put(Forks(sandbox))
         self._pool = ThreadPoolExecutor(PARALLEL)
         self._ahead: dict[str, Future[Result]] = {case.name: self._pool.submit(self._run, case) for case in ahead}
 
     def _run(self, case: BadInput) -> Result:
-        return run_case(case, self._sandbox, self._folder / re.sub(r"\W+", "-", case.name))
+        work = self._folder / re.sub(r"\W+", "-", case.name)
+        work.mkdir(parents=True)
+        arguments, environment = prepared(case, self._sandbox, work)
+        mark = self._sandbox.audit_mark()
+        if environment:  # settings of Ansible's own are read before a fork
+            run = finish(self._sandbox.start(arguments, environment), timeout=LIMIT)
+        else:
+            run = self._forked(arguments)
+        return run, self._sandbox.mutations_since(mark)
+
+    def _forked(self, arguments: list[str]) -> Run:
+        forks = self._forks.get()
+        try:
+            run = forks.run(arguments, LIMIT)
+        except BaseException:
+            forks.end()
+            forks = Forks(self._sandbox)
+            raise
+        finally:
+            self._forks.put(forks)
+        return run
 
     def __call__(self, case: BadInput) -> Result:
         return self._ahead[case.name].result() if case.name in self._ahead else self._run(case)
@@ -96,6 +111,8 @@ class Runner:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+        for _each in range(PARALLEL):
+            self._forks.get().end()
 
 
 @pytest.fixture(scope="module")
@@ -113,16 +130,27 @@ def run(
     runner.close()
 
 
+@pytest.fixture(scope="module")
+def kof_namespace(fresh_sandbox: Sandbox) -> Iterator[None]:
+    """Once for all cases with objects in it: a namespace takes seconds to go."""
+    fresh_sandbox.kubectl("create", "namespace", "kof")
+    yield
+    fresh_sandbox.kubectl("delete", "namespace", "kof")
+
+
 @pytest.fixture
-def spoilt(case: BadInput, fresh_sandbox: Sandbox, run: Runner) -> Iterator[None]:
+def spoilt(case: BadInput, fresh_sandbox: Sandbox, run: Runner, request: pytest.FixtureRequest) -> Iterator[None]:
     """The mothership as the case wants it, mended afterwards."""
     if not case.alone:
         yield
         return
     run.settle()
+    if case.in_kof:
+        request.getfixturevalue("kof_namespace")
+    objects = [text for text in (case.objects, case.in_kof) if text]
     try:
-        if case.objects:
-            fresh_sandbox.kubectl("apply", "-f", "-", stdin=case.objects)
+        for text in objects:
+            fresh_sandbox.kubectl("apply", "-f", "-", stdin=text)
         for spoil, _mend in case.patches:
             fresh_sandbox.kubectl(*spoil)
         if case.faults:
@@ -135,10 +163,8 @@ def spoilt(case: BadInput, fresh_sandbox: Sandbox, run: Runner) -> Iterator[None
             until(fresh_sandbox, ready=True)
         for _spoil, mend in case.patches:
             fresh_sandbox.kubectl(*mend)
-        if case.objects:
-            fresh_sandbox.kubectl(
-                "delete", "-f", "-", "--ignore-not-found", "--wait=true", "--timeout=60s", stdin=case.objects
-            )
+        for text in objects:
+            fresh_sandbox.kubectl("delete", "-f", "-", "--ignore-not-found", "--timeout=60s", stdin=text)
 
 
 def until(sandbox: Sandbox, *, ready: bool) -> None:
