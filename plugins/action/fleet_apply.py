@@ -14,10 +14,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, targets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     batch_result,
     guide_objects_of,
@@ -38,7 +39,7 @@ class ActionModule(fleets.FleetAction):
         layer = options["layer"]
         fleet = fleets.read_fleet(task_vars, [layer])
         if not fleet.batch[layer]:
-            return batch_result([], [], {})
+            return batch_result([], [], {}) | {"all_ready": False}
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)
         with self.connect(fleet, options) as connection:
@@ -84,8 +85,12 @@ class ActionModule(fleets.FleetAction):
         result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))
         if self._play_context.diff or self._task.diff:
             result["diff"] = reconcile.diff_of([outcome for _host, outcome in by_host])
-        finished = not (fleet.shared("kof_wait") or self.check_mode)
-        return within_limit(result, fleet, layer, task_vars, finished=finished)
+        waits = fleet.shared("kof_wait") and not self.check_mode
+        as_wanted = layer != "mothership" and not (result["changed"] or result["refused"] or left_out)
+        result["all_ready"] = waits and as_wanted and _all_ready(connection, fleet, layer, surroundings)
+        if result["all_ready"]:
+            result["msg"] += "; all are ready"
+        return within_limit(result, fleet, layer, task_vars, finished=not waits)
 
     def _replace(
         self,
@@ -103,3 +108,15 @@ class ActionModule(fleets.FleetAction):
         refs = [reconcile.Ref(each.api_version, each.kind, each.namespace, each.name) for each in found]
         outcomes = reconcile.delete(connection, refs, policy=policy, check_mode=self.check_mode)
         return [(host_of[each.cluster], outcome) for each, outcome in zip(found, outcomes, strict=True)]
+
+
+def _all_ready(connection: Connection, fleet: fleets.Fleet, layer: str, surroundings: render.Surroundings) -> bool:
+    """Whether fleet_wait would find all as it must be: it would read every host's variables again to see that.
+
+    The clusters are judged as they were listed for the rendering: nothing was sent since.
+    """
+    each_target = [target for _host, target in targets.of_layer(fleet, layer, surroundings.kcm_version)]
+    try:
+        return wait.all_ready(connection, each_target, {"ClusterDeployment": list(surroundings.deployments.values())})
+    except (ApiError, ApiUnavailable):
+        return False  # fleet_wait waits for the server, or says what is wrong

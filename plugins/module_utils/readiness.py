@@ -138,7 +138,8 @@ def _not_ready(obj: Object, ready: Object | None, own: Object | None) -> Readine
     ]
     bad.sort(key=lambda entry: entry.get("status") != "False")
     if not bad:
-        return _progressing(f"Ready is {ready.get('status') if ready else 'not set'} yet{tail}")
+        said = f": {ready['message']}" if ready and ready.get("message") else ""
+        return _progressing(f"Ready is {ready.get('status') if ready else 'not set'} yet{said}{tail}")
     first = bad[0]
     why = f"{first['type']}: {first.get('message') or first.get('reason') or first.get('status')}{tail}"
     advice = _CONDITION_ADVICE.get(first["type"], "")

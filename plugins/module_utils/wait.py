@@ -25,6 +25,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import FAILE
 LATE = "late"
 PROGRESS_SECONDS = 15.0
 PROGRESS_SHARE = 0.05
+LOOK_SECONDS = 60.0  # for the LISTs of a look that waits for nothing
 _NAMED_POLL = 3.0  # seconds between reads of objects that are read by name
 _UNSERVED_POLL = 10.0  # seconds until a kind that isn't served is asked for again
 
@@ -173,6 +174,15 @@ def wait(
     return _Wait(connection, targets, timeout, progress, word).run()
 
 
+def all_ready(connection: Connection, targets: Sequence[Target], known: Mapping[str, Sequence[Object]]) -> bool:
+    """Whether all targets are ready now; waits for nothing.
+
+    known: by kind, all objects of that kind in the targets' namespace as they were just listed; the others are listed.
+    Raises ApiError, ApiUnavailable.
+    """
+    return _Wait(connection, targets, LOOK_SECONDS, lambda _line: None, READY).all_ready(known)
+
+
 @dataclass
 class _Scope:
     """One LIST and WATCH: a kind, in one namespace or in all."""
@@ -231,11 +241,7 @@ class _Wait:
 
     def run(self) -> list[Waited]:
         listed, named = self._scopes()
-        for scope in listed:
-            self._take(self._first_list(scope))
-        for scope in named:
-            self._take(_News(scope, self._named(scope), complete=True))
-        self._judge(range(len(self._targets)))
+        self._look(listed, named, {})
         if not self._finished():
             threads = [threading.Thread(target=self._watch, args=(s,), daemon=True) for s in listed]
             threads += [threading.Thread(target=self._poll, args=(s,), daemon=True) for s in named]
@@ -250,6 +256,19 @@ class _Wait:
                 for thread in threads:
                     thread.join(2)
         return self._result()
+
+    def all_ready(self, known: Mapping[str, Sequence[Object]]) -> bool:
+        self._look(*self._scopes(), known)
+        return all(verdict.ready for verdict in self._verdicts)
+
+    def _look(self, listed: list[_Scope], named: list[_Scope], known: Mapping[str, Sequence[Object]]) -> None:
+        """The first look at everything."""
+        for scope in listed:
+            there = known.get(scope.kind)
+            self._take(self._first_list(scope) if there is None else _News(scope, list(there), complete=True))
+        for scope in named:
+            self._take(_News(scope, self._named(scope), complete=True))
+        self._judge(range(len(self._targets)))
 
     def _scopes(self) -> tuple[list[_Scope], list[_Scope]]:
         """The kinds to list and watch, and those to read by name."""
@@ -485,12 +504,3 @@ def _described(refs: Sequence[Ref]) -> str:
     for ref in refs:
         numbers[ref.kind] = numbers.get(ref.kind, 0) + 1
     return ", ".join(f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in numbers.items())
-
-
-def late(waited: Sequence[Waited]) -> Mapping[str, list[Waited]]:
-    """Those that aren't ready, by their reason: what a person reads first when many fail alike."""
-    groups: dict[str, list[Waited]] = {}
-    for one in waited:
-        if one.state != READY:
-            groups.setdefault(one.why, []).append(one)
-    return groups

@@ -84,6 +84,13 @@ left_out:
   type: list
   elements: dict
   sample: [{host: aws-eu-west-1-child1, reason: its regional aws-eu-west-1 failed}]
+all_ready:
+  description:
+    - Whether nothing had to change and all is ready, so that M(k0rdent.kof.fleet_wait) has nothing to wait for.
+    - Only looked at where nothing had to change and C(kof_wait) is true; else false.
+  returned: success
+  type: bool
+  sample: false
 errors:
   description: Each fault of the input on its own line, at most 100 of them.
   returned: failure

@@ -192,7 +192,27 @@ def test_the_deadline_comes_with_the_reasons(connection, others):
     assert [one.state for one in done] == ["late", "late", "late"]
     assert "index of untyped nil" in done[1].why
     assert "doesn't exist yet" in done[2].why
-    assert len(under_test.late(done)) == 3
+
+
+def test_a_look_waits_for_nothing_and_lists_only_what_is_not_known(connection, others):
+    names = [fresh("looked-at") for _ in range(2)]
+    refs = [others.cluster(name, "True") for name in names]
+    for name in names:
+        others.summary(name, "Provisioned")
+    targets = [under_test.cluster_deployment(ref) for ref in refs]
+    assert under_test.all_ready(connection, targets, {})
+    path = connection.path("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", NAMESPACE)
+    known, _version = connection.list_objects(path)
+    before = connection.counts["GET"]
+    assert under_test.all_ready(connection, targets, {"ClusterDeployment": known})
+    assert connection.counts["GET"] - before == 1  # the ClusterSummaries
+
+    others_only = [each for each in known if each["metadata"]["name"] != names[1]]
+    assert not under_test.all_ready(connection, targets, {"ClusterDeployment": others_only})
+    others.summary(names[1], "Failed", "index of untyped nil")
+    started = time.monotonic()
+    assert not under_test.all_ready(connection, targets, {"ClusterDeployment": known})
+    assert time.monotonic() - started < 2
 
 
 def test_secrets_are_read_by_name_and_never_listed(connection, others, control_plane):
