@@ -33,8 +33,8 @@ DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
 #: Keys of an extra service; kcm would drop any other in silence.
 SERVICE_KEYS = ("name", "template", "namespace", "values", "valuesFrom", "disable")
 OUR_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
-#: promxy's configuration has about 500 bytes per region, and the Secret it is in takes 1 MiB.
-PROMXY_CONFIG_LIMIT = 1024 * 1024
+#: The API server takes no Secret with more data (bytes; kubernetes.io/docs, Secrets): promxy's configuration is in one.
+SECRET_LIMIT = 1024 * 1024
 
 __all__ = [
     "Child",
@@ -229,13 +229,13 @@ def fleet_faults(
                 )
             )
     size = sum(_PROMXY_GROUP_BYTES + len(each.domain) + len(each.cluster_name) for each in regionals)
-    if size > PROMXY_CONFIG_LIMIT:
+    if size > SECRET_LIMIT:
         faults.append(
             Fault(
                 regionals[-1].host,
                 "regional_domain",
                 f"promxy's configuration of {len(regionals)} regions has about {size} bytes, "
-                f"but its Secret takes {PROMXY_CONFIG_LIMIT}",
+                f"but its Secret takes {SECRET_LIMIT}",
                 "split the fleet over two management clusters",
             )
         )

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import SECRET_LIMIT
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
 
-#: The Secret that holds the configuration: the API server takes no more data in one (bytes).
-SECRET_LIMIT = 1024 * 1024
 #: Stands for a user name or password that isn't known; as long as what the charts make up.
 UNKNOWN = "<from Secret>"
 

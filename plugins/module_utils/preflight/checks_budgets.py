@@ -18,17 +18,14 @@ from fractions import Fraction
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import SECRET_LIMIT
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import FAILED, WARNING, Check
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_live import stand_ins
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP, regional_domains
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Subject
 
 #: Share of a budget from which on it is worth a warning.
 FULL = Fraction(8, 10)
-
-#: etcd and the API server take no Secret with more data than this (bytes; kubernetes.io/docs, Secrets).
-SECRET_LIMIT = 1024 * 1024
 
 #: Seconds of one reload, as between "Reloading" and "Reloaded" in the operator's log in pull request 1124 of kof (a
 #: newer operator, few groups). That it doesn't grow with the groups is assumed, and in favour of the fleet.
@@ -139,7 +136,7 @@ def certificates(s: Situation) -> list[Check]:
     """
     if not s.regionals or s.unread("ClusterDeployment"):
         return []
-    domains = regional_domains(s.facts.cluster_deployments, s.facts.promxy_server_groups)
+    domains = s.live_domains
     known = {one.name: one for one in s.everyone if one.layer == "regional"}
     since = s.facts.now and (s.facts.now - timedelta(days=CERTIFICATE_DAYS)).strftime("%Y-%m-%dT%H:%M:%SZ")
     used: Counter[str] = Counter()
@@ -185,7 +182,7 @@ def route53_requests(s: Situation) -> list[Check]:
         return []
     known = {one.name for one in s.everyone}
     label = s.release.dns_secrets_label
-    for name in regional_domains(s.facts.cluster_deployments, s.facts.promxy_server_groups):
+    for name in s.live_domains:
         config = (s.live[name].get("spec") or {}).get("config") or {}
         if name not in known and (config.get("clusterLabels") or {}).get(label) == "true":
             polls[_poll({})] += 1
@@ -250,7 +247,7 @@ def _going(s: Situation) -> set[str]:
     """Groups that the run replaces by its own and deletes."""
     if not s.replace_guide_objects:
         return set()
-    return {found.name for found in stand_ins(s) if found.kind == PROMXY_SERVER_GROUP}
+    return {found.name for found in s.stand_ins if found.kind == PROMXY_SERVER_GROUP}
 
 
 def _differs(group: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:

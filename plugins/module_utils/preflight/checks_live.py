@@ -20,12 +20,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     MANAGED_BY,
     OURS,
     PROMXY_SERVER_GROUP,
-    Expected,
-    StandIn,
     domain_of_target,
     fleet_of,
-    guide_objects,
-    regional_domains,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     Situation,
@@ -45,7 +41,7 @@ def live_domains(s: Situation) -> list[Check]:
     if not s.regionals or s.unread("ClusterDeployment"):
         return []
     owners: dict[str, set[str]] = {}
-    for cluster, domain in regional_domains(s.facts.cluster_deployments, s.facts.promxy_server_groups).items():
+    for cluster, domain in s.live_domains.items():
         owners.setdefault(domain.lower(), set()).add(cluster)
     for group in s.facts.promxy_server_groups:
         spec = group.get("spec") or {}
@@ -122,22 +118,13 @@ def ownership(s: Situation) -> list[Check]:
     return checks
 
 
-def stand_ins(s: Situation) -> list[StandIn]:
-    """The guide's objects of this batch's regional clusters; see guide_objects."""
-    expected = [
-        Expected(one.name, (one.domain or "").lower(), one.promxy_server_group, one.grafana_datasource)
-        for one in s.regionals
-    ]
-    return guide_objects(s.facts.promxy_server_groups, s.facts.grafana_datasources, expected, s.fleet)
-
-
 def guide_names(s: Situation) -> list[Check]:
     """Two groups for one cluster double its series, so what already stands for a cluster must make way."""
     if not s.regionals:
         return []
     host_of = {one.name: one.host for one in s.regionals}
     checks = []
-    for found in stand_ins(s):
+    for found in s.stand_ins:
         told = f"stands for {found.cluster} already ({found.why})"
         about, wanted = (host_of[found.cluster],), "only ours"
         if found.fleet:
@@ -207,7 +194,7 @@ def promxy_groups(s: Situation) -> list[Check]:
     if "regional" not in s.layers or s.unread("PromxyServerGroup"):
         return []
     ours = {one.promxy_server_group for one in s.regionals}
-    going = {found.name for found in stand_ins(s) if s.replace_guide_objects and found.kind == PROMXY_SERVER_GROUP}
+    going = {found.name for found in s.stand_ins if s.replace_guide_objects and found.kind == PROMXY_SERVER_GROUP}
     checks = []
     for group in s.facts.promxy_server_groups:
         meta, spec = group["metadata"], group.get("spec") or {}

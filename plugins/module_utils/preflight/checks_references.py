@@ -15,9 +15,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
     Check,
     some,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
-    regional_domains,
-)
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     Situation,
     by_value,
@@ -209,7 +206,7 @@ def regional_of_children(s: Situation) -> list[Check]:
         return []
     listed = {one.host: one for one in s.everyone if one.layer == "regional"}
     in_batch = {one.host for one in s.regionals}
-    domains = regional_domains(s.facts.cluster_deployments, s.facts.promxy_server_groups)
+    domains = s.live_domains
     checks, fine = [], 0
     for regional, hosts in by_value((one.regional, one.host) for one in s.children).items():
         about = tuple(hosts)

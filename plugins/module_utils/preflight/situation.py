@@ -17,6 +17,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
     Facts,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    Expected,
+    StandIn,
+    guide_objects,
+    regional_domains,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
 
@@ -99,6 +105,20 @@ class Situation:
     def live(self) -> dict[str, dict]:
         """The ClusterDeployments by name."""
         return {item["metadata"]["name"]: item for item in self.facts.cluster_deployments}
+
+    @cached_property
+    def live_domains(self) -> dict[str, str]:
+        """The domain of every regional cluster that is live, by the cluster's name."""
+        return regional_domains(self.facts.cluster_deployments, self.facts.promxy_server_groups)
+
+    @cached_property
+    def stand_ins(self) -> list[StandIn]:
+        """The guide's objects of this batch's regional clusters; see guide_objects."""
+        expected = [
+            Expected(one.name, (one.domain or "").lower(), one.promxy_server_group, one.grafana_datasource)
+            for one in self.regionals
+        ]
+        return guide_objects(self.facts.promxy_server_groups, self.facts.grafana_datasources, expected, self.fleet)
 
     @property
     def everyone(self) -> tuple[Subject, ...]:
