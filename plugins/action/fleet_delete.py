@@ -137,10 +137,7 @@ class _Run:
         )
         for (host, _ref), each in zip(pairs, waited, strict=True):
             if each.state != "ready":
-                advice = f" ({each.advice})" if each.advice else ""
-                self.deletion.refused[host] = (
-                    f"{each.ref} is still there after {each.seconds:.0f} s: {each.why}{advice}"
-                )
+                self.deletion.refused[host] = f"{each.ref} is still there after {each.seconds:.0f} s: {each.because}"
 
     def _look_again(self, children: list[tuple[str, Ref]]) -> None:
         """Which regionals may go, now that the children are gone: waiting for them may have taken long."""

@@ -53,10 +53,7 @@ class ActionModule(fleets.FleetAction):
         late: dict[str, list[str]] = {}
         for (host, _target), each in zip(pairs, waited, strict=True):
             if each.state != "ready":
-                advice = f" ({each.advice})" if each.advice else ""
-                late.setdefault(host, []).append(
-                    f"{each.ref} {each.state} after {each.seconds:.0f} s: {each.why}{advice}"
-                )
+                late.setdefault(host, []).append(f"{each.ref} {each.state} after {each.seconds:.0f} s: {each.because}")
         ready = sum(each.state == "ready" for each in waited)
         return {
             "ready": ready,

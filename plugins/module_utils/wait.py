@@ -96,6 +96,11 @@ class Waited:
     seconds: float
     advice: str = ""
 
+    @property
+    def because(self) -> str:
+        """Why it ended so, and what to do."""
+        return f"{self.why} ({self.advice})" if self.advice else self.why
+
 
 # -- targets of the usual kinds
 
