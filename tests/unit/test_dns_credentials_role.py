@@ -120,7 +120,7 @@ def test_whatever_differs_is_left_to_the_steps(change: Callable[[dict[str, Any]]
         {"dns_credentials_permissions_boundary": "arn:aws:iam::123456789012:policy/boundary"},
         {"kof_fleet": "another"},
     ],
-    ids=lambda variables: json.dumps(variables),
+    ids=json.dumps,
 )
 def test_whatever_is_wanted_anew_is_left_to_the_steps(variables: dict[str, Any]) -> None:
     assert not as_wanted(LOOK, **variables)

@@ -195,7 +195,7 @@ def test_the_deadline_comes_with_the_reasons(connection, others):
 
 
 def test_a_look_waits_for_nothing_and_lists_only_what_is_not_known(connection, others):
-    names = [fresh("looked-at") for _ in range(2)]
+    names = [fresh("looked-at"), fresh("looked-at")]
     refs = [others.cluster(name, "True") for name in names]
     for name in names:
         others.summary(name, "Provisioned")
