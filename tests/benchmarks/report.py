@@ -94,10 +94,10 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
     """The section of docs/performance.md: what was measured on which machine, the table, the notes below it."""
     lines = [
         f"Measured {facts['when']} at {facts['commit']} on {facts['machine']}: {facts['children']:,} children in "
-        f"{facts['regions']:,} regions, medians of {facts['rounds']} rounds.",
+        f"{facts['regions']:,} regions; medians.",
         "",
-        "| task | ours | rival | its time | ratio | wanted | |",
-        "| --- | ---: | --- | ---: | ---: | ---: | --- |",
+        "| task | ours | rival | its time | ratio | wanted | rounds | |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |",
     ]
     notes: list[str] = []
     for each in rows:
@@ -107,7 +107,8 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
             if each["note"] not in notes:
                 notes.append(each["note"])
             mark += f" [{notes.index(each['note']) + 1}]"
-        lines.append(f"| {task} | {ours} | {rival} | {its} | {ratio} | {wanted} | {mark.strip()} |")
+        rounds = len(each.get("rounds", [])) or ""
+        lines.append(f"| {task} | {ours} | {rival} | {its} | {ratio} | {wanted} | {rounds} | {mark.strip()} |")
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]
     counted = [each for each in rows if each.get("requests") is not None and each["ours_s"] is not None]
     if counted:

@@ -53,16 +53,16 @@ def test_only_what_the_items_took_is_multiplied() -> None:
 def test_the_table_names_red_rows_and_notes_once() -> None:
     rows = [
         report.times("create", [2.0], "kubectl", [1.0], 1.0, note="why", peak_mb=80.0, requests={"patch": 1000}),
-        report.times("again", [1.0], "kubectl", [2.0], 0.6, note="why"),
+        report.times("again", [1.0, 1.0, 9.0], "kubectl", [2.0], 0.6, note="why"),
         report.limit("memory", "biggest process", 300, 250, " MB"),
     ]
     text = report.text(rows)
     assert [line.split()[0] for line in text.splitlines()] == ["task", "RED", "ok", "RED", "2"]
     assert "2 of 3 rows are RED" in text
     page = report.markdown(rows, FACTS)
-    assert "| create | 2.00 s | kubectl | 1.00 s | 2.00 | 1.00 | **red** [1] |" in page
-    assert "| again | 1.00 s | kubectl | 2.00 s | 0.50 | 0.60 | ok [1] |" in page
-    assert "| memory | 300 MB | biggest process |  | 1.20 | at most 250 MB | **red** |" in page
+    assert "| create | 2.00 s | kubectl | 1.00 s | 2.00 | 1.00 | 1 | **red** [1] |" in page
+    assert "| again | 1.00 s | kubectl | 2.00 s | 0.50 | 0.60 | 3 | ok [1] |" in page
+    assert "| memory | 300 MB | biggest process |  | 1.20 | at most 250 MB |  | **red** |" in page
     assert page.count("why") == 1
     assert "| create | kubectl | 1,000 patch | none | 80 MB |" in page
 
