@@ -81,7 +81,7 @@ test: binaries ## everything CI runs
 # Nothing else should run on this machine meanwhile. BENCH="--rounds 1 --regions 3 --children 20" tries it in minutes.
 BENCH ?= --page
 .PHONY: bench
-bench: binaries ## measure against kubectl, helm and kubernetes.core; writes .bench/ and docs/performance.md (40 minutes)
+bench: binaries ## measure against kubectl, helm and kubernetes.core; writes .bench/ and docs/performance.md (an hour)
 	python -m benchmarks $(BENCH)
 
 .PHONY: build
