@@ -20,19 +20,18 @@ with contextlib.suppress(ImportError):
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import KeyAndSecret, Stop, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "user_name": {"type": "str", "required": True},
+    **OPTIONS,
     "policy_name": {"type": "str", "required": True},
     "path": {"type": "str", "default": "/"},
-    "fleet": {"type": "str", "required": True},
-    "namespace": {"type": "str", "default": "kof"},
 }
 
 
@@ -46,9 +45,9 @@ class ActionModule(ActionBase):
         _validated, options = self.validate_argument_spec(
             argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
         )
-        elsewhere = self._elsewhere()
-        if elsewhere:
-            return {**result, "failed": True, "msg": f"This looks from the controller's process only: {elsewhere}"}
+        why_not = elsewhere(self)
+        if why_not:
+            return {**result, "failed": True, "msg": f"This looks from the controller's process only: {why_not}"}
         try:
             result.update(_look(options))
         except (Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
@@ -56,12 +55,6 @@ class ActionModule(ActionBase):
         except (BotoCoreError, ClientError) as problem:
             result.update(failed=True, msg=f"AWS can't show what external-dns has: {problem}")
         return result
-
-    def _elsewhere(self) -> str:
-        """Why a module would see another AWS account or cluster than this process does; empty if it wouldn't."""
-        if self._connection.transport != "local":
-            return f"the connection is {self._connection.transport}, not local"
-        return "the task has an environment" if any(self._task.environment or []) else ""
 
 
 def _look(options: Mapping[str, Any]) -> dict[str, Any]:

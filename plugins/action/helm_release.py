@@ -18,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiE
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, ReleaseRun
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 
 
 class ActionModule(ActionBase):
@@ -27,15 +28,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        seen = self._as_wanted() if self._sees_what_the_module_sees() else None
+        seen = None if self._task.async_val or elsewhere(self) else self._as_wanted()
         if seen is None:
             return {**result, **self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)}
         return {**result, **seen}
-
-    def _sees_what_the_module_sees(self) -> bool:
-        """Whether the module would run on this machine, as this user, with this environment."""
-        here = self._connection.transport == "local" and not self._connection.become
-        return here and not self._task.async_val and not any(self._task.environment or [])
 
     def _as_wanted(self) -> dict[str, Any] | None:
         try:

@@ -39,6 +39,13 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import NAME, external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace as namespace_of
 
+# Beside AWS' and Kubernetes' options, those of the module external_dns_access_key; external_dns_access_info has more.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "user_name": {"type": "str", "required": True},
+    "fleet": {"type": "str", "required": True},
+    "namespace": {"type": "str", "default": "kof"},
+}
+
 KNOWN_LATER = "known after the run"
 # IAM is eventually consistent: what was just made may be missing from a list for some seconds.
 SETTLE_SECONDS = 12.0

@@ -123,7 +123,7 @@ with contextlib.suppress(ImportError):
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import KeyAndSecret, Stop, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiError,
     ApiUnavailable,
@@ -135,12 +135,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import R
 
 
 def argument_spec() -> dict[str, Any]:
-    own = {
-        "user_name": {"type": "str", "required": True},
-        "fleet": {"type": "str", "required": True},
-        "namespace": {"type": "str", "default": "kof"},
-    }
-    return {**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **own}
+    return {**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **OPTIONS}
 
 
 def main() -> None:

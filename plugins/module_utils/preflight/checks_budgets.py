@@ -21,7 +21,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import SECRET_LIMIT
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import FAILED, WARNING, Check
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Subject
 
 #: Share of a budget from which on it is worth a warning.
@@ -89,7 +88,7 @@ def promxy_reloads(s: Situation) -> list[Check]:
     if not s.regionals or s.unread("PromxyServerGroup"):
         return []
     live = {group["metadata"]["name"]: group for group in s.facts.promxy_server_groups}
-    reloads = len(_going(s)) + sum(_differs(group, live.get(group["metadata"]["name"])) for group in s.groups)
+    reloads = len(s.groups_going) + sum(_differs(group, live.get(group["metadata"]["name"])) for group in s.groups)
     found = f"{reloads:,} by this run, {_time(reloads * RELOAD_SECONDS)}" if reloads else "none by this run"
     wanted = f"at most {_time(RELOADS_LIMIT)}, at {RELOAD_SECONDS} s each (kof pull request 1124)"
     if reloads * RELOAD_SECONDS <= RELOADS_LIMIT:
@@ -233,7 +232,7 @@ def registered(domain: str) -> str:
 
 def _groups(s: Situation) -> dict[str, Mapping[str, Any]]:
     """The PromxyServerGroups that promxy has after the run, by name."""
-    going, label = _going(s), s.release.promxy_label
+    going, label = s.groups_going, s.release.promxy_label
     groups: dict[str, Mapping[str, Any]] = {
         group["metadata"]["name"]: group
         for group in s.facts.promxy_server_groups
@@ -241,13 +240,6 @@ def _groups(s: Situation) -> dict[str, Mapping[str, Any]]:
     }
     groups.update({group["metadata"]["name"]: group for group in s.groups})
     return groups
-
-
-def _going(s: Situation) -> set[str]:
-    """Groups that the run replaces by its own and deletes."""
-    if not s.replace_guide_objects:
-        return set()
-    return {found.name for found in s.stand_ins if found.kind == PROMXY_SERVER_GROUP}
 
 
 def _differs(group: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:

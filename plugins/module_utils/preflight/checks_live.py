@@ -194,11 +194,10 @@ def promxy_groups(s: Situation) -> list[Check]:
     if "regional" not in s.layers or s.unread("PromxyServerGroup"):
         return []
     ours = {one.promxy_server_group for one in s.regionals}
-    going = {found.name for found in s.stand_ins if s.replace_guide_objects and found.kind == PROMXY_SERVER_GROUP}
     checks = []
     for group in s.facts.promxy_server_groups:
         meta, spec = group["metadata"], group.get("spec") or {}
-        if meta["name"] in ours | going or s.release.promxy_label not in (meta.get("labels") or {}):
+        if meta["name"] in ours | s.groups_going or s.release.promxy_label not in (meta.get("labels") or {}):
             continue
         title = f"PromxyServerGroup {meta['name']}"
         client = spec.get("http_client") or {}

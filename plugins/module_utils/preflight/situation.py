@@ -18,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import
     Facts,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+    PROMXY_SERVER_GROUP,
     Expected,
     StandIn,
     guide_objects,
@@ -119,6 +120,13 @@ class Situation:
             for one in self.regionals
         ]
         return guide_objects(self.facts.promxy_server_groups, self.facts.grafana_datasources, expected, self.fleet)
+
+    @cached_property
+    def groups_going(self) -> set[str]:
+        """Names of the guide's PromxyServerGroups that the run replaces by its own and deletes."""
+        if not self.replace_guide_objects:
+            return set()
+        return {found.name for found in self.stand_ins if found.kind == PROMXY_SERVER_GROUP}
 
     @property
     def everyone(self) -> tuple[Subject, ...]:

@@ -81,6 +81,7 @@ def test_what_is_there_and_what_is_missing(control_plane: Any, play: Any, iam: A
     [
         ({"environment": {"AWS_PROFILE": "production"}}, "the task has an environment"),
         ({"connection": "ssh"}, "the connection is ssh, not local"),
+        ({"become": True}, "the task becomes another user"),
     ],
 )
 def test_a_look_that_would_see_another_account_is_none(play: Any, iam: Any, keywords: dict[str, Any], why: str) -> None:
