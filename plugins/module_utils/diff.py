@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import (
     LAST_APPLIED,
     join,
@@ -191,8 +192,8 @@ def _masked_text(text: str) -> str:
     import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
 
     try:
-        tree = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # a safe loader
-    except (yaml.YAMLError, ValueError):
+        tree = foreign_yaml.read(text, whole=True)
+    except foreign_yaml.NotYaml:
         return HIDDEN  # names a secret and can't be read: better hidden than half shown
     if not isinstance(tree, (dict, list)):
         return text if "\n" not in text and "=" not in text else _masked_lines(text)

@@ -14,12 +14,13 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.diff import changes, is_secret_name
+from ansible_collections.k0rdent.kof.plugins.module_utils.foreign_yaml import NotYaml, documents
 
 #: A helm is at work on the release, or was killed at it.
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
@@ -234,10 +235,7 @@ def same_values(one: Any, other: Any) -> bool:
 
 
 def objects(manifest: str) -> list[ObjectRef]:
-    """The objects of a rendered manifest, in its order; lists are opened."""
-    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    """The objects of a rendered manifest, in its order; lists are opened. Raises NotARelease."""
     return [
         ObjectRef(
             str(document["apiVersion"]),
@@ -245,17 +243,15 @@ def objects(manifest: str) -> list[ObjectRef]:
             (document.get("metadata") or {}).get("namespace"),
             str((document.get("metadata") or {}).get("name", "")),
         )
-        for document in _documents(yaml.load_all(manifest, Loader=loader))  # a safe loader
+        for document in _manifest(manifest)
     ]
 
 
 def secret_data(manifest: str) -> dict[tuple[str | None, str], dict[str, str]]:
-    """The data of the Secrets of a rendered manifest, by namespace (None: the release's) and name."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    """The data of the Secrets of a rendered manifest, by namespace (None: the release's) and name. Raises
+    NotARelease."""
     found = {}
-    for document in _documents(yaml.load_all(manifest, Loader=loader)):  # a safe loader
+    for document in _manifest(manifest):
         if document["kind"] == "Secret" and document["apiVersion"] == "v1":
             metadata = document["metadata"]
             found[metadata.get("namespace"), metadata["name"]] = {
@@ -264,8 +260,15 @@ def secret_data(manifest: str) -> dict[tuple[str | None, str], dict[str, str]]:
     return found
 
 
-def _documents(documents: Any) -> Iterator[dict[str, Any]]:
-    for document in documents:
+def _manifest(manifest: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from _documents(documents(manifest))
+    except NotYaml as error:
+        raise NotARelease(f"the manifest that helm stored of it can't be read: {error}") from None
+
+
+def _documents(found: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    for document in found:
         if not isinstance(document, dict) or not document.get("kind"):
             continue
         if document["kind"] == "List" and isinstance(document.get("items"), list):

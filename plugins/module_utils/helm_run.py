@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     CONNECTION_OPTIONS,
     Connection,
@@ -432,12 +433,10 @@ def _chart_name(reference: str) -> str:
 
 def _read_chart(path: str) -> tuple[str, str]:
     """Name and version of a chart folder or package on disk. Raises BadInput."""
-    import yaml  # PyYAML comes with ansible-core; a module may not import it at the top
-
     try:
         if os.path.isdir(path):
-            with open(os.path.join(path, "Chart.yaml"), encoding="utf-8") as stream:
-                chart = yaml.safe_load(stream)
+            with open(os.path.join(path, "Chart.yaml"), "rb") as stream:
+                chart = foreign_yaml.read(stream.read())
         else:
             with tarfile.open(path) as package:
                 member = next(
@@ -445,7 +444,7 @@ def _read_chart(path: str) -> tuple[str, str]:
                     None,
                 )
                 content = package.extractfile(member) if member else None
-                chart = yaml.safe_load(content.read()) if content else None
+                chart = foreign_yaml.read(content.read()) if content else None
         return str(chart["name"]), str(chart["version"])
-    except (OSError, tarfile.TarError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+    except (OSError, tarfile.TarError, foreign_yaml.NotYaml, KeyError, TypeError):
         raise BadInput(f"{path} is no chart: neither a folder nor a package with a Chart.yaml that names it") from None

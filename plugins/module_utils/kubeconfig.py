@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 
 # kubernetes.core's names and aliases; the environment variables are K8S_AUTH_<name or first alias>.
@@ -270,20 +271,18 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
 
 def _merged(files: list[str], explicit: bool) -> dict[str, Any]:
     """Several kubeconfigs as one, by kubectl's rule: the first file that sets a value or a name wins."""
-    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     merged: dict[str, Any] = {}
     found = False
     for path in files:
         try:
-            with open(path, encoding="utf-8") as stream:
-                content = yaml.load(stream, Loader=loader)  # a safe loader
+            with open(path, "rb") as stream:
+                content = foreign_yaml.read(stream.read())
         except FileNotFoundError:
             continue
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            line = getattr(getattr(error, "problem_mark", None), "line", None)
-            cause = f"not YAML at line {line + 1}" if line is not None else str(error)
+        except OSError as error:
+            raise ApiUnavailable(f"can't read the kubeconfig {path}: {error}") from None
+        except foreign_yaml.NotYaml as error:
+            cause = f"not YAML at line {error.line}" if error.line else f"not YAML: {error.why}"
             raise ApiUnavailable(f"can't read the kubeconfig {path}: {cause}") from None
         if not isinstance(content, dict):
             raise ApiUnavailable(f"{path} is no kubeconfig: it holds no mapping")

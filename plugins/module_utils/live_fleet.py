@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import model, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, model, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import (
     DOMAIN_ANNOTATION,
@@ -180,13 +180,11 @@ def _extra_service(service: Mapping[str, Any], values: dict[str, Any]) -> dict[s
 
 def _values(service: Mapping[str, Any], cluster: FoundCluster) -> dict[str, Any]:
     """The values of a service as a map; empty, and noted, where they are no plain YAML."""
-    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
-
     text = service.get("values") or ""
     try:
         # Ours never has two braces beside each other: as a variable a template of kcm's would become mere text.
-        values = to_plain(yaml.safe_load(text) or {}) if "{{" not in text else None
-    except (yaml.YAMLError, NotPlain, ValueError, TypeError):
+        values = to_plain(foreign_yaml.read(text) or {}) if "{{" not in text else None
+    except (foreign_yaml.NotYaml, NotPlain, TypeError):
         values = None
     if isinstance(values, dict):
         return values

@@ -226,15 +226,26 @@ metadata: {name: b, namespace: kof}
     assert helm.objects("") == []
 
 
+def test_a_manifest_is_read_as_helm_reads_it() -> None:
+    crd = "apiVersion: v1\nkind: CustomResourceDefinition\nmetadata: {name: a.b}\nspec: {enum: [=, <<, 2025-01-01]}\n"
+    manifest = f"---\n# Source: x\n{crd}---\n# Source: y\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: 1_0x}}\n"
+    assert [str(each) for each in helm.objects(manifest)] == ["CustomResourceDefinition a.b", "ConfigMap 1_0x"]
+
+
+def test_a_manifest_that_nobody_can_read_is_named_by_its_line() -> None:
+    with pytest.raises(helm.NotARelease, match=r"can't be read: line 3: "):
+        helm.objects("---\na: 1\nb: ]\n")
+
+
 def test_secret_data_of_a_manifest() -> None:
     manifest = """
 {apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: YQ==}}
 ---
-{apiVersion: v1, kind: Secret, metadata: {name: t, namespace: n}}
+{apiVersion: v1, kind: Secret, metadata: {name: t, namespace: other}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: b}}
 """
-    assert helm.secret_data(manifest) == {(None, "s"): {"a": "YQ=="}, ("n", "t"): {}}
+    assert helm.secret_data(manifest) == {(None, "s"): {"a": "YQ=="}, ("other", "t"): {}}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
-import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,9 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.yaml_text import dump, dump_all
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import LARGEST_INTEGER
-
-HERE = pathlib.Path(__file__).parent
-GO_MODULE = pathlib.Path(__file__).parents[5] / "tests" / "sandbox" / "tools" / "kubernetes"
+from yaml_judge import Judge, same
 
 # Strings that some reader of YAML 1.1 or 1.2 takes for something else, or that break a writer.
 WORDS = r"""
@@ -73,21 +65,6 @@ MAPS = st.dictionaries(
 )
 
 
-def same(left: Any, right: Any) -> bool:
-    """Equal as JSON: 1 and 1.0 are one number to every reader on the way, all of float64; but true is none."""
-    if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
-        return left is right
-    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return float(left) == float(right)
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(same, left, right))
-    return left == right
-
-
 @given(MAPS, st.booleans())
 def test_pyyaml_reads_what_was_written(value: dict[str, Any], sort_keys: bool) -> None:
     assert same(yaml.safe_load(dump(value, sort_keys=sort_keys)), value)
@@ -100,44 +77,21 @@ def test_traps_as_value_key_and_item(text: str) -> None:
     assert same(yaml.safe_load(dump(value)), value)
 
 
-@pytest.fixture(scope="session")
-def go(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str]], list[dict[str, Any]]]:
-    """Executes texts as Go templates and reads them with sigs.k8s.io/yaml (see go_yaml/main.go)."""
-    compiler = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
-    if not compiler:
-        pytest.skip("no Go here")
-    program = tmp_path_factory.mktemp("go") / "go-yaml"
-    # The sandbox's module has sigs.k8s.io/yaml in its build list, fetched when the sandbox was built.
-    build = [compiler, "build", "-C", str(GO_MODULE), "-o", str(program), str(HERE / "go_yaml" / "main.go")]
-    done = subprocess.run(build, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode and re.search(r"dial|lookup|timeout|proxy|missing go\.sum", done.stderr):
-        pytest.skip(f"sigs.k8s.io/yaml isn't fetched yet: {done.stderr[-200:]}")
-    assert done.returncode == 0, done.stderr
-
-    def read(texts: list[str]) -> list[dict[str, Any]]:
-        answer = subprocess.run(
-            [program], input=json.dumps(texts).encode(), capture_output=True, timeout=60, check=True
-        )
-        return json.loads(answer.stdout)
-
-    return read
-
-
-def test_go_is_a_judge_that_can_say_no(go: Callable[[list[str]], list[dict[str, Any]]]) -> None:
+def test_go_is_a_judge_that_can_say_no(go: Judge) -> None:
     on, template, broken = go(["a: on\n", "a: {{ 1 }}\n", "a: [\n"])
     assert on["value"] == {"a": True}
     assert template["template"] is False
     assert broken["error"]
 
 
-def test_go_reads_the_traps(go: Callable[[list[str]], list[dict[str, Any]]]) -> None:
+def test_go_reads_the_traps(go: Judge) -> None:
     values = [{"a": text, text[:150]: "b", "list": [text, {text[:150]: text}]} for text in TRAPS]
     for value, answer in zip(values, go([dump(value, sort_keys=True) for value in values]), strict=True):
         assert answer["template"] is True, answer
         assert same(answer["value"], value)
 
 
-def test_go_and_pyyaml_read_every_character(go: Callable[[list[str]], list[dict[str, Any]]]) -> None:
+def test_go_and_pyyaml_read_every_character(go: Judge) -> None:
     values: list[dict[str, Any]] = [
         {"text": "".join(batch), "keys": {character: character for character in batch if ord(character) < 0x3000}}
         for batch in strings.code_points(4096)
@@ -151,9 +105,7 @@ def test_go_and_pyyaml_read_every_character(go: Callable[[list[str]], list[dict[
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(MAPS, min_size=5, max_size=25))
-def test_go_reads_what_was_written(
-    go: Callable[[list[str]], list[dict[str, Any]]], values: list[dict[str, Any]]
-) -> None:
+def test_go_reads_what_was_written(go: Judge, values: list[dict[str, Any]]) -> None:
     for value, answer in zip(values, go([dump(value) for value in values]), strict=True):
         assert answer.get("template") is True, answer
         assert same(answer["value"], value)
