@@ -160,11 +160,20 @@ def test_a_fleet_made_by_hand() -> None:
     assert "child_regional" not in found["bare"].variables
 
 
-@pytest.mark.parametrize("values", ["cluster: {{ .Cluster.metadata.name }}", 'a: "{{ .x }}"', "a: [", "- a", "1: b"])
+@pytest.mark.parametrize("values", ["cluster: {{ .Cluster.metadata.name }}", 'a: "{{ .x }}"', "a: [", "- a", "null: b"])
 def test_values_no_variable_can_say_are_named(values: str) -> None:
     cluster = by_name([guide_made("c", "collector", "kof-collectors", values)])["c"]
     assert cluster.left_out == ["the values of service kof-collectors, a template or no YAML map"]
     assert "child_service_values" not in cluster.variables
+
+
+def test_values_are_read_as_helm_reads_them() -> None:
+    written = "1: b\nday: 2025-01-02\nenum: [=, 1:30, 0o7]\nbase: &x {on: 1}\nmerged: {<<: *x, b: 2}\n"
+    cluster = by_name([guide_made("c", "collector", "kof-collectors", written)])["c"]
+    base = {"true": 1}
+    expected = {"1": "b", "day": "2025-01-02", "enum": ["=", "1:30", 7], "base": base, "merged": {**base, "b": 2}}
+    assert cluster.variables["child_service_values"]["kof-collectors"] == expected
+    assert not cluster.left_out
 
 
 # -- the plugin, against a real API server
