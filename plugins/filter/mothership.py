@@ -60,8 +60,8 @@ _value:
       type: dict
     releases:
       description: >-
-        The charts in the order of installation; maps of name, namespace, chart_ref, chart_version, values and timeout
-        (seconds).
+        The charts in the order of installation; maps of name, namespace, chart_ref, chart_version, values, timeout
+        (seconds) and skip_schema_validation.
       type: list
       elements: dict
     deployments:

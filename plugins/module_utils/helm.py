@@ -26,6 +26,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.foreign_yaml import No
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 #: Oldest helm 3 whose flags we use: `--dry-run=server` with `lookup` came in 3.13, its fixes in 3.14.
 OLDEST_HELM = (3, 14)
+#: Oldest helm that refuses a chart whose values.schema.json isn't valid itself (its JSON Schema library is another one
+#: from here on). It has `--skip-schema-validation`, which came in 3.16.
+CHECKS_SCHEMAS = (3, 18, 5)
 #: helm's own rule for the name of a release.
 RELEASE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 RELEASE_NAME_LIMIT = 53
@@ -290,13 +293,18 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
 
 
+def version_of(text: str) -> tuple[int, int, int] | None:
+    """The numbers of a helm that calls itself `text` ("v3.19.5+g1a2b"); None where it says none."""
+    match = re.search(r"v?(\d+)\.(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
 def fault_of_version(text: str) -> str | None:
-    """Why we can't use a helm that calls itself `text` ("v3.19.5+g1a2b"), None if we can."""
-    match = re.search(r"v?(\d+)\.(\d+)\.", text)
+    """Why we can't use a helm that calls itself `text`, None if we can."""
+    found = version_of(text)
     oldest = ".".join(map(str, OLDEST_HELM))
-    if not match:
+    if not found:
         return f"it says no version that we understand ({text.strip()[:80]!r}); helm 3, {oldest} or newer, is needed"
-    found = int(match[1]), int(match[2])
     if found[0] > OLDEST_HELM[0]:
         return (
             f"it is helm {text.strip()}: helm {found[0]} applies and owns fields in another way, which kof's charts "

@@ -26,7 +26,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, scrubbed
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, scrubbed, version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings
 
 #: Characters of helm's own words in a message.
@@ -158,15 +158,16 @@ class Helm:
         self._descriptors = []
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def check_version(self) -> None:
-        """Raises HelmUnusable unless it is a helm 3 that is new enough."""
+    def check_version(self) -> tuple[int, int, int]:
+        """The helm's version. Raises HelmUnusable unless it is a helm 3 that is new enough."""
         try:
             said = self._run(["version", "--template", "{{.Version}}"], _SHORT, on_cluster=False)
         except HelmFailed as error:
             raise HelmUnusable(f"{self._binary} can't be used: {error}") from None
-        fault = fault_of_version(said)
-        if fault:
+        fault, version = fault_of_version(said), version_of(said)
+        if fault or version is None:
             raise HelmUnusable(f"{self._binary} can't be used: {fault}")
+        return version
 
     def pull(self, chart: str, version: str | None) -> str:
         """Fetch a chart that isn't on this disk; returns the path of its package. Raises HelmFailed."""

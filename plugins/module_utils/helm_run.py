@@ -22,6 +22,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     encode,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
+    CHECKS_SCHEMAS,
     GRACE,
     PENDING,
     RELEASE_NAME,
@@ -56,6 +57,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "create_namespace": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "5m"},
+    "skip_schema_validation": {"type": "bool", "default": False},
     "binary_path": {"type": "path"},
     "registry_username": {"type": "str"},
     "registry_password": {"type": "str", "no_log": True},
@@ -211,16 +213,16 @@ class ReleaseRun:
 
     def _act(self, decision: Decision) -> None:
         with self._helm() as helm:
-            helm.check_version()
+            version = helm.check_version()
             chart = self._chart(helm)
             self._ours(chart)
             if decision.step == "rollback":
                 if decision.base is None:
                     raise AssertionError("a rollback to no revision")
                 self._roll_back(helm, decision.base)
-            helm.act(self._arguments(decision, chart), self._timeout, self._parameters["release_values"])
+            helm.act(self._arguments(decision, chart, version), self._timeout, self._parameters["release_values"])
 
-    def _arguments(self, decision: Decision, chart: str) -> list[str]:
+    def _arguments(self, decision: Decision, chart: str, version: tuple[int, int, int]) -> list[str]:
         verb = "install" if decision.step in ("install", "reinstall") else "upgrade"
         command = [verb, self.name, chart, "--namespace", self.namespace]
         if verb == "upgrade":
@@ -232,6 +234,11 @@ class ReleaseRun:
             command.append("--create-namespace")
         if self._parameters["wait"] and not self._check_mode:
             command.append("--wait")
+        if self._parameters["skip_schema_validation"] and version >= CHECKS_SCHEMAS:
+            # An older helm doesn't look at the schema's own validity, and goes on checking the values by it.
+            command.append("--skip-schema-validation")
+            told = ".".join(map(str, version))
+            self.took.append(f"values not checked by the chart's schema: helm {told} refuses an invalid one")
         return command
 
     def _roll_back(self, helm: Helm, base: int) -> None:
@@ -275,7 +282,7 @@ class ReleaseRun:
             last = self.history[-1]
             return f"revision {last.version} is {last.status} since {age(last):.0f} s, a helm may still be at work"
         with self._helm() as helm:
-            helm.check_version()
+            version = helm.check_version()
             try:
                 chart = self._chart(helm)
             except HelmFailed as error:
@@ -287,7 +294,7 @@ class ReleaseRun:
                 return f"only after the recovery of revision {self.history[-1].version} can helm render it"
             try:
                 helm.act(
-                    [*self._arguments(decision, chart), "--dry-run=server"],
+                    [*self._arguments(decision, chart, version), "--dry-run=server"],
                     self._timeout,
                     self._parameters["release_values"],
                 )

@@ -44,6 +44,7 @@ class Release:
     """One release of kof.
 
     :ivar chart_versions: by chart; the order is that of installation on the management cluster.
+    :ivar invalid_schemas: charts of them with a values.schema.json that isn't valid by the rules of JSON Schema.
     :ivar kcm_version: version of kcm's API that a management cluster of this release serves, where none can be asked.
     :ivar cluster_template_version: suffix of the ClusterTemplates that came with it, where none can be asked.
     :ivar promxy_label: label of a PromxyServerGroup that names the Secret the operator writes.
@@ -61,6 +62,7 @@ class Release:
 
     version: str
     chart_versions: Mapping[str, str]
+    invalid_schemas: frozenset[str]
     kcm_version: str
     cluster_template_version: str
     promxy_api_version: str
@@ -104,6 +106,8 @@ _PREFIX = "k0rdent.mirantis.com"
 _KOF_0_1_1 = Release(
     version="0.1.1",
     chart_versions={"kof-operators": "0.1.1", "kof-mothership": "0.1.1"},
+    # Its subchart opentelemetry-operator 0.75.1 has text for `examples` of manager.featureGates, which must be a list.
+    invalid_schemas=frozenset({"kof-operators"}),
     kcm_version="v1alpha1",
     cluster_template_version="0-1-0",
     promxy_api_version="kof.k0rdent.mirantis.com/v1alpha1",

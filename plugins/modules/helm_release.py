@@ -79,6 +79,15 @@ options:
       - Also how old a pending release must be before it counts as left behind.
     type: str
     default: 5m
+  skip_schema_validation:
+    description:
+      - Whether to install the chart although its C(values.schema.json), or that of a subchart, is invalid itself. Helm
+        3.18.5 and newer refuse such a chart, so they are then called with C(--skip-schema-validation), which leaves the
+        values unchecked too; RV(took) says so.
+      - An older Helm doesn't mind such a schema, and goes on checking the values by it.
+    type: bool
+    default: false
+    version_added: 0.2.0
   binary_path:
     description: The helm binary; without it C(helm) on the C(PATH). Helm 3.14 or newer, not Helm 4.
     type: path
@@ -140,6 +149,8 @@ EXAMPLES = r"""
     create_namespace: true
     chart_ref: oci://ghcr.io/k0rdent/kof/charts/kof-operators
     chart_version: 0.1.1
+    # The schema of its subchart opentelemetry-operator 0.75.1 is invalid.
+    skip_schema_validation: true
     timeout: 10m
 
 - name: Install kof-mothership from a mirror with a login and a private CA

@@ -44,7 +44,8 @@ HELM_ARGUMENTS = {
 
 
 def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
-    """What to install, in this order: name, namespace, chart_ref, chart_version, values, timeout (seconds).
+    """What to install, in this order: name, namespace, chart_ref, chart_version, values, timeout (seconds),
+    skip_schema_validation.
 
     Release names are the guide's: the charts derive names from them which others refer to.
     """
@@ -60,6 +61,7 @@ def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
             "chart_version": version,
             "values": values[chart],
             "timeout": mothership.helm_timeout,
+            "skip_schema_validation": chart in release.invalid_schemas,
         }
         for chart, version in release.chart_versions.items()
     ]

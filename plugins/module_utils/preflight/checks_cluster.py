@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import OLDEST_HELM
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import CHECKS_SCHEMAS, OLDEST_HELM
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
@@ -33,6 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions imp
 
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
+HELM_CHECKS_SCHEMAS = Version(CHECKS_SCHEMAS)
 HELM_MINIMUM, HELM_BELOW = Version((*OLDEST_HELM, 0)), Version((4, 0, 0))
 
 
@@ -236,8 +237,12 @@ def helm(s: Situation) -> list[Check]:
         problem = found.problem or f"{found.path} says {found.version!r}"
         return [Check("helm", problem, wanted, remedy, FAILED, s.mothership_hosts, "kof_helm_binary")]
     told = f"{found.version} ({found.path})"
+    if version.numbers >= HELM_BELOW.numbers:
+        remedy = f"helm {version.numbers[0]} applies in another way, which kof's charts don't bear: {remedy}"
     if not (version.at_least(HELM_MINIMUM) and version.numbers < HELM_BELOW.numbers):
         return [Check("helm", told, wanted, remedy, FAILED, s.mothership_hosts, "kof_helm_binary")]
+    if s.release.invalid_schemas and version.at_least(HELM_CHECKS_SCHEMAS):
+        told += f"; without schema validation, which this helm refuses: {', '.join(sorted(s.release.invalid_schemas))}"
     return [Check("helm", told, wanted)]
 
 

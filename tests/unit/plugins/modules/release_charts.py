@@ -49,7 +49,10 @@ data:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: demo-{{ .Release.Namespace }}}
+metadata:
+  name: demo-{{ .Release.Namespace }}
+  # Text for helm, and for no parser of YAML 1.1 in Python.
+  annotations: {demo/operator: =}
 rules: []
 """,
     # Drawn once, kept by `lookup`; and one that somebody else fills after us.
@@ -120,14 +123,24 @@ spec:
 }
 
 
-def package(folder: pathlib.Path, version: str) -> pathlib.Path:
-    """Lays the demo chart of `version` out below `folder` and packs it; returns the .tgz."""
+#: Of a subchart; the second breaks JSON Schema's own rules, as opentelemetry-operator 0.75.1 does.
+SCHEMA = '{"properties": {"number": {"type": "integer"}}}'
+INVALID_SCHEMA = '{"properties": {"number": {"type": "integer", "examples": ""}}}'
+
+
+def package(folder: pathlib.Path, version: str, schema: str | None = None) -> pathlib.Path:
+    """Lays the demo chart of `version` out below `folder`, with a subchart `sub` that has the `schema`, and packs it;
+    returns the .tgz."""
     chart = folder / version / NAME
     (chart / "templates").mkdir(parents=True)
     (chart / "Chart.yaml").write_text(_CHART.format(version=version))
     (chart / "values.yaml").write_text(_VALUES)
     for name, text in _TEMPLATES.items():
         (chart / "templates" / name).write_text(text)
+    if schema:
+        (chart / "charts" / "sub").mkdir(parents=True)
+        (chart / "charts" / "sub" / "Chart.yaml").write_text("apiVersion: v2\nname: sub\nversion: 1.0.0\n")
+        (chart / "charts" / "sub" / "values.schema.json").write_text(schema)
     archive = folder / f"{NAME}-{version}.tgz"
     with tarfile.open(archive, "w:gz") as package_file:
         package_file.add(chart, arcname=NAME)

@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import signal
 import stat
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from release_charts import NAME, guarded_registry, package
+from release_charts import INVALID_SCHEMA, NAME, SCHEMA, guarded_registry, package
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import helm as helm_facts
 from ansible_collections.k0rdent.kof.plugins.module_utils import helm_run
@@ -483,6 +484,46 @@ def test_a_kind_that_is_not_served_yet(release: Release) -> None:
     failed = release.run(values={"unserved": True})
     assert failed["failed"]
     assert "ensure CRDs are installed first" in failed["msg"]
+
+
+def test_a_chart_whose_schema_is_invalid(release: Release, tmp_path: pathlib.Path) -> None:
+    arguments = {"chart_ref": str(package(tmp_path, "2.0.0", INVALID_SCHEMA)), "chart_version": "2.0.0"}
+    for check in (True, False):
+        refused = release.run(check=check, **arguments)
+        assert re.search("sub.*examples.*got string, want array", refused["msg"])
+    assert not release.statuses()
+    done = release.same_as_predicted(**arguments, skip_schema_validation=True)
+    (told,) = done["took"]
+    assert re.fullmatch(r"values not checked by the chart's schema: helm 3\.\d+\.\d+ refuses an invalid one", told)
+    again = release.run(**arguments, skip_schema_validation=True)
+    assert (again["changed"], again["took"]) == (False, [])
+    done = release.same_as_predicted(**arguments, skip_schema_validation=True, values={"text": "other"})
+    assert (done["action"], len(done["took"])) == ("upgraded", 1)
+
+
+def test_values_are_checked_by_a_chart_s_schema(release: Release, tmp_path: pathlib.Path) -> None:
+    archive = package(tmp_path, "2.0.0", SCHEMA)
+    refused = release.run(chart_ref=str(archive), chart_version="2.0.0", values={"sub": {"number": "three"}})
+    assert "got string, want integer" in refused["msg"]
+    assert not release.statuses()
+
+
+@pytest.mark.parametrize(
+    ("version", "skips"), [("v3.15.4", False), ("v3.18.4", False), ("v3.18.5", True), ("v3.21.0", True)]
+)
+def test_a_schema_is_left_out_only_where_helm_would_refuse_it(
+    release: Release, tmp_path: pathlib.Path, version: str, skips: bool
+) -> None:
+    says = tmp_path / "helm"
+    says.write_text(
+        f'#!/bin/sh\n[ "$1" = version ] && {{ echo {version}; exit; }}\necho "$@" >> {tmp_path}/said\n'
+        f'exec {release.tools.helm} "$@"\n'
+    )
+    says.chmod(0o755)
+    done = release.run(binary_path=str(says), skip_schema_validation=True)
+    assert done["action"] == "installed"
+    assert ("--skip-schema-validation" in (tmp_path / "said").read_text()) is skips
+    assert len(done["took"]) == skips
 
 
 def test_values_that_the_chart_refuses_fail_the_check(release: Release) -> None:

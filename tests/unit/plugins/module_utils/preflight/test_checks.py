@@ -169,7 +169,12 @@ CASES = [
         FAILED,
         r"being deleted since 2026.*victoriametrics",
     ),
-    (checks.helm, {"helm": Helm("/usr/bin/helm", "v4.0.1")}, FAILED, r"^mothership: kof_helm_binary: .*v4\.0\.1 .*< 4"),
+    (
+        checks.helm,
+        {"helm": Helm("/usr/bin/helm", "v4.0.1")},
+        FAILED,
+        r"^mothership: kof_helm_binary: .*v4\.0\.1 .*< 4.*helm 4 applies",
+    ),
     (checks.helm, {"helm": Helm("/usr/bin/helm", "v3.7.2")}, FAILED, r"v3\.7\.2"),
     (checks.helm, {"helm": Helm(None, None, "no helm on PATH")}, FAILED, r"no helm on PATH"),
     (checks.helm, {"helm": Helm("/usr/bin/helm", "devel")}, FAILED, r"devel"),
@@ -628,3 +633,10 @@ def test_layers_that_are_not_run_ask_for_nothing():
     spoilt = situation(layers=frozenset({"child"}), subjects=(CHILD,), others=(EU1, US1), helm=None, storage_classes=())
     for check in (checks.helm, checks.storage_class, checks.operator_charts, checks.vmuser_secret, checks.external_dns):
         assert check(spoilt) == []
+
+
+@pytest.mark.parametrize(("version", "told"), [("v3.18.4", False), ("v3.18.5", True), ("v3.19.5", True)])
+def test_helm_tells_whose_schema_it_will_not_be_asked_about(version: str, told: bool) -> None:
+    (row,) = checks.helm(situation(helm=Helm("/usr/bin/helm", version)))
+    assert row.status == OK
+    assert ("without schema validation, which this helm refuses: kof-operators" in row.found) is told
