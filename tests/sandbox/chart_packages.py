@@ -27,16 +27,21 @@ class Chart:
     """A stand-in chart and where it goes.
 
     ``repository`` is the path in the registry, the same as in the real one (ghcr.io/k0rdent/<repository>).
-    ``crds`` are files under tests/sandbox/crds which helm installs once (the chart's crds/ folder), ``files`` those
-    which the chart's own templates render.
+    ``crds`` are files under tests/sandbox/crds which helm installs once (the chart's crds/ folder). ``files`` are those
+    which templates render: of the chart itself ("") or of a subchart, by its name. ``lines`` is the size to which the
+    files' CRDs are grown.
     """
 
     name: str
     version: str
     repository: str
     crds: Sequence[str] = ()
-    files: Sequence[str] = ()
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lines: int = 0
 
+
+#: Of kof-operators 0.1.1's manifest.
+REAL_LINES = 22_800
 
 _GRAFANA = "charts/grafana.integreatly.org.yaml"
 _VICTORIA_METRICS = "charts/operator.victoriametrics.com.yaml"
@@ -46,7 +51,11 @@ ALL: tuple[Chart, ...] = (
         "kof-operators",
         "0.1.1",
         "kof/charts",
-        files=("charts/monitoring.coreos.com.yaml", "charts/opentelemetry.io.yaml"),
+        files={
+            "prometheus-operator-crds": ("charts/monitoring.coreos.com.yaml",),
+            "opentelemetry-operator": ("charts/opentelemetry.io.yaml",),
+        },
+        lines=REAL_LINES,
     ),
     Chart(
         "kof-mothership",
@@ -56,7 +65,7 @@ ALL: tuple[Chart, ...] = (
     ),
     Chart("kof-storage", "0.1.1", "kof/charts", crds=(_GRAFANA, _VICTORIA_METRICS)),
     Chart("kof-collectors", "0.1.1", "kof/charts"),
-    Chart("cert-manager", "1.16.2", "catalog/charts", files=("cert-manager.io.yaml",)),
+    Chart("cert-manager", "1.16.2", "catalog/charts", files={"": ("cert-manager.io.yaml",)}),
     Chart("ingress-nginx", "4.11.3", "catalog/charts"),
 )
 
@@ -102,11 +111,68 @@ def assemble(chart: Chart, folder: pathlib.Path) -> pathlib.Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(CHARTS / chart.name, target)
     shutil.copy(CHARTS / "shared" / "_workloads.tpl", target / "templates" / "_workloads.tpl")
-    for place, names in (("crds", chart.crds), ("files", chart.files)):
+    places = {"crds": chart.crds}
+    places |= {f"charts/{name}/files" if name else "files": files for name, files in chart.files.items()}
+    for place, names in places.items():
         for name in names:
             (target / place).mkdir(exist_ok=True)
             shutil.copy(CRDS / name, target / place / pathlib.Path(name).name)
+    if chart.lines:
+        _grow([target / place / pathlib.Path(name).name for place in places for name in places[place]], chart.lines)
     return target
+
+
+def _grow(files: Sequence[pathlib.Path], lines: int) -> None:
+    """Gives every CRD of the files as many more fields below `spec` as make `lines` lines of all files.
+
+    The fields are like those of the Prometheus operator: long texts, and an enum with an unquoted `=`, as
+    controller-gen writes it: text for helm and kubectl, though YAML 1.1 has a type of its own for it.
+    """
+    anchor = f"\n{' ' * 12}spec:\n"
+    texts = {path: path.read_text() for path in files}
+    fields = (lines - sum(text.count("\n") for text in texts.values())) // _FIELD.count("\n")
+    crds = sum(text.count(anchor) for text in texts.values())
+    added = "".join(_FIELD.format(number=number) for number in range(fields // crds))
+    for path, text in texts.items():
+        head, *rest = text.split(anchor)
+        grown = [_with_fields(part, added) for part in rest]
+        path.write_text(anchor.join([head, *grown]))
+
+
+def _with_fields(spec: str, added: str) -> str:
+    """The text behind `spec:` of a CRD with more fields, beside those that it has."""
+    properties = f"{' ' * 14}properties:\n"
+    before, found, behind = spec.partition(properties)
+    # Of this CRD, not of the next in the file, whose metadata begins at the margin.
+    if found and "\n---" not in before:
+        return before + properties + added + behind
+    return properties + added + spec
+
+
+_FIELD = """\
+                matcher{number}:
+                  description: |-
+                    Matcher {number} selects what the operator looks at: a label's name, how it is compared, and with
+                    what. It's taken as it is written; `{{{{ braces }}}}` and "quotes" aren't looked into.
+
+                    More info: https://prometheus.io/docs/prometheus/latest/querying/basics/#time-series-selectors
+                  properties:
+                    matchType:
+                      description: How the value is compared.
+                      enum:
+                        - '!='
+                        - =
+                        - =~
+                        - '!~'
+                      type: string
+                    name:
+                      description: Label to match.
+                      minLength: 1
+                      type: string
+                    value:
+                      type: string
+                  type: object
+"""
 
 
 def package(helm: pathlib.Path, chart: Chart, work: pathlib.Path) -> pathlib.Path:
@@ -143,8 +209,9 @@ def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path) -> list[str]
 def _content_digest(chart: Chart) -> str:
     """Digest over every file the package is made of."""
     sources = sorted(path for path in (CHARTS / chart.name).rglob("*") if path.is_file())
-    sources += [CHARTS / "shared" / "_workloads.tpl", *(CRDS / name for name in (*chart.crds, *chart.files))]
-    digest = hashlib.sha256(repr(chart).encode())
+    names = [*chart.crds, *(name for files in chart.files.values() for name in files)]
+    sources += [CHARTS / "shared" / "_workloads.tpl", *(CRDS / name for name in names)]
+    digest = hashlib.sha256(repr((chart, _FIELD)).encode())
     for path in sources:
         digest.update(str(path.relative_to(_HERE)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -83,6 +83,8 @@ class Helm:
                 "upgrade", "--install", release.name, release.chart.reference, "--version", release.version,
                 "--namespace", release.namespace, "--create-namespace", "--history-max", "2", *files,
             ]  # fmt: skip
+            # The helm in Sveltos 0.45 doesn't mind a schema that is invalid itself, such as kof-operators has.
+            arguments.append("--skip-schema-validation")
             if release.chart.plain_http:
                 arguments.append("--plain-http")
             self._run(kubeconfig, *arguments)

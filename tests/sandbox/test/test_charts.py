@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from sandbox import binaries, chart_packages, fixtures, registry
 from sandbox.chart_packages import ALL, Chart
 from sandbox.fixtures import ControlPlane
@@ -48,15 +49,18 @@ class Renderer:
         self._helm = helm
         self._assembled = assembled
 
-    def run(self, verb: str, chart: str, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, verb: str, chart: str, values: dict[str, Any], *, schema: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         name = [chart] if verb == "template" else []
         command = [str(self._helm), verb, *name, str(self._assembled[chart]), "--namespace", "kof", "--values", "-"]
+        command += [] if schema else ["--skip-schema-validation"]
         return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
 
     def __call__(self, chart: str, values: dict[str, Any] | None = None) -> Objects:
         done = self.run("template", chart, values if values is not None else WITHOUT_LOOKUP.get(chart, {}))
         assert done.returncode == 0, done.stderr
-        documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+        documents = [document for document in foreign_yaml.documents(done.stdout) if document]
         found = {(document["kind"], document["metadata"]["name"]): document for document in documents}
         assert len(found) == len(documents), "an object twice"
         return found
@@ -87,6 +91,22 @@ def test_missing_credentials_end_in_the_real_charts_error(chart: str, render: Re
     done = render.run("template", chart, {})
     assert done.returncode != 0
     assert "error calling index: index of untyped nil" in done.stderr
+
+
+def test_kof_operators_has_what_broke_on_the_real_one(render: Renderer) -> None:
+    """Its subchart's schema, in helm's own words; the size of its manifest; text that YAML 1.1 takes for no text."""
+    refused = render.run("template", "kof-operators", {}, schema=True)
+    assert "/properties/manager/properties/featureGates/examples': got string, want array" in refused.stderr
+    manifest = render.run("template", "kof-operators", {}).stdout
+    assert chart_packages.REAL_LINES < manifest.count("\n") < 1.01 * chart_packages.REAL_LINES
+    with pytest.raises(yaml.constructor.ConstructorError, match=r"tag:yaml\.org,2002:value"):
+        list(yaml.load_all(manifest, Loader=yaml.CSafeLoader))
+    fields = render("kof-operators")["CustomResourceDefinition", "servicemonitors.monitoring.coreos.com"]
+    spec = fields["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert spec["properties"]["matcher0"]["properties"]["matchType"]["enum"] == ["!=", "=", "=~", "!~"]
+    assert spec["required"] == ["selector"]
+    hooks = [each["metadata"].get("annotations", {}).get("helm.sh/hook") for each in render("kof-operators").values()]
+    assert "test" in hooks
 
 
 def test_workloads_of_the_mothership(render: Renderer) -> None:
@@ -275,6 +295,8 @@ class Installed:
             chart,
             "-n",
             self.namespace,
+            # Nothing runs Jobs here.
+            "--no-hooks",
             "--kubeconfig",
             str(self._cluster.kubeconfig),
         ]
