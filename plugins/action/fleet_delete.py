@@ -130,7 +130,7 @@ class _Run:
             return
         waited = wait.wait(
             self.connection,
-            [wait.gone(ref) for _host, ref in pairs],
+            [wait.cluster_gone(ref) if ref.kind == "ClusterDeployment" else wait.gone(ref) for _host, ref in pairs],
             timeout=self.fleet.shared("kof_wait_timeout"),
             progress=fleets.display.display,
             word="gone",

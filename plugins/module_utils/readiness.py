@@ -4,16 +4,21 @@
 """From a live object's status to ready, progressing or failed, and why, for people. Pure: no network, no clock.
 
 A status counts only when it was written for the present generation, and nothing that is being deleted is ready.
+What somebody may mend on the management or the workload cluster meanwhile is waited for, with its message; what only
+another wish of ours can end has failed for good.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import parse
+from ansible_collections.k0rdent.kof.plugins.module_utils.sveltos import values_hash
 
 READY, PROGRESSING, FAILED = "ready", "progressing", "failed"
 # A ServiceTemplate is false for a while after its creation: the chart has to be fetched first. Seconds.
@@ -78,7 +83,7 @@ def condition(obj: Object, kind: str) -> Object | None:
     return None
 
 
-# -- kcm
+# -- kcm and Sveltos
 
 _CONDITION_ADVICE = {
     "TemplateReady": "see the ClusterTemplate's status.validationError; name another one if it can't be fixed",
@@ -91,15 +96,38 @@ _CONDITION_ADVICE = {
     "Available": "see the MachineDeployments and Machines of the cluster",
     "SveltosProfileReady": "see that every ServiceTemplate exists and is valid",
 }
+# kcm renders the cluster's chart with spec.config, without a cluster: the same chart and config fail the same way.
+_BAD_CONFIG = "failed to validate template with provided configuration"
+_KCM_FINALIZER = "k0rdent.mirantis.com/cluster-deployment"
+
+Pair = tuple[str, str]  # namespace and name of a release
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of one cluster beside its ClusterDeployment.
+
+    :ivar summaries: its ClusterSummaries.
+    :ivar clusters: what Sveltos reaches it by: its SveltosCluster, or its Cluster API Cluster.
+    :ivar configurations: its ClusterConfigurations: what Sveltos says is deployed in which version.
+    :ivar template: the ServiceTemplate of a name, None when there is none, or when nobody knows.
+    """
+
+    summaries: Sequence[Object] = ()
+    clusters: Sequence[Object] = ()
+    configurations: Sequence[Object] = ()
+    template: Callable[[str], Object | None] = lambda _name: None
 
 
 def cluster_deployment(
-    obj: Object | None, summaries: Sequence[Object] = (), services: Sequence[tuple[str, str]] | None = None
+    obj: Object | None, around: Surroundings | None = None, services: Sequence[Pair] | None = None
 ) -> Readiness:
-    """A ClusterDeployment: Ready is True, and its own ClusterSummary lists every wanted service and has deployed all.
+    """A ClusterDeployment: Ready is True, Sveltos reaches the cluster, and says of every wanted service that it is
+    deployed with these values, in this version, and that no other is left.
 
-    summaries: the ClusterSummaries of this cluster; services: wanted (namespace, name), None for those in its spec.
+    services: wanted (namespace, name), None for those in its spec.
     """
+    around = around or Surroundings()
     if obj is None:
         return _failed("doesn't exist", "was it deleted meanwhile? run again", can_heal=False)
     verdict = _common(obj, "the ClusterDeployment")
@@ -107,42 +135,46 @@ def cluster_deployment(
         return verdict
     if obj.get("spec", {}).get("dryRun"):
         return _failed("spec.dryRun is set: kcm makes no cluster of it", "unset dryRun", can_heal=False)
-    own = _own_summary(obj, summaries)
-    final = [found for found in _feature_faults(own) if found[0] == "FailedNonRetriable"] if own else []
-    if final:
-        return _failed(
-            f"service deployment failed for good: {final[0][1]}",
-            "fix the service's values or chart, run again; Sveltos doesn't retry this",
-            can_heal=False,
-        )
+    own = _own_summary(obj, around.summaries)
     ready = condition(obj, "Ready")
     if ready is None or ready.get("status") != "True":
-        return _not_ready(obj, ready, own)
-    wanted = _services_of(obj) if services is None else list(services)
-    return _services(obj, own, wanted) if wanted else _READY
+        return _not_ready(obj, ready, own, around)
+    wanted = _services_of(obj)
+    if services is not None:
+        wanted = {pair: wanted.get(pair, {}) for pair in services}
+    return _services(obj, own, wanted, around) if wanted or own else _READY
 
 
-def _services_of(obj: Object) -> list[tuple[str, str]]:
+def _services_of(obj: Object) -> dict[Pair, Object]:
     entries = (obj.get("spec", {}).get("serviceSpec") or {}).get("services") or []
-    return [(entry.get("namespace") or entry["name"], entry["name"]) for entry in entries if not entry.get("disable")]
+    return {
+        (entry.get("namespace") or entry["name"], entry["name"]): entry for entry in entries if not entry.get("disable")
+    }
 
 
-def _not_ready(obj: Object, ready: Object | None, own: Object | None) -> Readiness:
+def _not_ready(obj: Object, ready: Object | None, own: Object | None, around: Surroundings) -> Readiness:
     """The first condition that stands in the way, in the order in which kcm goes through them."""
-    faults = _feature_faults(own) if own else []
-    tail = f"; services: {faults[0][1]}" if faults else ""
     bad = [
         entry
         for entry in (obj.get("status") or {}).get("conditions") or []
         if entry.get("type") != "Ready" and entry.get("status") != "True"
     ]
     bad.sort(key=lambda entry: entry.get("status") != "False")
+    faults = [fault.text for fault in _feature_faults(own)] if own else []
+    more = [text for text in (_unreached(own, around.clusters), *(f"services: {text}" for text in faults[:1])) if text]
+    tail = f"; {more[0]}" if more else ""
     if not bad:
         said = f": {ready['message']}" if ready and ready.get("message") else ""
         return _progressing(f"Ready is {ready.get('status') if ready else 'not set'} yet{said}{tail}")
     first = bad[0]
-    why = f"{first['type']}: {first.get('message') or first.get('reason') or first.get('status')}{tail}"
+    message = first.get("message") or first.get("reason") or first.get("status")
     advice = _CONDITION_ADVICE.get(first["type"], "")
+    if first["type"] == "HelmChartReady" and _BAD_CONFIG in message:
+        advice = "the ClusterTemplate's chart refuses the cluster's config: change regional_config or child_config"
+        # Unless the manager was stopped while it looked: the next one looks again.
+        if not re.search(r"context (canceled|deadline exceeded)", message):
+            return _failed(f"HelmChartReady: {_brief(message, 280)}", advice, can_heal=False)
+    why = f"{first['type']}: {message}{tail}"
     # kcm checks these again by itself, but they only change when a person changes something.
     if first.get("status") == "False" and first["type"] in ("TemplateReady", "CredentialReady"):
         return _failed(why, advice)
@@ -162,23 +194,78 @@ def _own_summary(obj: Object, summaries: Sequence[Object]) -> Object | None:
     return None
 
 
-def _feature_faults(summary: Object) -> list[tuple[str, str]]:
-    """(status, message) of the summary's failed features and conflicting releases."""
+def _unreached(own: Object | None, clusters: Sequence[Object]) -> str:
+    """Why Sveltos does nothing on the cluster, "" when it can. It leaves a summary as it is meanwhile."""
+    for cluster in clusters:
+        status = cluster.get("status") or {}
+        if (cluster.get("spec") or {}).get("paused"):
+            return f"its {cluster['kind']} is paused: Sveltos deploys nothing there"
+        if cluster["kind"] == "SveltosCluster":
+            state, failures = status.get("connectionStatus"), status.get("connectionFailures")
+            if state != "Healthy" or failures:
+                said = f": {_brief(status['failureMessage'])}" if status.get("failureMessage") else ""
+                if not state and not said:
+                    return "Sveltos hasn't connected to the cluster yet"
+                tries = f", {failures} failures" if failures else ""
+                return f"Sveltos doesn't reach the cluster (connectionStatus {state or 'not set'}{tries}){said}"
+        for entry in [
+            *(status.get("conditions") or []),
+            *((status.get("v1beta2") or {}).get("conditions") or []),
+        ]:
+            if entry.get("type") == "RemoteConnectionProbe" and entry.get("status") == "False":
+                return f"Cluster API doesn't reach the cluster: {_brief(entry.get('message') or entry.get('reason'))}"
+    if own and own["spec"].get("clusterType") == "Sveltos" and not clusters:
+        return "it has no SveltosCluster"
+    return ""
+
+
+_UNREACHED_ADVICE = "see that its API server runs, and the kubeconfig in the Secret that its Credential names"
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """What Sveltos says is wrong with a feature or release; all of these it tries again by itself, or when what is
+    missing is there."""
+
+    text: str
+    advice: str
+
+
+def _feature_faults(summary: Object) -> list[_Fault]:
     status = summary.get("status") or {}
     faults = []
     for feature in status.get("featureSummaries") or []:
-        if str(feature.get("status", "")).startswith("Failed"):
-            text = feature.get("failureMessage") or feature.get("failureReason") or "no message"
-            faults.append((feature["status"], one_line(f"{feature.get('featureID')}: {text}", 200)))
+        state, kind = str(feature.get("status", "")), feature.get("featureID")
+        # Failed shows for a second, then Provisioning for ten, with the message of the last try.
+        if not state.startswith("Failed") and not (state == "Provisioning" and feature.get("failureMessage")):
+            continue
+        message = feature.get("failureMessage") or feature.get("failureReason") or "no message"
+        text = f"{kind}: {_brief(message)}" + ("" if state.startswith("Failed") else " (being tried again)")
+        if "Referenced resource:" in message:
+            advice = "make it, and Sveltos goes on by itself"
+            if "-resource-template " in message:
+                advice += (
+                    "; kcm wants this ConfigMap beside a Credential's identity object: an empty one with annotation "
+                    'projectsveltos.io/template: "true" will do'
+                )
+        elif kind == "Helm":
+            advice = "Sveltos tries again by itself; if it stays, the service's values or chart don't fit"
+        else:
+            advice = "Sveltos tries again by itself"
+        faults.append(_Fault(text, advice))
     for release in status.get("helmReleaseSummaries") or []:
         if release.get("status") == "Conflict":
             name = f"{release.get('releaseNamespace')}/{release.get('releaseName')}"
-            text = release.get("conflictMessage") or "managed by another profile"
-            faults.append(("Conflict", one_line(f"release {name}: {text}", 200)))
+            text = f"release {name}: {_brief(release.get('conflictMessage') or 'managed by another profile')}"
+            advice = "the same release is deployed by another profile: remove it there or raise the priority here"
+            faults.insert(0, _Fault(text, advice))
     return faults
 
 
-def _services(obj: Object, summary: Object | None, wanted: Sequence[tuple[str, str]]) -> Readiness:
+def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object], around: Surroundings) -> Readiness:
+    unreached = _unreached(summary, around.clusters)
+    if unreached:
+        return _progressing(unreached, _UNREACHED_ADVICE)
     if summary is None:
         return _progressing(
             "Sveltos has no ClusterSummary of it yet", "see that Sveltos runs (namespace projectsveltos)"
@@ -189,37 +276,104 @@ def _services(obj: Object, summary: Object | None, wanted: Sequence[tuple[str, s
         (chart.get("releaseNamespace"), chart.get("releaseName")): chart
         for chart in (summary.get("spec", {}).get("clusterProfileSpec") or {}).get("helmCharts") or []
     }
-    values = {
-        (entry.get("namespace") or entry["name"], entry["name"]): entry.get("values") or ""
-        for entry in (obj.get("spec", {}).get("serviceSpec") or {}).get("services") or []
-    }
-    for pair in wanted:
-        # Yesterday's summary may still say Provisioned for yesterday's values.
-        if pair in charts and pair in values and (charts[pair].get("values") or "") != values[pair]:
-            return _progressing(f"Sveltos hasn't taken over the new values of {'/'.join(pair)} yet")
-    listed = {
-        (release.get("releaseNamespace"), release.get("releaseName"))
-        for release in (summary.get("status") or {}).get("helmReleaseSummaries") or []
-        if release.get("status") != "Conflict"
-    }
+    behind = "see that Sveltos runs (namespace projectsveltos)"
+    for pair, service in wanted.items():
+        what = _not_taken_over(charts.get(pair), service, around.template)
+        if what:
+            return _progressing(f"Sveltos hasn't taken over {what} of {'/'.join(pair)} yet", behind)
     faults = _feature_faults(summary)
     if faults:
-        # A first failure often heals: the Secrets that a chart looks up may not have been copied yet.
-        status, text = faults[0]
-        advice = "Sveltos tries again by itself; if it stays, see the message and the cluster's namespace kof"
-        if status == "Conflict":
-            advice = "the same release is deployed by another profile: remove it there or raise the priority here"
-        return _progressing(f"services: {text}", advice)
-    missing = [pair for pair in wanted if pair not in listed]
+        return _progressing(f"services: {faults[0].text}", faults[0].advice)
+    status = summary.get("status") or {}
+    releases = {
+        (release.get("releaseNamespace"), release.get("releaseName")): release
+        for release in status.get("helmReleaseSummaries") or []
+    }
+    missing = [pair for pair in wanted if not (releases.get(pair) or {}).get("valuesHash")]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return _progressing(f"service {'/'.join(missing[0])}{more} isn't deployed yet")
-    features = (summary.get("status") or {}).get("featureSummaries") or []
+    versions = _deployed_versions(around.configurations, obj["metadata"]["name"])
+    for pair in wanted:
+        what = _not_deployed(charts[pair], releases[pair], None if versions is None else versions.get(pair, ""))
+        if what:
+            # Yesterday's summary says Provisioned for yesterday's values.
+            return _progressing(f"Sveltos hasn't deployed {what} of {'/'.join(pair)} yet", behind)
+    left = [pair for pair in {**charts, **releases} if pair not in _services_of(obj)]
+    if left:
+        return _progressing(f"{'/'.join(map(str, left[0]))} is no service of it any more, but still deployed", behind)
+    features = status.get("featureSummaries") or []
     waiting = [feature for feature in features if feature.get("status") != "Provisioned"]
-    if waiting or not any(feature.get("featureID") == "Helm" for feature in features):
+    if waiting or (wanted and not any(feature.get("featureID") == "Helm" for feature in features)):
         what = f"{waiting[0].get('featureID')} is {waiting[0].get('status')}" if waiting else "Helm has no status yet"
         return _progressing(f"services: {what}")
     return _READY
+
+
+def _not_taken_over(chart: Object | None, service: Object, template: Callable[[str], Object | None]) -> str:
+    """What of a service isn't in the summary's own wish yet, "" when all is."""
+    if chart is None:
+        return "the service"
+    if not service:
+        return ""
+    if (chart.get("values") or "") != (service.get("values") or ""):
+        return "the new values"
+    if _sources(chart) != _sources(service):
+        return "the new valuesFrom"
+    found = template(service["template"]) if service.get("template") else None
+    source = (((found or {}).get("spec") or {}).get("helm") or {}).get("chartSpec") or {}
+    if source.get("version") and not _same_version(source["version"], chart.get("chartVersion")):
+        return f"version {source['version']}"
+    if source.get("chart") and source["chart"] != str(chart.get("chartName")).rpartition("/")[2]:
+        return f"chart {source['chart']}"
+    return ""
+
+
+def _sources(entry: Object) -> list[tuple[Any, Any]]:
+    return [(source.get("kind"), source.get("name")) for source in entry.get("valuesFrom") or []]
+
+
+def _not_deployed(chart: Object, release: Object, version: str | None) -> str:
+    """What of a chart in the summary's wish isn't on the cluster yet, "" when all is.
+
+    version: the one that is deployed, "" for none, None when nobody knows.
+    """
+    values = chart.get("values") or ""
+    # The hash of a template's result, or with the data of other objects, is nothing that the text could tell.
+    if not chart.get("valuesFrom") and "{{" not in values and release["valuesHash"] != values_hash(values):
+        return "the new values"
+    if version is not None and not _same_version(chart.get("chartVersion"), version):
+        return f"version {chart.get('chartVersion')}"
+    return ""
+
+
+def _deployed_versions(configurations: Sequence[Object], profile: str) -> dict[Pair, str] | None:
+    """Chart versions of the releases that Sveltos has deployed for a Profile; None when it says nothing of that."""
+    for configuration in configurations:
+        for entry in (configuration.get("status") or {}).get("profileResources") or []:
+            for feature in entry.get("Features") or []:
+                if entry.get("profileName") == profile and feature.get("featureID") == "Helm":
+                    return {
+                        (chart.get("namespace"), chart["releaseName"]): chart.get("chartVersion") or ""
+                        for chart in feature.get("charts") or []
+                    }
+    return None
+
+
+def _same_version(wanted: object, found: object) -> bool:
+    """Sveltos compares as semantic versions do; a range (`1.x`) is whatever it was resolved to."""
+    if wanted == found:
+        return True
+    left, right = parse(wanted), parse(found)
+    return left == right if left and right else left is None and bool(found)
+
+
+def _brief(text: object, limit: int = 220) -> str:
+    """A message on one line; of a long one the ends, since helm says what failed first and why last."""
+    flat = " ".join(str(text).split())
+    if len(flat) <= limit:
+        return flat
+    return f"{flat[: limit // 3].rstrip()} … {flat[-(limit - limit // 3 - 3) :].lstrip()}"
 
 
 def service_template(obj: Object | None, false_for: float = 0.0) -> Readiness:
@@ -315,15 +469,42 @@ def exists(obj: Object | None) -> Readiness:
     return _common(obj, "it", observed=False) or _READY
 
 
-def gone(obj: Object | None) -> Readiness:
-    """Anything that has to be deleted: ready when it isn't there any more."""
+def gone(obj: Object | None, held_by: str = "") -> Readiness:
+    """Anything that has to be deleted: ready when it isn't there any more. held_by: why its finalizers stay."""
     if obj is None:
         return _READY
     metadata = obj["metadata"]
     if "deletionTimestamp" not in metadata:
         return _progressing("isn't being deleted")
     held = ", ".join(metadata.get("finalizers") or []) or "nothing"
-    return _progressing(
-        f"is being deleted since {metadata['deletionTimestamp']}, held by {held}",
-        "the controller of that finalizer must do its work: see its log",
-    )
+    why = f"is being deleted since {metadata['deletionTimestamp']}, held by {held}"
+    if held_by:
+        return _progressing(f"{why}: {held_by}", "repair that, and it goes by itself")
+    return _progressing(why, "the controller of that finalizer must do its work: see its log")
+
+
+def cluster_gone(
+    obj: Object | None,
+    credential_of: Callable[[str], Object | None],
+    template: Callable[[str], Object | None],
+) -> Readiness:
+    """A ClusterDeployment that has to be deleted. kcm's webhook checks its Credential and ServiceTemplates even when
+    kcm takes its own finalizer off: without them it stays for ever.
+
+    credential_of, template: the Credential or ServiceTemplate of a name, None when there is none.
+    """
+    held = ""
+    if obj is not None and _KCM_FINALIZER in (obj["metadata"].get("finalizers") or []):
+        spec = obj.get("spec") or {}
+        name = spec.get("credential")
+        found = credential_of(name) if name else None
+        if name and found is None:
+            held = f"its Credential {name} doesn't exist, and kcm wants it to the end"
+        elif found is not None and not (found.get("status") or {}).get("ready"):
+            held = f"its Credential {name} isn't ready, and kcm wants it to the end"
+        for service in (spec.get("serviceSpec") or {}).get("services") or []:
+            used = template(service["template"])
+            if not held and (used is None or not (used.get("status") or {}).get("valid")):
+                state = "doesn't exist" if used is None else "isn't valid"
+                held = f"its ServiceTemplate {service['template']} {state}, and kcm wants it to the end"
+    return gone(obj, held)

@@ -504,8 +504,12 @@ class _Run:
             )
         except ApiError as error:
             # Gone since we looked, or gone by a try of ours whose answer was lost; 409: another object of that name.
+            # A webhook says 404, too, when it misses something else: then the object is still there.
             if error.status == 404:
-                return Outcome(ref, "deleted")
+                found = _get(self.connection, ref, self.deadline)
+                if found is None or found["metadata"]["uid"] != live["metadata"]["uid"]:
+                    return Outcome(ref, "deleted")
+                raise
             if error.status == 409:
                 raise _Refused("another object of this name has taken its place meanwhile: run again") from None
             raise

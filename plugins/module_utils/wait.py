@@ -35,11 +35,12 @@ Object = dict[str, Any]
 @dataclass(frozen=True)
 class Related:
     """Another kind that a target's verdict depends on. key: from such an object to the (namespace, name) of the target
-    it is about, None if it is about none."""
+    it is about, None if it is about none; without a key these objects concern every target, and are asked for by
+    name."""
 
     api_version: str
     kind: str
-    key: Callable[[Object], tuple[str | None, str] | None]
+    key: Callable[[Object], tuple[str | None, str] | None] | None = None
 
 
 class Lookup:
@@ -53,6 +54,10 @@ class Lookup:
         """The live objects of `kind` that are about the target (namespace, name)."""
         return list(self._related.get((kind, (namespace, name)), {}).values())
 
+    def named(self, kind: str, namespace: str | None, name: str) -> Object | None:
+        """The live object of a related kind without a key."""
+        return self._related.get((kind, None), {}).get((namespace, name))
+
     def lasting(self, key: Hashable, holds: bool) -> float:
         """Seconds since `holds` was first seen true without interruption; 0 when it is false."""
         if not holds:
@@ -60,7 +65,7 @@ class Lookup:
             return 0.0
         return time.monotonic() - self._since.setdefault(key, time.monotonic())
 
-    def _put(self, kind: str, about: tuple[str | None, str], obj: Object, gone: bool) -> None:
+    def _put(self, kind: str, about: tuple[str | None, str] | None, obj: Object, gone: bool) -> None:
         found = self._related.setdefault((kind, about), {})
         identity = (obj["metadata"].get("namespace"), obj["metadata"]["name"])
         if gone:
@@ -104,7 +109,7 @@ class Waited:
 
 # -- targets of the usual kinds
 
-SUMMARY = "config.projectsveltos.io/v1beta1"
+_SVELTOS = "config.projectsveltos.io/v1beta1"
 
 
 def _cluster_of(summary: Object) -> tuple[str | None, str] | None:
@@ -112,13 +117,54 @@ def _cluster_of(summary: Object) -> tuple[str | None, str] | None:
     return (spec.get("clusterNamespace"), spec["clusterName"]) if spec.get("clusterName") else None
 
 
+def _itself(obj: Object) -> tuple[str | None, str]:
+    return obj["metadata"].get("namespace"), obj["metadata"]["name"]
+
+
+def _configured(configuration: Object) -> tuple[str | None, str]:
+    """Of a ClusterConfiguration, `capi--<cluster>` or `sveltos--<cluster>`."""
+    return configuration["metadata"].get("namespace"), configuration["metadata"]["name"].partition("--")[2]
+
+
+# kcm's charts name the cluster as the ClusterDeployment. What is asked for after the ClusterDeployments is at least as
+# new as they are: a summary from before the wish that is judged would be a false "ready".
+_ABOUT_A_CLUSTER = (
+    Related(_SVELTOS, "ClusterSummary", _cluster_of),
+    Related(_SVELTOS, "ClusterConfiguration", _configured),
+    Related("lib.projectsveltos.io/v1beta1", "SveltosCluster", _itself),
+    Related("cluster.x-k8s.io/v1beta1", "Cluster", _itself),
+)
+
+
 def cluster_deployment(ref: Ref, services: Sequence[tuple[str, str]] | None = None) -> Target:
     """A ClusterDeployment with its services; services: (namespace, name) wanted, None for those in its spec."""
 
     def judge(obj: Object | None, lookup: Lookup) -> Readiness:
-        return readiness.cluster_deployment(obj, lookup.related("ClusterSummary", ref.namespace, ref.name), services)
+        def about(kind: str) -> list[Object]:
+            return lookup.related(kind, ref.namespace, ref.name)
 
-    return Target(ref, judge, (Related(SUMMARY, "ClusterSummary", _cluster_of),))
+        around = readiness.Surroundings(
+            summaries=about("ClusterSummary"),
+            clusters=[*about("SveltosCluster"), *about("Cluster")],
+            configurations=about("ClusterConfiguration"),
+            template=lambda name: lookup.named("ServiceTemplate", ref.namespace, name),
+        )
+        return readiness.cluster_deployment(obj, around, services)
+
+    return Target(ref, judge, (*_ABOUT_A_CLUSTER, Related(ref.api_version, "ServiceTemplate")))
+
+
+def cluster_gone(ref: Ref) -> Target:
+    """A ClusterDeployment that is being deleted."""
+
+    def judge(obj: Object | None, lookup: Lookup) -> Readiness:
+        return readiness.cluster_gone(
+            obj,
+            lambda name: lookup.named("Credential", ref.namespace, name),
+            lambda name: lookup.named("ServiceTemplate", ref.namespace, name),
+        )
+
+    return Target(ref, judge, tuple(Related(ref.api_version, kind) for kind in ("Credential", "ServiceTemplate")))
 
 
 def service_template(ref: Ref) -> Target:
@@ -239,6 +285,10 @@ class _Wait:
             key = (target.ref.kind, target.ref.namespace, target.ref.name)
             self._by_object.setdefault(key, []).append(index)
         self._related_kinds = {target.ref.kind for target in self._targets if target.related}
+        self._by_related: dict[Related, set[int]] = {}
+        for index, target in enumerate(self._targets):
+            for related in target.related:
+                self._by_related.setdefault(related, set()).add(index)
         self._last_line = self._started
         self._last_done = 0
         self._told: set[int] = set()
@@ -429,7 +479,7 @@ class _Wait:
                     touched |= set(self._by_object.get((scope.kind, *pair), ()))
             if scope.related:
                 self._lookup._clear(scope.kind)
-                touched |= {i for i, target in enumerate(self._targets) if target.related}
+                touched |= {index for related in scope.related for index in self._by_related[related]}
         for obj in news.objects:
             pair = (obj["metadata"].get("namespace"), obj["metadata"]["name"])
             if pair in scope.names:
@@ -440,6 +490,10 @@ class _Wait:
                     self._live[key] = obj
                 touched |= set(self._by_object.get(key, ()))
             for related in scope.related:
+                if related.key is None:
+                    self._lookup._put(scope.kind, None, obj, news.gone)
+                    touched |= self._by_related[related]
+                    continue
                 about = related.key(obj)
                 if about is None:
                     continue

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import readiness
-from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import FAILED, PROGRESSING, READY
+from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import FAILED, PROGRESSING, READY, Surroundings
+from ansible_collections.k0rdent.kof.plugins.module_utils.sveltos import values_hash
 
 
 def conditions(**states: Any) -> list[dict[str, Any]]:
@@ -27,6 +28,11 @@ def cluster(**status: Any) -> dict[str, Any]:
     }
 
 
+def release(values: str = "a: 1", **more: Any) -> dict[str, Any]:
+    name = {"releaseName": "s", "releaseNamespace": "kof", "status": "Managing"}
+    return {**name, "valuesHash": values_hash(values), **more}
+
+
 def summary(**status: Any) -> dict[str, Any]:
     return {
         "metadata": {"name": "p--c-capi-c", "namespace": "n"},
@@ -39,21 +45,25 @@ def summary(**status: Any) -> dict[str, Any]:
         },
         "status": {
             "featureSummaries": [{"featureID": "Helm", "status": "Provisioned"}],
-            "helmReleaseSummaries": [{"releaseName": "s", "releaseNamespace": "kof", "status": "Managing"}],
+            "helmReleaseSummaries": [release()],
             **status,
         },
     }
 
 
+def judged(obj: Any, summaries: Any = (), services: Any = None, **more: Any) -> readiness.Readiness:
+    return readiness.cluster_deployment(obj, Surroundings(summaries=summaries, **more), services)
+
+
 def test_a_cluster_is_ready_with_its_services():
-    assert readiness.cluster_deployment(cluster(), [summary()]).state == READY
+    assert judged(cluster(), [summary()]).state == READY
 
 
 def test_a_cluster_without_services_needs_no_summary():
     bare = cluster()
     del bare["spec"]["serviceSpec"]
-    assert readiness.cluster_deployment(bare, []).state == READY
-    assert readiness.cluster_deployment(cluster(), [], services=[]).state == READY
+    assert judged(bare, []).state == READY
+    assert judged(cluster(), [], services=[]).state == READY
 
 
 def helm(status: str, message: str = "") -> dict[str, Any]:
@@ -72,10 +82,18 @@ NEW_VALUES["spec"]["clusterProfileSpec"]["helmCharts"][0]["values"] = "a: 0"
         ([], "no ClusterSummary"),
         ([OTHERS], "no ClusterSummary"),
         ([NEW_VALUES], "hasn't taken over the new values of kof/s"),
+        ([summary(helmReleaseSummaries=[release(valuesHash="")])], "service kof/s isn't deployed yet"),
+        ([summary(helmReleaseSummaries=[release("a: 0")])], "hasn't deployed the new values of kof/s"),
+        (
+            [summary(helmReleaseSummaries=[release(), release(releaseName="old")])],
+            "kof/old is no service of it any more",
+        ),
         ([summary(helmReleaseSummaries=[])], "service kof/s isn't deployed yet"),
         ([summary(featureSummaries=[])], "Helm has no status yet"),
         ([summary(**helm("Provisioning"))], "Helm is Provisioning"),
-        ([summary(**helm("Failed", "index of untyped nil"))], "index of untyped nil"),
+        ([summary(**helm("Failed", "index of untyped nil"))], "Helm: index of untyped nil"),
+        ([summary(**helm("Provisioning", "index of untyped nil"))], "Helm: index of untyped nil (being tried again)"),
+        ([summary(**helm("FailedNonRetriable", "Referenced resource: ConfigMap n/x does not exist"))], "ConfigMap n/x"),
         (
             [summary(helmReleaseSummaries=[{"releaseName": "s", "releaseNamespace": "kof", "status": "Conflict"}])],
             "managed by another profile",
@@ -83,36 +101,181 @@ NEW_VALUES["spec"]["clusterProfileSpec"]["helmCharts"][0]["values"] = "a: 0"
     ],
 )
 def test_services_that_are_on_their_way(summaries, why):
-    verdict = readiness.cluster_deployment(cluster(), summaries)
+    verdict = judged(cluster(), summaries)
     assert verdict.state == PROGRESSING
     assert verdict.can_heal
     assert why in verdict.why
 
 
-def test_a_service_that_failed_for_good_ends_it_even_before_the_cluster_is_ready():
-    for status in ("True", "False"):
-        verdict = readiness.cluster_deployment(
-            cluster(conditions=conditions(Ready=status)), [summary(**helm("FailedNonRetriable", "values don't fit"))]
-        )
-        assert (verdict.state, verdict.can_heal) == (FAILED, False)
-        assert "values don't fit" in verdict.why
-        assert verdict.advice
+def test_what_is_missing_is_named_with_what_to_make_of_it():
+    missing = "Referenced resource: ConfigMap kcm-system/aws-resource-template does not exist"
+    features = [
+        {"featureID": "Resources", "status": "FailedNonRetriable", "failureMessage": missing},
+        {"featureID": "Helm", "status": "Provisioned"},
+    ]
+    verdict = judged(cluster(), [summary(featureSummaries=features)])
+    assert (verdict.state, verdict.can_heal) == (PROGRESSING, True)
+    assert missing in verdict.why
+    assert "projectsveltos.io/template" in verdict.advice
+    assert "chart" not in verdict.advice
+
+
+def test_a_config_that_the_chart_refuses_has_failed_for_good():
+    """kcm renders the chart without a cluster, so that only another config ends this."""
+    text = (
+        "failed to validate template with provided configuration: values don't meet the specifications of the "
+        "schema(s) in the following chart(s):\naws-standalone-cp:\n- workersNumber: Invalid type. Expected: integer, "
+        "given: string\n"
+    )
+    bad = [{"type": "HelmChartReady", "status": "False", "message": text}, *conditions(Ready="False")]
+    verdict = judged(cluster(conditions=bad))
+    assert (verdict.state, verdict.can_heal) == (FAILED, False)
+    assert "workersNumber: Invalid type. Expected: integer, given: string" in verdict.why
+    assert "child_config" in verdict.advice
+    for passing in (
+        "failed to validate template with provided configuration: context canceled",
+        "failed to download helm chart: no such host",
+    ):
+        verdict = judged(cluster(conditions=[{**bad[0], "message": passing}, bad[1]]))
+        assert (verdict.state, verdict.can_heal) == (PROGRESSING, True), passing
+
+
+def adopted(**status: Any) -> dict[str, Any]:
+    return {"kind": "SveltosCluster", "metadata": {"name": "c", "namespace": "n"}, "spec": {}, "status": status}
+
+
+def capi(**status: Any) -> dict[str, Any]:
+    return {"kind": "Cluster", "metadata": {"name": "c", "namespace": "n"}, "spec": {}, "status": status}
+
+
+def probe(status: str) -> dict[str, Any]:
+    return {"conditions": [{"type": "RemoteConnectionProbe", "status": status, "message": "last at 10:00"}]}
+
+
+HEALTHY = adopted(connectionStatus="Healthy", ready=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (HEALTHY, ""),
+        (adopted(), "hasn't connected"),
+        (
+            adopted(connectionStatus="Down", failureMessage="dial tcp: refused", connectionFailures=3),
+            "dial tcp: refused",
+        ),
+        (adopted(connectionStatus="Healthy", failureMessage="dial tcp: refused", connectionFailures=1), "1 failures"),
+        ({**HEALTHY, "spec": {"paused": True}}, "SveltosCluster is paused"),
+        ({**capi(), "spec": {"paused": True}}, "Cluster is paused"),
+        (capi(v1beta2=probe("False")), "Cluster API doesn't reach the cluster: last at 10:00"),
+        (capi(**probe("False")), "Cluster API doesn't reach the cluster"),
+        (capi(v1beta2=probe("Unknown")), ""),
+        (capi(v1beta2=probe("True")), ""),
+        (capi(), ""),
+    ],
+)
+def test_a_cluster_is_ready_only_while_it_can_be_reached(found, why):
+    for summaries in ([summary()], []):
+        verdict = judged(cluster(), summaries, clusters=[found])
+        assert why in verdict.why
+        assert verdict.ready == (not why and bool(summaries))
+        assert verdict.can_heal
+
+
+def test_an_adopted_cluster_has_a_sveltoscluster():
+    own = summary()
+    own["spec"]["clusterType"] = "Sveltos"
+    assert judged(cluster(), [own]).why == "it has no SveltosCluster"
+    assert judged(cluster(), [own], clusters=[HEALTHY]).ready
+
+
+def with_version(version: str, chart: str = "kof/s") -> dict[str, Any]:
+    own = summary()
+    own["spec"]["clusterProfileSpec"]["helmCharts"][0] |= {"chartVersion": version, "chartName": chart}
+    return own
+
+
+def configuration(version: str, profile: str = "c") -> dict[str, Any]:
+    charts = [{"namespace": "kof", "releaseName": "s", "chartVersion": version}] if version else []
+    features = [{"featureID": "Helm", "charts": charts}]
+    return {"status": {"profileResources": [{"profileName": profile, "Features": features}]}}
+
+
+def template(version: str, chart: str = "s") -> dict[str, Any]:
+    return {"spec": {"helm": {"chartSpec": {"chart": chart, "version": version}}}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken_over", "deployed", "why"),
+    [
+        ("1.2.0", "1.2.0", "1.2.0", ""),
+        ("1.2.0", "1.1.0", "1.1.0", "hasn't taken over version 1.2.0 of kof/s"),
+        ("1.2.0", "1.2.0", "1.1.0", "hasn't deployed version 1.2.0 of kof/s"),
+        ("1.2.0", "1.2.0", "", "hasn't deployed version 1.2.0 of kof/s"),
+        ("1.2.0", "1.2.0", "v1.2.0", ""),  # as Sveltos compares
+        ("1.x", "1.x", "1.9.3", ""),
+        ("1.x", "1.x", "", "hasn't deployed version 1.x"),
+    ],
+)
+def test_the_chart_s_version_is_the_template_s_and_deployed(wanted, taken_over, deployed, why):
+    verdict = judged(
+        cluster(),
+        [with_version(taken_over)],
+        template={"t": template(wanted)}.get,
+        configurations=[configuration(deployed)],
+    )
+    assert why in verdict.why
+    assert verdict.ready == (not why)
+
+
+def test_of_what_nobody_says_a_version_nothing_is_asked():
+    assert judged(cluster(), [with_version("1.2.0")], configurations=[configuration("1.1.0", "another")]).ready
+    by_reference = {"spec": {"helm": {"chartRef": {"kind": "HelmChart", "name": "x"}}}}
+    assert judged(cluster(), [with_version("1.2.0")], template={"t": by_reference}.get).ready
+
+
+def test_another_chart_under_the_same_name_and_version_is_seen():
+    verdict = judged(cluster(), [with_version("1.2.0")], template={"t": template("1.2.0", "other")}.get)
+    assert "hasn't taken over chart other of kof/s" in verdict.why
+
+
+def test_values_from_other_objects_can_t_be_hashed_from_here():
+    """Sveltos hashes those objects' data too: that it has deployed the service is all that can be seen."""
+    source = [{"kind": "ConfigMap", "name": "x"}]
+    obj, own = cluster(), summary(helmReleaseSummaries=[release("of both")])
+    obj["spec"]["serviceSpec"]["services"][0]["valuesFrom"] = source
+    assert "hasn't taken over the new valuesFrom" in judged(obj, [own]).why
+    own["spec"]["clusterProfileSpec"]["helmCharts"][0]["valuesFrom"] = [{**source[0], "namespace": "n"}]
+    assert judged(obj, [own]).ready
+    own["status"]["helmReleaseSummaries"][0].pop("valuesHash")
+    assert "isn't deployed yet" in judged(obj, [own]).why
+
+
+def test_services_taken_away_are_waited_for():
+    obj = cluster()
+    obj["spec"]["serviceSpec"]["services"] = []
+    assert "kof/s is no service of it any more" in judged(obj, [summary()]).why
+    emptied = summary(helmReleaseSummaries=[], **helm("Provisioning"))
+    emptied["spec"]["clusterProfileSpec"]["helmCharts"] = []
+    assert "Helm is Provisioning" in judged(obj, [emptied]).why
+    emptied["status"]["featureSummaries"][0]["status"] = "Provisioned"
+    assert judged(obj, [emptied]).ready
 
 
 def test_yesterday_s_ready_does_not_count():
     old = cluster(observedGeneration=1)
-    assert readiness.cluster_deployment(old, [summary()]).state == PROGRESSING
-    assert readiness.cluster_deployment({**old, "status": {}}, [summary()]).state == PROGRESSING
+    assert judged(old, [summary()]).state == PROGRESSING
+    assert judged({**old, "status": {}}, [summary()]).state == PROGRESSING
 
 
 def test_what_is_being_deleted_or_gone_is_never_ready():
     going = cluster()
     going["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
-    verdict = readiness.cluster_deployment(going, [summary()])
+    verdict = judged(going, [summary()])
     assert (verdict.state, verdict.can_heal) == (FAILED, False)
     assert "x/y" in verdict.why
-    assert readiness.cluster_deployment(None, []).state == FAILED
-    assert not readiness.cluster_deployment(None, []).can_heal
+    assert judged(None, []).state == FAILED
+    assert not judged(None, []).can_heal
     for judge in (readiness.deployment, readiness.secret, readiness.grafana_datasource, readiness.exists):
         assert judge({"metadata": going["metadata"], "data": {}}).state == FAILED
         assert judge(None).state == PROGRESSING
@@ -120,21 +283,19 @@ def test_what_is_being_deleted_or_gone_is_never_ready():
 
 def test_the_first_false_condition_is_the_reason():
     states = {"TemplateReady": "True", "ControlPlaneReady": "Unknown", "InfrastructureReady": "False", "Ready": "False"}
-    verdict = readiness.cluster_deployment(
-        cluster(conditions=conditions(**states)), [summary(**helm("Failed", "nope"))]
-    )
+    verdict = judged(cluster(conditions=conditions(**states)), [summary(**helm("Failed", "nope"))])
     assert verdict.state == PROGRESSING
     assert verdict.why == "InfrastructureReady: about InfrastructureReady; services: Helm: nope"
     assert "quotas" in verdict.advice
-    verdict = readiness.cluster_deployment(cluster(conditions=conditions(CredentialReady="False", Ready="False")))
+    verdict = judged(cluster(conditions=conditions(CredentialReady="False", Ready="False")))
     assert (verdict.state, verdict.can_heal) == (FAILED, True)
-    assert readiness.cluster_deployment(cluster(conditions=[])).state == PROGRESSING
+    assert judged(cluster(conditions=[])).state == PROGRESSING
 
 
 def test_dry_run_never_becomes_a_cluster():
     dry = copy.deepcopy(cluster())
     dry["spec"]["dryRun"] = True
-    assert not readiness.cluster_deployment(dry, [summary()]).can_heal
+    assert not judged(dry, [summary()]).can_heal
 
 
 def test_templates():
@@ -200,7 +361,32 @@ def test_credentials_and_gone():
     assert readiness.gone({"metadata": {"name": "x"}}).state == PROGRESSING
 
 
+def test_a_cluster_that_hangs_in_deletion_names_what_kcm_misses():
+    going = cluster()
+    going["metadata"] |= {
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "finalizers": ["k0rdent.mirantis.com/cluster-deployment"],
+    }
+    going["spec"]["credential"] = "aws"
+    fine, valid = {"status": {"ready": True}}, {"status": {"valid": True}}
+    for credential, used, cause in (
+        (None, valid, "Credential aws doesn't exist"),
+        ({"status": {}}, valid, "Credential aws isn't ready"),
+        (fine, None, "ServiceTemplate t doesn't exist"),
+        (fine, {"status": {"valid": False}}, "ServiceTemplate t isn't valid"),
+        (fine, valid, ""),
+    ):
+        verdict = readiness.cluster_gone(going, lambda _name, it=credential: it, lambda _name, it=used: it)
+        assert verdict.state == PROGRESSING
+        assert cause in verdict.why
+        assert ("kcm wants it" in verdict.why) == bool(cause)
+        assert verdict.advice
+    going["metadata"]["finalizers"] = ["somebody/else"]
+    assert "Credential" not in readiness.cluster_gone(going, lambda _name: None, lambda _name: None).why
+    assert readiness.cluster_gone(None, lambda _name: None, lambda _name: None).ready
+
+
 def test_why_is_always_one_short_line():
-    verdict = readiness.cluster_deployment(cluster(), [summary(**helm("Failed", "x\ny" * 1000))])
+    verdict = judged(cluster(), [summary(**helm("Failed", "x\ny" * 1000))])
     assert "\n" not in verdict.why
     assert len(verdict.why) <= 300
