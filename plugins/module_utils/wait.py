@@ -28,6 +28,8 @@ PROGRESS_SHARE = 0.05
 LOOK_SECONDS = 60.0  # for the LISTs of a look that waits for nothing
 _NAMED_POLL = 3.0  # seconds between reads of objects that are read by name
 _UNSERVED_POLL = 10.0  # seconds until a kind that isn't served is asked for again
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds between WATCHes of which each ended
+_SHORT_WATCH = 5.0  # within that many seconds
 
 Object = dict[str, Any]
 
@@ -387,8 +389,9 @@ class _Wait:
     def _watch(self, scope: _Scope) -> None:
         """Thread: watch, and list again whenever the watch can't go on from where it was."""
         version = scope.version
-        pause = 0.5
+        pause = 0.0
         while not self._stop.is_set():
+            began, asked = time.monotonic(), 0.0
             try:
                 path = self._path(scope)
                 if path is None:
@@ -398,24 +401,20 @@ class _Wait:
                     items, version = self._connection.list_objects(path, deadline=self._deadline)
                     self._news.put(_News(scope, items, complete=True))
                 version = self._events(scope, path, version)
-                pause = 0.5
-            except ApiError as error:
+            except (ApiError, ApiUnavailable) as error:
                 version = ""
-                if error.status in (401, 403):
+                if self._stop.is_set():
+                    return
+                if isinstance(error, ApiUnavailable) or error.status in (401, 403):
                     self._news.put(_News(scope, [], error=error))
-                    self._stop.wait(30)
-                elif error.status != 410:
-                    self._stop.wait(error.retry_after or pause)
-                    pause = min(pause * 2, 10)
-            except ApiUnavailable as error:
-                version = ""
-                if not self._stop.is_set():
-                    self._news.put(_News(scope, [], error=error))
-                    self._stop.wait(pause)
-                    pause = min(pause * 2, 10)
+                if isinstance(error, ApiError):
+                    asked = error.retry_after or 0.0
             except Exception as error:  # a fault of ours: the waiting thread must hear of it
                 self._news.put(_News(scope, [], error=error))
                 return
+            # Whatever the reason, a WATCH that ends at once is opened ever more slowly: server and proxies have others.
+            pause = min(max(_FIRST_PAUSE, pause * 2), _LONGEST_PAUSE) if time.monotonic() - began < _SHORT_WATCH else 0
+            self._stop.wait(max(pause, asked))
 
     def _events(self, scope: _Scope, path: str, version: str) -> str:
         """Follow one watch to its end; the version to go on from, "" to list again."""
@@ -434,10 +433,7 @@ class _Wait:
                 obj = event.get("object") or {}
                 kind = event.get("type")
                 if kind == "ERROR":
-                    # 410 Gone may come as an event of a stream that began with 200; any other error is as final.
-                    if obj.get("code") != 410:
-                        self._stop.wait(1)
-                    return ""
+                    return ""  # 410 Gone, for a stream that began with 200; any other error is as final
                 version = (obj.get("metadata") or {}).get("resourceVersion") or version
                 if kind in ("ADDED", "MODIFIED", "DELETED"):
                     self._news.put(_News(scope, [obj], gone=kind == "DELETED"))

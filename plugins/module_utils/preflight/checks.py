@@ -44,10 +44,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_live 
     vmuser_secret,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_references import (
+    adopted_clusters,
     cluster_templates,
     config_keys,
     credentials,
     regional_of_children,
+    resource_templates,
     service_templates,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
@@ -69,6 +71,8 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     operator_charts,
     storage_class,
     credentials,
+    resource_templates,
+    adopted_clusters,
     cluster_templates,
     config_keys,
     service_templates,

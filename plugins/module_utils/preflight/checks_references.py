@@ -15,6 +15,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
     Check,
     some,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import resource_template_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     Situation,
     by_value,
@@ -29,6 +30,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates im
     unknown_keys,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import of_name
+
+#: Without it Sveltos takes a ConfigMap's content as it is.
+TEMPLATE_ANNOTATION = "projectsveltos.io/template"
 
 
 def credentials(s: Situation) -> list[Check]:
@@ -61,6 +65,56 @@ def _condition_message(item: Mapping[str, Any]) -> str:
         if condition.get("status") != "True"
     ]
     return some([message for message in messages if message])
+
+
+def resource_templates(s: Situation) -> list[Check]:
+    """The ConfigMap beside each Credential's identity object: Sveltos has never done with a cluster without it."""
+    if s.facts.kcm_version is None:
+        return []
+    existing = {item["metadata"]["name"]: item for item in s.facts.credentials}
+    checks = []
+    for (credential, variable), hosts in by_value(
+        ((one.credential, one.variable("credential")), one.host) for one in s.subjects
+    ).items():
+        if credential not in s.facts.resource_templates or credential not in existing:
+            continue
+        namespace, name = resource_template_of(existing[credential], s.kcm_namespace)
+        found, about = s.facts.resource_templates[credential], tuple(hosts)
+        title, annotation = f"ConfigMap {name}", f'{TEMPLATE_ANNOTATION}: "true"'
+        if found is None:
+            told = f"not in {namespace}: kcm gives it to Sveltos for Credential {credential}, which waits for it"
+            remedy = f"make it; an empty one with annotation {annotation} will do unless the provider wants more"
+            checks.append(Check(title, told, "exists", remedy, FAILED, about, variable))
+        elif "{{" in str(found.get("data") or "") and not _is_template(found):
+            told = f"holds a template without annotation {annotation}: Sveltos would apply it as it is written"
+            checks.append(Check(title, told, "annotated", f"annotate it with {annotation}", WARNING, about, variable))
+    return checks
+
+
+def _is_template(item: Mapping[str, Any]) -> bool:
+    return TEMPLATE_ANNOTATION in (item["metadata"].get("annotations") or {})
+
+
+def adopted_clusters(s: Situation) -> list[Check]:
+    """Live adopted clusters that Sveltos doesn't reach: nothing is deployed there, whatever else is fine."""
+    hosts = {one.name: one.host for one in s.subjects}
+    checks, reached = [], 0
+    for item in s.facts.sveltos_clusters:
+        host = hosts.get(item["metadata"]["name"])
+        if host is None:
+            continue
+        status = item.get("status") or {}
+        state = status.get("connectionStatus")
+        if state == "Healthy" and not status.get("connectionFailures"):
+            reached += 1
+            continue
+        why = " ".join(str(status.get("failureMessage") or "no message").split())[:200]
+        found = f"Sveltos doesn't reach {item['metadata']['name']} (connectionStatus {state or 'not set'}): {why}"
+        remedy = "see that its API server runs, and the kubeconfig in the Secret that its Credential names"
+        checks.append(Check("adopted clusters", found, "Healthy", remedy, WARNING, (host,)))
+    if reached:
+        checks.append(Check("adopted clusters", f"{reached} reached by Sveltos"))
+    return checks
 
 
 def cluster_templates(s: Situation) -> list[Check]:

@@ -28,6 +28,8 @@ KCM_VERSIONS = ("v1beta1", "v1alpha1")
 PROMXY_GROUP = "kof.k0rdent.mirantis.com"
 GRAFANA_GROUP = "grafana.integreatly.org"
 SVELTOS_GROUP = "config.projectsveltos.io"
+SVELTOS_CLUSTERS_GROUP = "lib.projectsveltos.io"
+CLUSTER_API_GROUP = "cluster.x-k8s.io"
 FLUX_GROUP = "source.toolkit.fluxcd.io"
 #: The operators whose chart version the guide asks for, by their Deployment's app.kubernetes.io/name.
 OPERATORS = ("opentelemetry-operator", "victoria-metrics-operator")
@@ -79,12 +81,14 @@ class Wanted:
     :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
     :ivar grafana_version: the same for GrafanaDatasource.
     :ivar promxy_deployment: name of promxy's Deployment; None where nobody wants to know how it is set up.
+    :ivar credentials: names of the Credentials whose identity's ConfigMap matters.
     """
 
     namespace: str
     kcm_namespace: str
     layers: frozenset[str]
     secrets: frozenset[str] = frozenset()
+    credentials: frozenset[str] = frozenset()
     needs: tuple[Need, ...] = ()
     helm: bool = True
     helm_binary: str | None = None
@@ -102,6 +106,9 @@ class Facts:
     :ivar apis: served versions by API group.
     :ivar kcm_version: the newest version of kcm's API that is served and known here; None if there is none.
     :ivar secrets: data of the Secrets asked for by name, decoded; None for one that doesn't exist. Never printed.
+    :ivar sveltos_clusters: what Sveltos reaches the adopted clusters by.
+    :ivar resource_templates: by Credential, its identity's ConfigMap; None for one that doesn't exist. Those that may
+        not be read are left out.
     :ivar promxy_deployment: None where it wasn't asked for, doesn't exist or may not be read.
     :ivar now: the time at which this was true; None where it is made up.
     :ivar ca_file_problem: why the file with the chart repository's CA is of no use; None if it is, or isn't needed.
@@ -116,6 +123,8 @@ class Facts:
     releases: tuple[dict, ...] = ()
     storage_classes: tuple[dict, ...] = ()
     credentials: tuple[dict, ...] = ()
+    resource_templates: Mapping[str, dict | None] = field(default_factory=dict)
+    sveltos_clusters: tuple[dict, ...] = ()
     cluster_templates: tuple[dict, ...] = ()
     service_templates: tuple[dict, ...] = ()
     cluster_deployments: tuple[dict, ...] = ()
@@ -168,9 +177,17 @@ def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, rep
         if layer not in layers:
             continue
         add(layer, "get list watch create patch", KCM_GROUP, "clusterdeployments", kcm_namespace)
-        for resource in ("clustertemplates", "servicetemplates", "credentials"):
+        for resource in ("clustertemplates", "credentials"):
             add(layer, "list", KCM_GROUP, resource, kcm_namespace)
-        add(layer, "list watch", SVELTOS_GROUP, "clustersummaries", kcm_namespace)
+        # What the wait looks at beside the clusters themselves.
+        for group, resource in (
+            (KCM_GROUP, "servicetemplates"),
+            (SVELTOS_GROUP, "clustersummaries"),
+            (SVELTOS_GROUP, "clusterconfigurations"),
+            (SVELTOS_CLUSTERS_GROUP, "sveltosclusters"),
+            (CLUSTER_API_GROUP, "clusters"),
+        ):
+            add(layer, "list watch", group, resource, kcm_namespace)
     if "regional" in layers:
         verbs = "get list watch create patch" + (" delete" if replace else "")
         add("regional", verbs, PROMXY_GROUP, "promxyservergroups", namespace)
@@ -239,6 +256,9 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
             jobs["cluster_templates"] = lambda: reader.listed("ClusterTemplate", f"{in_kcm}/clustertemplates")
             jobs["service_templates"] = lambda: reader.listed("ServiceTemplate", f"{in_kcm}/servicetemplates")
             jobs["cluster_deployments"] = lambda: reader.listed("ClusterDeployment", f"{in_kcm}/clusterdeployments")
+        if "v1beta1" in apis.get(SVELTOS_CLUSTERS_GROUP, ()):
+            sveltos = f"/apis/{SVELTOS_CLUSTERS_GROUP}/v1beta1/namespaces/{wanted.kcm_namespace}/sveltosclusters"
+            jobs["sveltos_clusters"] = lambda: reader.listed("SveltosCluster", sveltos)
     if "mothership" in wanted.layers:
         jobs["storage_classes"] = lambda: reader.listed("StorageClass", "/apis/storage.k8s.io/v1/storageclasses")
         jobs["operators"] = lambda: _operators(reader, wanted.namespace)
@@ -267,6 +287,17 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
         for name in sorted(secrets)
     }
     found = _side_by_side(secret_jobs)
+    identities = {
+        item["metadata"]["name"]: resource_template_of(item, wanted.kcm_namespace)
+        for item in results.get("credentials", ())
+        if item["metadata"]["name"] in wanted.credentials
+    }
+    templates = _side_by_side(
+        {
+            f"{space}/{name}": lambda space=space, name=name: _config_map(connection, space, name)  # type: ignore[misc]
+            for space, name in sorted(set(identities.values()))
+        }
+    )
     return Facts(
         server=connection.server,
         kubernetes=kubernetes,
@@ -274,6 +305,11 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
         kcm_version=kcm_version,
         namespaces={space: results.pop(f"namespace {space}", None) for space in spaces},
         secrets=found,
+        resource_templates={
+            credential: templates[f"{space}/{name}"]
+            for credential, (space, name) in identities.items()
+            if templates[f"{space}/{name}"] != {}
+        },
         now=clock(),
         unread=dict(reader.unread),
         **results,
@@ -307,6 +343,22 @@ def credential_secrets(promxy_server_groups: Iterable[Mapping[str, Any]]) -> lis
         if basic_auth.get("credentials_secret_name"):
             names[basic_auth["credentials_secret_name"]] = None
     return list(names)
+
+
+def resource_template_of(credential: Mapping[str, Any], kcm_namespace: str) -> tuple[str, str]:
+    """Namespace and name of the ConfigMap that kcm gives to Sveltos for a Credential (spec.propagateCredentials)."""
+    identity = (credential.get("spec") or {}).get("identityRef") or {}
+    return identity.get("namespace") or kcm_namespace, f"{identity.get('name')}-resource-template"
+
+
+def _config_map(connection: Any, namespace: str, name: str) -> dict | None:
+    """None if there is none; empty if it may not be read."""
+    try:
+        return connection.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return None if error.status == 404 else {}
 
 
 def _secret(reader: _Reader, namespace: str, name: str) -> dict[str, bytes] | None:

@@ -1,8 +1,8 @@
 """The real chain's recordings, replayed: ready is said where the oracle says so, and never where it doesn't.
 
-The oracle (tests/recordings) was written apart from readiness.py. A view of the cluster may lag behind it, kind by kind,
-as real WATCHes do, lose events and be cut off until the next LIST. A verdict "ready" is right when the oracle agrees at
-some moment since the seen ClusterDeployment came about.
+The oracle (tests/recordings) was written apart from readiness.py. A view of the cluster may lag behind it, kind by
+kind, as real WATCHes do, lose events and be cut off until the next LIST. A verdict "ready" is right when the oracle
+agrees at some moment since the seen ClusterDeployment came about.
 """
 
 from __future__ import annotations

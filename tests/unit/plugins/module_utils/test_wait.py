@@ -17,9 +17,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiE
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.sveltos import values_hash
 from ansible_collections.k0rdent.kof.plugins.module_utils.wait import Target, wait
 
 NAMESPACE = "wait-test"
+#: Requests of a look at clusters beside the one for themselves.
+LOOKS = 5
 _NUMBERS = itertools.count()
 
 
@@ -58,15 +61,21 @@ class Others:
         spec = {"helm": {"chartSpec": chart}}
         return self.put("k0rdent.mirantis.com/v1alpha1", "ServiceTemplate", name, spec, status)
 
-    def cluster(self, name: str, ready: str) -> Ref:
-        services = [{"name": "s", "namespace": "kof", "template": "t"}]
+    def cluster(self, name: str, ready: str, template: str = "t", credential: str = "", refused: str = "") -> Ref:
+        services = [{"name": "s", "namespace": "kof", "template": template}]
         spec = {"template": "t", "serviceSpec": {"services": services}}
+        if credential:
+            spec["credential"] = credential
         when = "2026-01-01T00:00:00Z"
         condition = {"type": "Ready", "status": ready, "reason": "R", "message": "m", "lastTransitionTime": when}
-        return self.put("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", name, spec, {"conditions": [condition]})
+        status = {"conditions": [condition]}
+        if refused:
+            message = f"failed to validate template with provided configuration: {refused}"
+            status["conditions"].append({**condition, "type": "HelmChartReady", "message": message})
+        return self.put("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", name, spec, status)
 
     def summary(self, name: str, state: str, message: str = "") -> None:
-        chart = {"repositoryURL": "x", "repositoryName": "x", "chartName": "x", "chartVersion": "1"}
+        chart = {"repositoryURL": "x", "repositoryName": "x", "chartName": "x", "chartVersion": "0.9.0"}
         spec = {
             "clusterName": name,
             "clusterNamespace": NAMESPACE,
@@ -75,6 +84,8 @@ class Others:
         }
         feature = {"featureID": "Helm", "status": state, "hash": "eA==", "failureMessage": message}
         release = {"releaseName": "s", "releaseNamespace": "kof", "status": "Managing"}
+        if state != "Provisioning":
+            release["valuesHash"] = values_hash("")
         status = {"featureSummaries": [feature], "helmReleaseSummaries": [release]}
         self.put("config.projectsveltos.io/v1beta1", "ClusterSummary", f"p--{name}-capi-{name}", spec, status)
 
@@ -156,7 +167,9 @@ def test_clusters_become_ready_with_their_services(connection, others, monkeypat
     assert [one.ref for one in done] == refs
     assert 0 < done[0].seconds < done[2].seconds < 40
     # One for each kind, however many objects; a server that was restarted by another test may end some early.
-    assert set(watched) == {"clusterdeployments", "clustersummaries"}
+    assert set(watched) - {"clusterconfigurations"} == {
+        "clusterdeployments", "clustersummaries", "sveltosclusters", "clusters", "servicetemplates"
+    }  # fmt: skip
     assert any(line.startswith("1 of 3 ready") for line in lines)
     assert threading.active_count() < 5
 
@@ -164,10 +177,9 @@ def test_clusters_become_ready_with_their_services(connection, others, monkeypat
 def test_a_failure_for_good_is_told_at_once_and_does_not_end_the_wait_for_the_others(connection, others):
     bad, good = fresh("bad"), fresh("good")
     refs = [others.cluster(bad, "Unknown"), others.cluster(good, "Unknown")]
-    others.summary(bad, "Failed", "Secret not there yet")
     lines: list[str] = []
     with meanwhile(
-        lambda: others.summary(bad, "FailedNonRetriable", "values don't fit"),
+        lambda: others.cluster(bad, "False", refused="values don't fit"),
         lambda: (others.summary(good, "Failed", "first"), others.cluster(good, "True")),
         lambda: others.summary(good, "Provisioned"),
     ):
@@ -205,7 +217,9 @@ def test_a_look_waits_for_nothing_and_lists_only_what_is_not_known(connection, o
     known, _version = connection.list_objects(path)
     before = connection.counts["GET"]
     assert under_test.all_ready(connection, targets, {"ClusterDeployment": known})
-    assert connection.counts["GET"] - before == 1  # the ClusterSummaries
+    # One for each kind that is served: ClusterSummaries, SveltosClusters, Clusters, ServiceTemplates; and one for what
+    # isn't (ClusterConfigurations, in a sandbox that knows none).
+    assert connection.counts["GET"] - before == LOOKS
 
     others_only = [each for each in known if each["metadata"]["name"] != names[1]]
     assert not under_test.all_ready(connection, targets, {"ClusterDeployment": others_only})
@@ -304,6 +318,115 @@ def test_a_watch_that_ends_goes_on(control_plane, others, step, listed_again):
         assert connection.versions[1] == version
     lists = connection.counts["GET"] - 1  # less the one of discovery
     assert lists == (2 if listed_again else 1)
+
+
+class Failing(Connection):
+    """The real server, but each WATCH ends at once in one way."""
+
+    way: Any
+    opened = 0
+
+    def watch(self, path: str, resource_version: str, **options: Any) -> Any:
+        self.opened += 1
+        if isinstance(self.way, Exception):
+            raise self.way
+        yield from self.way
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ApiError(500, "InternalError", "etcd has no leader"),
+        ApiError(410, "Expired", "too old resource version"),
+        ApiUnavailable("the connection was reset"),
+        [{"type": "ERROR", "object": {"kind": "Status", "code": 500}}],
+        [{"type": "ERROR", "object": {"kind": "Status", "code": 410}}],
+        [],  # a proxy that ends every stream
+    ],
+    ids=str,
+)
+def test_a_watch_that_always_ends_is_opened_ever_more_slowly(control_plane, others, way):
+    ref = others.template(fresh("t"), valid=False)
+    with connect({"kubeconfig": str(control_plane.kubeconfig)}) as plain:
+        connection = Failing(plain._settings)
+        connection.way = way
+        (done,) = wait(connection, [under_test.service_template(ref)], timeout=1.2)
+        connection.close()
+    assert done.state == "late"
+    assert connection.opened == 2  # at 0 and 0.5 s, the next at 1.5 s
+    assert connection.counts["GET"] - 1 <= 2
+
+
+class Cut(Connection):
+    """The real server, but the first WATCH of ClusterSummaries shows nothing and ends when the test says so."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.ended = threading.Event()
+
+    def watch(self, path: str, resource_version: str, **options: Any) -> Any:
+        if path.endswith("/clustersummaries") and not self.ended.is_set():
+            self.ended.wait(20)
+            raise ApiError(410, "Expired", "too old resource version")
+        yield from super().watch(path, resource_version, **options)
+
+
+def test_what_went_away_while_a_watch_was_cut_is_forgotten(control_plane, others):
+    name = fresh("c")
+    ref = others.cluster(name, "Unknown")
+    others.summary(name, "Provisioned")
+    api = "config.projectsveltos.io/v1beta1"
+    path = others.connection.path(api, "ClusterSummary", NAMESPACE, f"p--{name}-capi-{name}")
+    with connect({"kubeconfig": str(control_plane.kubeconfig)}) as plain:
+        connection = Cut(plain._settings)
+        with meanwhile(
+            lambda: others.connection.request("DELETE", path),
+            connection.ended.set,
+            lambda: time.sleep(1.5),  # the pause before the LIST
+            lambda: others.cluster(name, "True"),
+        ):
+            (done,) = wait(connection, [under_test.cluster_deployment(ref)], timeout=5)
+        connection.close()
+    assert (done.state, done.why) == ("late", "Sveltos has no ClusterSummary of it yet")
+
+
+def test_a_template_s_version_and_what_is_deployed_of_it_are_looked_at(connection, others):
+    """A new version of a ServiceTemplate changes the verdict of every cluster that uses it, without another LIST."""
+    name = fresh("c")
+    ref = others.cluster(name, "True", template=name)
+    others.summary(name, "Provisioned")
+    template = others.template(name, valid=True)
+    (done,) = wait(connection, [under_test.cluster_deployment(ref)], timeout=1)
+    assert (done.state, done.why) == ("late", "Sveltos hasn't taken over version 1.0.0 of kof/s yet")
+    path = others.connection.path(template.api_version, template.kind, NAMESPACE, name)
+    with meanwhile(lambda: others.connection.request("DELETE", path)):
+        (done,) = wait(connection, [under_test.cluster_deployment(ref)], timeout=20)
+    assert done.state == "ready"
+
+
+def test_a_cluster_that_hangs_in_deletion_names_its_credential(connection, others):
+    name = fresh("going")
+    ref = others.cluster(name, "True", template=name, credential=name)
+    path = connection.path(ref.api_version, ref.kind, NAMESPACE, name)
+    held = {"metadata": {"finalizers": ["k0rdent.mirantis.com/cluster-deployment"]}}
+    others.connection.request("PATCH", path, body=held, content_type="application/merge-patch+json")
+    others.connection.request("DELETE", path)
+    others.template(name, valid=True)
+    try:
+        (done,) = wait(connection, [under_test.cluster_gone(ref)], timeout=1)
+        assert done.state == "late"
+        assert f"its Credential {name} doesn't exist" in done.why
+        identity = {"apiVersion": "v1", "kind": "Secret", "name": "x"}
+        credential = {"identityRef": identity}
+        with meanwhile(
+            lambda: others.put("k0rdent.mirantis.com/v1alpha1", "Credential", name, credential, {"ready": True}),
+            lambda: others.template(name, valid=False),
+        ):
+            (done,) = wait(connection, [under_test.cluster_gone(ref)], timeout=4)
+        assert f"its ServiceTemplate {name} isn't valid" in done.why
+    finally:
+        nothing = {"metadata": {"finalizers": None}}
+        others.connection.request("PATCH", path, body=nothing, content_type="application/merge-patch+json")
 
 
 def test_an_api_server_that_restarts_meanwhile(connection, others, control_plane):

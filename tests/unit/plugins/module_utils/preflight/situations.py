@@ -118,7 +118,19 @@ HEALTHY = Facts(
             "provisioner": "ebs.csi.aws.com",
         },
     ),
-    credentials=(named("aws-cluster-identity-cred", "kcm-system", status={"ready": True}),),
+    credentials=(
+        named(
+            "aws-cluster-identity-cred",
+            "kcm-system",
+            status={"ready": True},
+            spec={"identityRef": {"kind": "AWSClusterStaticIdentity", "name": "aws-cluster-identity"}},
+        ),
+    ),
+    resource_templates={"aws-cluster-identity-cred": named("aws-cluster-identity-resource-template", "kcm-system")},
+    sveltos_clusters=(
+        named("eu1-a", "kcm-system", status={"connectionStatus": "Healthy", "ready": True}),
+        named("somebody-elses", "kcm-system", status={"connectionStatus": "Down"}),
+    ),
     cluster_templates=(
         template("aws-standalone-cp-0-0-5"),
         template("aws-standalone-cp-0-1-0"),

@@ -240,6 +240,35 @@ CASES = [
         r"^eu1: regional_credential: .*not in kcm-system.*did you mean aws-cluster-identity-cred\?",
     ),
     (
+        checks.resource_templates,
+        {"resource_templates": {"aws-cluster-identity-cred": None}},
+        FAILED,
+        r"^eu1, us1: .*ConfigMap aws-cluster-identity-resource-template: not in kcm-system.*make it.*"
+        r'projectsveltos.io/template: "true"',
+    ),
+    (
+        checks.resource_templates,
+        {"resource_templates": {"aws-cluster-identity-cred": named("x") | {"data": {"a": "{{ .Cluster }}"}}}},
+        WARNING,
+        "a template without annotation projectsveltos.io/template",
+    ),
+    (
+        checks.adopted_clusters,
+        {
+            "sveltos_clusters": (
+                named("us1", status={"connectionStatus": "Down", "failureMessage": "dial tcp: refused"}),
+            )
+        },
+        WARNING,
+        r"^us1: .*connectionStatus Down.*dial tcp: refused",
+    ),
+    (
+        checks.adopted_clusters,
+        {"sveltos_clusters": (named("us1", status={"connectionStatus": "Healthy", "connectionFailures": 1}),)},
+        WARNING,
+        "us1",
+    ),
+    (
         checks.credentials,
         {
             "credentials": (
@@ -557,6 +586,7 @@ def test_a_healthy_cluster_passes_every_check(check):
 
 def test_every_check_has_a_case_that_fails():
     may_not_fail = {
+        checks.adopted_clusters,  # the others go on
         checks.api_server,  # an API server that is away never gets as far as facts
         checks.promxy_reloads,  # the budgets of test_budgets.py, which warn
         checks.promxy_memory,

@@ -145,6 +145,44 @@ def test_promxys_deployment_is_read_where_it_may_be():
         gather(FakeConnection({path: ApiError(401, "Unauthorized", "no")}), wanted(promxy_deployment="promxy"))
 
 
+def test_the_config_map_beside_each_identity_is_read_by_name():
+    def credential(credential_name, **identity):
+        return named(credential_name, spec={"identityRef": identity})
+
+    in_kcm = "/api/v1/namespaces/kcm-system/configmaps"
+    refused = ApiError(403, "Forbidden", "no")
+    connection = FakeConnection(
+        {
+            f"{KCM}/namespaces/kcm-system/credentials": [
+                credential("a", name="aws"),
+                credential("b", name="azure", namespace="there"),
+                credential("c", name="secret"),
+                credential("unused", name="unused"),
+            ],
+            f"{in_kcm}/aws-resource-template": named("aws-resource-template"),
+            f"{in_kcm}/secret-resource-template": refused,
+        },
+    )
+    facts = gather(connection, wanted(credentials=frozenset("abcd")))
+    assert facts.resource_templates == {"a": named("aws-resource-template"), "b": None}
+    asked = {path for _method, path in connection.asked if "configmaps" in path}
+    assert asked == {
+        f"{in_kcm}/aws-resource-template",
+        f"{in_kcm}/secret-resource-template",
+        "/api/v1/namespaces/there/configmaps/azure-resource-template",
+    }
+
+
+def test_sveltos_clusters_are_listed_where_they_are_served():
+    path = "/apis/lib.projectsveltos.io/v1beta1/namespaces/kcm-system/sveltosclusters"
+    groups = {"k0rdent.mirantis.com": ["v1alpha1"], "lib.projectsveltos.io": ["v1beta1"]}
+    connection = FakeConnection({path: [named("c1")]}, groups)
+    assert gather(connection, wanted()).sveltos_clusters == (named("c1"),)
+    connection = FakeConnection({}, {"k0rdent.mirantis.com": ["v1alpha1"]})
+    assert gather(connection, wanted()).sveltos_clusters == ()
+    assert path not in {asked for _method, asked in connection.asked}
+
+
 def test_the_time_of_the_facts_is_the_callers_clock():
     now = datetime(2026, 3, 8, tzinfo=UTC)
     assert gather(FakeConnection({}), wanted(), lambda: now).now == now

@@ -86,6 +86,11 @@ SEEDED: list[tuple[dict[str, Any], dict[str, Any]]] = [
         )
     ),
 ]
+RESOURCE_TEMPLATE = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "x-resource-template", "namespace": KCM},
+}
 STORAGE = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
@@ -104,14 +109,14 @@ def seeded(control_plane: ControlPlane) -> Iterator[ControlPlane]:
             meta = item["metadata"]
             return admin.path(item["apiVersion"], item["kind"], meta.get("namespace"), meta["name"])
 
-        for item in (space, STORAGE, *(item for item, _status in SEEDED)):
+        for item in (space, STORAGE, RESOURCE_TEMPLATE, *(item for item, _status in SEEDED)):
             query = {"fieldManager": "test", "force": "true"}
             admin.request("PATCH", path(item), query=query, body=item, content_type="application/apply-patch+yaml")
         for item, status in SEEDED:
             body = {"status": status}
             admin.request("PATCH", f"{path(item)}/status", body=body, content_type="application/merge-patch+json")
         yield control_plane
-        for item in (STORAGE, *(item for item, _status in SEEDED)):
+        for item in (STORAGE, RESOURCE_TEMPLATE, *(item for item, _status in SEEDED)):
             admin.request("DELETE", path(item))
 
 
