@@ -258,6 +258,37 @@ def test_delete(connection):
     assert live(connection, wanted) is not None, "another object of that name was deleted"
 
 
+class Missing(Connection):
+    """The real server behind a webhook that misses something else: kcm's answers 404 for a missing Credential."""
+
+    message = (
+        'admission webhook "validation.clusterdeployment.k0rdent.mirantis.com" denied the request: '
+        'Credential.k0rdent.mirantis.com "aws" not found'
+    )
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        if method == "DELETE":
+            raise ApiError(404, "NotFound", self.message)
+        return super().request(method, path, **options)
+
+
+def test_a_delete_that_a_webhook_answers_with_404_has_deleted_nothing(connection, control_plane):
+    wanted = cluster()
+    run(connection, wanted)
+    ref = ref_of(wanted)
+    refusing = Missing(connection._settings)
+    for check in (True, False):
+        (refused,) = delete(refusing, [ref], policy=Policy(), check_mode=check)
+        assert refused.action == "refused"
+        assert 'Credential.k0rdent.mirantis.com "aws" not found' in (refused.reason or "")
+    assert live(connection, wanted) is not None
+    seen = live(connection, wanted)
+    delete(connection, [ref], policy=Policy(), check_mode=False)
+    (gone,) = delete(refusing, [ref], policy=Policy(), check_mode=False, live={ref: seen})
+    assert gone.action == "deleted"  # somebody else was quicker
+    refusing.close()
+
+
 def test_refusals_say_the_field_and_no_secret(connection):
     unknown = cluster()
     unknown["spec"]["tempalte"] = "x"
