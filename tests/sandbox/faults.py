@@ -16,18 +16,21 @@ Faults = dict[str, float | list[str]]
 # What each switch names, for the help text and for the messages.
 SWITCHES = {
     "slow_seconds": "seconds that the infrastructure of each ClusterDeployment takes longer",
+    "step_seconds": "seconds for what takes the real kcm and Sveltos ten; 0: as `--clusters` has it",
+    "slow_sveltos_seconds": "seconds until Sveltos looks at a ClusterSummary that was changed",
     "never_ready": "clusters that never become ready",
     "credential_not_ready": "Credentials that are not ready",
     "helm_fails_first": "cluster/service whose first Helm attempt fails, then heals",
     "helm_failed_non_retriable": "cluster/service that fails for good",
     "stuck_finalizer": "clusters whose finalizer stays when they are deleted",
+    "unreachable": "clusters whose API server Sveltos can't reach",
     "kcm_ignores": "namespaces whose ClusterDeployments kcm leaves alone; * and ? match",
 }
 
 
 def none() -> Faults:
     """All switches off."""
-    return {name: 0 if name == "slow_seconds" else [] for name in SWITCHES}
+    return {name: 0 if name.endswith("_seconds") else [] for name in SWITCHES}
 
 
 def read(state: pathlib.Path) -> Faults:
@@ -42,13 +45,13 @@ def parse(settings: Iterable[str]) -> Faults:
         name, equals, value = setting.partition("=")
         if not equals or name not in SWITCHES:
             raise SandboxError(f"{setting!r} is no fault; NAME=VALUE with a NAME of {', '.join(SWITCHES)}")
-        if name == "slow_seconds":
+        if name.endswith("_seconds"):
             try:
                 seconds = float(value or 0)
             except ValueError:
                 seconds = -1
             if not 0 <= seconds < 86400:
-                raise SandboxError(f"slow_seconds wants seconds, not {value!r}")
+                raise SandboxError(f"{name} wants seconds, not {value!r}")
             wanted[name] = seconds
         else:
             entries = [entry.strip() for entry in value.split(",") if entry.strip()]

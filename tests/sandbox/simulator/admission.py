@@ -48,6 +48,7 @@ IDENTITY_KINDS = {
     "infrastructure-aws": {"AWSClusterStaticIdentity", "AWSClusterRoleIdentity", "AWSClusterControllerIdentity"},
     "infrastructure-azure": {"AzureClusterIdentity", "Secret"},
     "infrastructure-openstack": {"Secret"},
+    "infrastructure-internal": {"Secret"},
 }
 
 
@@ -67,102 +68,131 @@ class Denied(Exception):
         self.warning = warning
 
 
-def _not_found(kind: Kind, name: str) -> str:
-    # controller-runtime's cache names the kind where the API server names the resource.
-    return f'{kind.kind}.{kind.api_version.partition("/")[0]} "{name}" not found'
+class Missing(Denied):
+    """An object that the request refers to doesn't exist. kcm hands on the API server's own words and status (404)."""
+
+    def __init__(self, kind: Kind, name: str) -> None:
+        # controller-runtime's cache names the kind where the API server names the resource.
+        self.group, self.kind, self.name = kind.api_version.partition("/")[0], kind.kind, name
+        super().__init__(f'{self.kind}.{self.group} "{name}" not found')
 
 
-def _valid_template(lookup: Lookup, kind: Kind, namespace: str, name: str) -> Object:
+def _template(lookup: Lookup, kind: Kind, namespace: str, name: str) -> Object:
     template = lookup.get(kind, namespace, name)
     if template is None:
-        raise Denied(_not_found(kind, name))
-    status = template.get("status") or {}
-    if not status.get("valid"):
-        raise Denied(f"the template is not valid: {status.get('validationError', '')}".rstrip(": "))
+        raise Missing(kind, name)
     return template
 
 
-def _check_services(lookup: Lookup, namespace: str, spec: Object) -> None:
-    problems = []
+def _must_be_valid(template: Object) -> None:
+    status = template.get("status") or {}
+    if not status.get("valid"):
+        raise Denied(f"the template is not valid: {status.get('validationError', '')}")
+
+
+def _check_services(lookup: Lookup, namespace: str, spec: Object, *, without_disabled: bool = False) -> None:
+    """Disabled services are looked at too. Of several missing templates the first is told, and nothing else."""
+    problems: list[Denied] = []
     for service in (spec.get("serviceSpec") or {}).get("services") or []:
+        if without_disabled and service.get("disable"):
+            continue
         try:
-            _valid_template(lookup, SERVICE_TEMPLATE, namespace, service["template"])
+            _must_be_valid(_template(lookup, SERVICE_TEMPLATE, namespace, service["template"]))
         except Denied as error:
-            problems.append(str(error))
-    if problems:
-        raise Denied("\n".join(problems))
+            problems.append(error)
+    missing = next((problem for problem in problems if isinstance(problem, Missing)), None)
+    if missing:
+        raise missing
+    if problems and not without_disabled:
+        raise Denied("\n".join(str(problem) for problem in problems))
 
 
 def _check_credential(lookup: Lookup, namespace: str, spec: Object, template: Object) -> None:
     name = spec.get("credential", "")
     providers = (template.get("status") or {}).get("providers") or []
+    if not providers:
+        raise Denied(f"template {json.dumps(template['metadata']['name'])} has no providers defined")
     if not any(provider.startswith("infrastructure-") for provider in providers):
-        raise Denied(f"template {template['metadata']['name']!r} has no infrastructure providers defined")
+        raise Denied(f"template {json.dumps(template['metadata']['name'])} has no infrastructure providers defined")
     credential = lookup.get(CREDENTIAL, namespace, name)
     if credential is None:
-        raise Denied(_not_found(CREDENTIAL, name))
+        raise Missing(CREDENTIAL, name)
     if not (credential.get("status") or {}).get("ready"):
         raise Denied("credential is not Ready")
     identity = credential["spec"]["identityRef"].get("kind", "")
     for provider in providers:
         accepted = IDENTITY_KINDS.get(provider)
         if accepted and identity not in accepted:
-            raise Denied(f"wrong kind of the ClusterIdentity {identity!r} for provider {provider!r}")
+            raise Denied(
+                f"wrong kind of the ClusterIdentity {json.dumps(identity)} for provider {json.dumps(provider)}"
+            )
+        if accepted is None and provider.startswith("infrastructure-"):
+            raise Denied(f"unsupported infrastructure provider {provider}")
 
 
 def _check_references(namespace: str, spec: Object) -> None:
+    """All of one kind of reference are told, those of values only where the others are right."""
     service_spec = spec.get("serviceSpec") or {}
-    for reference in service_spec.get("templateResourceRefs") or []:
-        other = reference["resource"].get("namespace", "")
-        if other and other != namespace:
-            raise Denied(
-                f"cross-namespace template references are not allowed, {reference['resource'].get('kind', '')} "
-                f"{reference['resource'].get('name', '')}'s namespace {other}, obj's namespace {namespace}"
-            )
-    for service in service_spec.get("services") or []:
-        for reference in service.get("valuesFrom") or []:
-            other = reference.get("namespace", "")
-            if other and other != namespace:
-                raise Denied(
-                    f"cross-namespace service values references are not allowed, {reference['kind']} "
-                    f"{reference['name']}'s namespace {other}, obj's namespace {namespace}"
-                )
+    resources = [reference["resource"] for reference in service_spec.get("templateResourceRefs") or []]
+    values = [ref for service in service_spec.get("services") or [] for ref in service.get("valuesFrom") or []]
+    for references, place in ((resources, "templateResourceRefs"), (values, "services[].valuesFrom")):
+        problems = [
+            f"{reference.get('kind', '')} {json.dumps(reference.get('name', ''))} is in namespace "
+            f"{reference['namespace']}, cannot refer to a resource in a namespace other than {namespace} "
+            f"in .spec.serviceSpec.{place}"
+            for reference in references
+            if reference.get("namespace") and reference["namespace"] != namespace
+        ]
+        if problems:
+            raise Denied("\n".join(problems))
 
 
 def check_cluster_deployment(lookup: Lookup, operation: str, obj: Object, old: Object | None) -> None:
-    """Raise Denied where kcm refuses to create or update a ClusterDeployment."""
-    if operation not in ("CREATE", "UPDATE") or obj["metadata"].get("deletionTimestamp"):
+    """Raise Denied where kcm refuses to create or update a ClusterDeployment.
+
+    One that is being deleted isn't spared, and kcm's own writes aren't: without its Credential, or with a
+    ServiceTemplate that is no longer valid, its finalizer can't be taken off.
+    """
+    if operation not in ("CREATE", "UPDATE"):
         return
     namespace, spec = obj["metadata"]["namespace"], obj["spec"]
+    before = (old or {}).get("spec", {}).get("template")
     try:
-        before = (old or {}).get("spec", {}).get("template")
-        upgrades = ((old or {}).get("status") or {}).get("availableUpgrades") or []
-        if operation == "UPDATE" and before != spec["template"] and spec["template"] not in upgrades:
-            raise Denied(
-                "cluster upgrade is forbidden",
-                f"Cluster can't be upgraded from {before} to {spec['template']}. This upgrade sequence is not allowed",
-            )
+        template = _template(lookup, CLUSTER_TEMPLATE, namespace, spec["template"])
         if operation == "CREATE" or before != spec["template"]:
-            template = _valid_template(lookup, CLUSTER_TEMPLATE, namespace, spec["template"])
-        else:
-            found = lookup.get(CLUSTER_TEMPLATE, namespace, spec["template"])
-            if found is None:
-                raise Denied(_not_found(CLUSTER_TEMPLATE, spec["template"]))
-            template = found
+            upgrades = ((old or {}).get("status") or {}).get("availableUpgrades") or []
+            if operation == "UPDATE" and spec["template"] not in upgrades:
+                raise UpgradeForbidden(before, spec["template"])
+            _must_be_valid(template)
+            if (template.get("status") or {}).get("k8sVersion"):  # compared with what the services want
+                _check_services(lookup, namespace, spec, without_disabled=True)
         _check_credential(lookup, namespace, spec, template)
         _check_references(namespace, spec)
         _check_services(lookup, namespace, spec)
+    except (Missing, UpgradeForbidden):
+        raise
     except Denied as error:
         raise Denied(f"the ClusterDeployment is invalid: {error}", error.warning) from error
 
 
+class UpgradeForbidden(Denied):
+    """No upgrade leads from the one template to the other; said without more words."""
+
+    def __init__(self, before: str | None, after: str) -> None:
+        super().__init__(
+            "cluster upgrade is forbidden",
+            f"Cluster can't be upgraded from {before} to {after}. This upgrade sequence is not allowed",
+        )
+
+
 def check_multi_cluster_service(lookup: Lookup, operation: str, obj: Object, _old: Object | None) -> None:
     """Raise Denied where kcm refuses to create or update a MultiClusterService."""
-    if operation not in ("CREATE", "UPDATE") or obj["metadata"].get("deletionTimestamp"):
+    if operation not in ("CREATE", "UPDATE"):
         return
     try:
-        _check_references(SYSTEM_NAMESPACE, obj.get("spec") or {})
         _check_services(lookup, SYSTEM_NAMESPACE, obj.get("spec") or {})
+    except Missing:
+        raise
     except Denied as error:
         raise Denied(f"the MultiClusterService is invalid: {error}") from error
 
@@ -206,11 +236,11 @@ def review(lookup: Lookup, request: Object) -> Object:
         elif kind == SERVICE_TEMPLATE.kind and old:
             check_template_deletion(lookup, operation, SERVICE_TEMPLATE, old)
     except Denied as error:
-        denial = {
-            "uid": request["uid"],
-            "allowed": False,
-            "status": {"code": 403, "reason": "Forbidden", "message": str(error)},
-        }
+        status: Object = {"code": 403, "reason": "Forbidden", "message": str(error)}
+        if isinstance(error, Missing):
+            details = {"group": error.group, "kind": error.kind, "name": error.name}
+            status |= {"status": "Failure", "code": 404, "reason": "NotFound", "details": details}
+        denial = {"uid": request["uid"], "allowed": False, "status": status}
         return {**denial, "warnings": [error.warning]} if error.warning else denial
     return {"uid": request["uid"], "allowed": True}
 

@@ -22,10 +22,14 @@ from sandbox.simulator.kinds import (
 )
 from sandbox.simulator.promxy import PromxyOperator
 from sandbox.simulator.runtime import Cluster
-from sandbox.simulator.sveltos import Profiles, Summaries
+from sandbox.simulator.summaries import Summaries
+from sandbox.simulator.sveltos import Profiles
+from sandbox.simulator.sveltosclusters import SveltosClusters
 from sandbox.simulator.templates import Credentials, Templates
 
 log = logging.getLogger("simulator")
+
+STEP = 0.2  # seconds for ten of the real programs', where clusters are real
 
 
 class _CachedLookup:
@@ -43,10 +47,23 @@ class _CachedLookup:
 
 
 class Simulator:
-    """All of it. `endpoints` is the sandbox's endpoints.json (`registry`, `helm`), `clusters` is `real` or `none`."""
+    """All of it. `endpoints` is the sandbox's endpoints.json (`registry`, `helm`), `clusters` is `real` or `none`.
 
-    def __init__(self, kubeconfig: Path, state: Path, endpoints: dict[str, Any], *, clusters: str = "real") -> None:
-        self.faults = Faults(state / "faults.json")
+    `step`: seconds for what takes the real programs ten, as `Faults.step` says; None for what suits `clusters`.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        state: Path,
+        endpoints: dict[str, Any],
+        *,
+        clusters: str = "real",
+        step: float | None = None,
+    ) -> None:
+        if step is None:
+            step = STEP if clusters == "real" else 0.0
+        self.faults = Faults(state / "faults.json", step=step)
         self._cluster = Cluster(Api(kubeconfig), "mothership")
         real = clusters == "real"
         registry = endpoints.get("registry")
@@ -59,14 +76,16 @@ class Simulator:
             self._cluster, self.faults, registry, workers=workers, provisioned_after=0.3
         )
         self._summaries = Summaries(self._cluster, self.faults, helm, workers=workers)
-        Profiles(self._cluster, self._summaries, workers=1)
+        self._connections = SveltosClusters(self._cluster, self.faults)
+        Profiles(self._cluster, self.faults, self._summaries, workers=1)
         self._credentials = Credentials(self._cluster, self.faults)
-        Templates(self._cluster, registry)
+        Templates(self._cluster, self.faults, registry)
         PromxyOperator(self._cluster)
         cluster_operators(self._cluster)
         fleet: Fleet = RealFleet(state, self._deployments.queue.add) if real else NoFleet()
         self._deployments.use(fleet)
         self._summaries.use(fleet)
+        self._connections.use(fleet)
         self._webhook = Webhook(_CachedLookup(self._cluster), state / "simulator")
 
     @property
@@ -84,6 +103,7 @@ class Simulator:
         log.info("faults: %s", self.faults.current())
         self._credentials.recheck()
         self._deployments.recheck()
+        self._connections.recheck()
         self._summaries.recheck()
 
     def stop(self) -> None:

@@ -42,13 +42,11 @@ def is_true(conditions: list[Condition] | None, kind: str) -> bool:
 
 
 def aggregate_ready(conditions: list[Condition]) -> None:
-    """Set `Ready` from all others: any False fails it, else any Unknown keeps it progressing; messages are joined."""
-    failed = [c for c in conditions if c["type"] != READY and c["status"] == "False"]
-    unknown = [c for c in conditions if c["type"] != READY and c["status"] == "Unknown"]
-    messages = "".join(f"{c['message']}. " for c in [*failed, *unknown] if c["message"])
-    if failed:
-        set_condition(conditions, READY, "False", FAILED, messages)
-    elif unknown:
-        set_condition(conditions, READY, "Unknown", PROGRESSING, messages)
-    else:
-        set_condition(conditions, READY, "True", SUCCEEDED, "Object is ready")
+    """Set `Ready` from all others: any False fails it, else any Unknown keeps it progressing; their messages joined."""
+    others = [condition for condition in conditions if condition["type"] != READY]
+    for status, reason in (("False", FAILED), ("Unknown", PROGRESSING)):
+        found = [condition for condition in others if condition["status"] == status]
+        if found:
+            set_condition(conditions, READY, status, reason, "".join(f"{c['message']}. " for c in found))
+            return
+    set_condition(conditions, READY, "True", SUCCEEDED, "ClusterDeployment is ready")

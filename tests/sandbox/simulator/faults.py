@@ -19,11 +19,14 @@ class FaultSet:
     """What is switched on. Clusters and credentials by name, services as `cluster/service`."""
 
     slow_seconds: float = 0.0  # a cluster's infrastructure takes that much longer
+    step_seconds: float = 0.0  # see `Faults.step`
+    slow_sveltos_seconds: float = 0.0  # from a ClusterSummary's new spec until Sveltos looks at it
     never_ready: frozenset[str] = field(default_factory=frozenset)
     credential_not_ready: frozenset[str] = field(default_factory=frozenset)
     helm_fails_first: frozenset[str] = field(default_factory=frozenset)
     helm_failed_non_retriable: frozenset[str] = field(default_factory=frozenset)
     stuck_finalizer: frozenset[str] = field(default_factory=frozenset)
+    unreachable: frozenset[str] = field(default_factory=frozenset)
     kcm_ignores: frozenset[str] = field(default_factory=frozenset)  # patterns of namespaces
 
     def ignored(self, namespace: str) -> bool:
@@ -40,9 +43,9 @@ def parse(data: Any) -> FaultSet:
     for name, value in data.items():
         if name not in known:
             raise ValueError(f"unknown fault {name!r}; known: {', '.join(sorted(known))}")
-        if name == "slow_seconds":
+        if name.endswith("_seconds"):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-                raise ValueError("slow_seconds must be a number of seconds")
+                raise ValueError(f"{name} must be a number of seconds")
             values[name] = float(value)
         elif isinstance(value, list) and all(isinstance(item, str) for item in value):
             values[name] = frozenset(value)
@@ -52,10 +55,11 @@ def parse(data: Any) -> FaultSet:
 
 
 class Faults:
-    """The current fault set; `watch` tells of changes."""
+    """The current fault set; `watch` tells of changes. `step`: see there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, step: float = 0.0) -> None:
         self._path = path
+        self._step = step
         self._stamp: tuple[int, int] | None = None
         self._current = FaultSet()
         self._lock = threading.Lock()
@@ -65,6 +69,13 @@ class Faults:
         with self._lock:
             self._read()
             return self._current
+
+    def step(self) -> float:
+        """Seconds for what takes Sveltos about ten, and the rest in proportion; 0: nothing in between is shown.
+
+        A thousand clusters would spend minutes on states that nobody looks at.
+        """
+        return self.current().step_seconds or self._step
 
     def _read(self) -> bool:
         try:

@@ -1,7 +1,8 @@
 """The clusters behind ClusterDeployments: real control planes (the small demo) or none at all (a thousand).
 
-A real one gets what the ClusterTemplate and Sveltos bring to any cluster: a default StorageClass with a provisioner,
-system pods, load balancers; and the Grafana operator, which the kof-storage chart installs.
+An adopted one lives by itself and is only connected. A real one gets what the ClusterTemplate and Sveltos bring to any
+cluster: a default StorageClass with a provisioner, system pods, load balancers; and the Grafana operator, which the
+kof-storage chart installs.
 """
 
 from __future__ import annotations
@@ -10,18 +11,24 @@ import json
 import logging
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import urllib3
+import yaml
+
 from sandbox import cluster as control_planes
+from sandbox.binaries import KUBERNETES
 from sandbox.simulator.api import Api, ApiError, Object
 from sandbox.simulator.grafana import GrafanaOperator
 from sandbox.simulator.kinds import DEPLOYMENT, NAMESPACE, STORAGE_CLASS, Kind
 from sandbox.simulator.provisioners import LoadBalancers, VolumeProvisioner
 from sandbox.simulator.runtime import Cluster, Key, Later
+from sandbox.simulator.texts import NO_KUBECONFIG, no_discovery
 
 log = logging.getLogger("simulator")
 
@@ -33,8 +40,13 @@ class Running:
     """A cluster whose control plane answers: its kubeconfig's text, and the file and connection where there is one."""
 
     kubeconfig: str
+    server: str
     file: Path | None = None
     cluster: Cluster | None = None
+
+
+class CannotConnect(Exception):
+    """A kubeconfig is none, or nobody answers at its server; the text is Sveltos' (SveltosCluster's failureMessage)."""
 
 
 class Fleet(Protocol):
@@ -50,6 +62,14 @@ class Fleet(Protocol):
 
     def remove(self, key: Key) -> None:
         """Take the cluster away; returns when it is gone. Raises Later while it is still starting."""
+        ...
+
+    def adopt(self, key: Key, kubeconfig: str) -> str:
+        """Connect a cluster that lives by itself; its Kubernetes version. Raises CannotConnect."""
+        ...
+
+    def release(self, key: Key) -> None:
+        """Forget an adopted cluster; nothing happens to it."""
         ...
 
 
@@ -123,6 +143,17 @@ def cluster_operators(cluster: Cluster) -> None:
     GrafanaOperator(cluster)
 
 
+def _adoptable(kubeconfig: str, key: Key) -> str:
+    """The server that a kubeconfig names. Raises CannotConnect."""
+    try:
+        config = yaml.safe_load(kubeconfig)
+        context = next(c["context"] for c in config["contexts"] if c["name"] == config["current-context"])
+        return str(next(c["cluster"]["server"] for c in config["clusters"] if c["name"] == context["cluster"]))
+    except (yaml.YAMLError, TypeError, KeyError, StopIteration):
+        # clientcmd sees the content under a name that is new each time.
+        raise CannotConnect(NO_KUBECONFIG.format(number=zlib.crc32(f"{key}{time.time()}".encode()))) from None
+
+
 class RealFleet:
     """One real control plane per cluster, two started at a time."""
 
@@ -135,6 +166,8 @@ class RealFleet:
         self._running: dict[Key, Running] = {}
         self._starting: set[Key] = set()
         self._failed: dict[Key, str] = {}
+        self._adopted: dict[Key, Running] = {}
+        self._attached: dict[str, Cluster] = {}  # by server: clusters that live by themselves, with their operators
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="clusters")
 
     @staticmethod
@@ -155,7 +188,50 @@ class RealFleet:
 
     def running(self, key: Key) -> Running | None:
         with self._lock:
-            return self._running.get(key)
+            return self._running.get(key) or self._adopted.get(key)
+
+    def adopt(self, key: Key, kubeconfig: str) -> str:
+        server = _adoptable(kubeconfig, key).rstrip("/")
+        folder = self._state / "simulator" / "adopted"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{key[0]}.{key[1]}.kubeconfig"
+        if not file.exists() or file.read_text() != kubeconfig:
+            file.touch(mode=0o600)
+            file.write_text(kubeconfig)
+        with self._lock:
+            known = self._adopted.get(key)
+        try:
+            api = known.cluster.api if known and known.cluster and known.kubeconfig == kubeconfig else Api(file)
+            version = str(api.request("GET", "/version", timeout=2.0)["gitVersion"])
+            api.request("GET", "/api/v1", timeout=2.0)
+        except urllib3.exceptions.HTTPError as error:
+            raise CannotConnect(no_discovery(server, error)) from error
+        except ApiError as error:
+            raise CannotConnect(error.message or str(error)) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CannotConnect(f"BuildConfigFromFlags: {error}") from error
+        if not (known and known.cluster and known.cluster.api is api):
+            running = Running(kubeconfig, server, file, self._attach(server, api, key[1]))
+            with self._lock:
+                self._adopted[key] = running
+        return version
+
+    def _attach(self, server: str, api: Api, name: str) -> Cluster:
+        """The connection to a cluster that lives by itself; its volumes, load balancers and Grafana are played once."""
+        cluster = Cluster(api, name)
+        mothership = Api(self._state / "mothership.kubeconfig").server
+        with self._lock:
+            ours = {running.server for running in self._running.values()} | {mothership, *self._attached}
+            if server in ours:
+                return cluster
+            self._attached[server] = cluster
+        cluster_operators(cluster)
+        cluster.start()
+        return cluster
+
+    def release(self, key: Key) -> None:
+        with self._lock:
+            self._adopted.pop(key, None)
 
     def _start(self, key: Key) -> None:
         began = time.monotonic()
@@ -169,7 +245,7 @@ class RealFleet:
             except Exception:
                 cluster.stop()
                 raise
-            running = Running(started.kubeconfig.read_text(), started.kubeconfig, cluster)
+            running = Running(started.kubeconfig.read_text(), started.server, started.kubeconfig, cluster)
         except Exception as error:
             log.exception("cluster %s didn't start", key[1])
             with self._lock:
@@ -201,19 +277,28 @@ class NoFleet:
     def ensure(self, key: Key) -> Running | None:
         return self.running(key)
 
+    def adopt(self, key: Key, kubeconfig: str) -> str:
+        _adoptable(kubeconfig, key)
+        return KUBERNETES
+
+    def release(self, key: Key) -> None:
+        pass
+
     def running(self, key: Key) -> Running | None:
         named = {"name": key[1]}
+        server = f"https://{key[1]}.invalid:6443"
         return Running(
             json.dumps(
                 {
                     "apiVersion": "v1",
                     "kind": "Config",
                     "current-context": key[1],
-                    "clusters": [{**named, "cluster": {"server": f"https://{key[1]}.invalid:6443"}}],
+                    "clusters": [{**named, "cluster": {"server": server}}],
                     "contexts": [{**named, "context": {"cluster": key[1], "user": key[1]}}],
                     "users": [{**named, "user": {}}],
                 }
-            )
+            ),
+            server,
         )
 
     def remove(self, key: Key) -> None:

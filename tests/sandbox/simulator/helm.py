@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -88,6 +90,15 @@ class Helm:
             if release.chart.plain_http:
                 arguments.append("--plain-http")
             self._run(kubeconfig, *arguments)
+
+    def version(self, kubeconfig: Path, name: str, namespace: str, chart: str) -> str | None:
+        """The version of `chart` that a release was made from; None if it isn't there. Raises HelmFailed."""
+        pattern = f"^{re.escape(name)}$"
+        listed = json.loads(
+            self._run(kubeconfig, "list", "--namespace", namespace, "--filter", pattern, "--output", "json")
+        )
+        found = next((release["chart"] for release in listed), "")
+        return found.removeprefix(f"{chart}-") if found.startswith(f"{chart}-") else None
 
     def uninstall(self, kubeconfig: Path, name: str, namespace: str) -> None:
         """Remove a release; one that isn't there is fine. Raises HelmFailed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sandbox.simulator.api import MANAGER, Api, ApiError, Object
@@ -10,6 +11,7 @@ from sandbox.simulator.fleet import create_all, deployment, namespace, storage_c
 from sandbox.simulator.kinds import (
     AWS_STATIC_IDENTITY,
     CLUSTER_TEMPLATE,
+    CONFIG_MAP,
     CREDENTIAL,
     DEPLOYMENT,
     HELM_REPOSITORY,
@@ -24,6 +26,7 @@ from sandbox.simulator.kinds import (
 KCM = "kcm-system"
 RELEASE = "kcm-0-1-0"
 KUBERNETES = "v1.31.5+k0s.0"
+ADOPTED = "adopted-cluster"
 _PROVIDERS = ["bootstrap-k0sproject-k0smotron", "control-plane-k0sproject-k0smotron", "infrastructure-aws"]
 _COMPONENTS = ("kcm", "capi", "cluster-api-provider-aws", "k0smotron", "projectsveltos")
 
@@ -101,15 +104,77 @@ def cluster_template(version: str, *, error: str | None = None) -> tuple[Object,
     }
 
 
+def adopted_template() -> tuple[Object, Object]:
+    """The ClusterTemplate that takes a cluster by its kubeconfig, and its status."""
+    template, status = cluster_template("0.1.0")
+    chart_spec = {**template["spec"]["helm"]["chartSpec"], "chart": ADOPTED}
+    name = f"{ADOPTED}-0-1-0"
+    template["metadata"]["name"] = status["chartRef"]["name"] = name
+    template["spec"] = {"helm": {"chartSpec": chart_spec}}
+    status |= {
+        "config": {
+            "clusterLabels": {},
+            "clusterIdentity": {"name": "adopted-cluster-identity"},
+            "consecutiveFailureThreshold": 3,
+        },
+        "description": "A KCM template to adopt an already existing kubernetes cluster\n",
+        "providers": ["infrastructure-internal"],
+    }
+    del status["k8sVersion"]
+    return template, status
+
+
+def _typed(kind: Kind, metadata: Object, **rest: Any) -> tuple[Kind, Object]:
+    return kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **rest}
+
+
+def adoption(name: str, kubeconfig: str) -> tuple[tuple[Kind, Object], ...]:
+    """What one makes by hand before a cluster can be adopted: `<name>-kubeconf`, its ConfigMap and `<name>-cred`."""
+    secret = f"{name}-kubeconf"
+    labels = {"k0rdent.mirantis.com/component": "kcm"}
+    identity = {"apiVersion": "v1", "kind": "Secret", "name": secret, "namespace": KCM}
+    return (
+        _typed(SECRET, {"name": secret, "namespace": KCM, "labels": labels}, stringData={"value": kubeconfig}),
+        _resource_template(secret),
+        _typed(
+            CREDENTIAL,
+            {"name": f"{name}-cred", "namespace": KCM},
+            spec={"description": f"Kubeconfig of {name}", "identityRef": identity},
+        ),
+    )
+
+
+def _resource_template(identity: str) -> tuple[Kind, Object]:
+    """The ConfigMap that goes with each cluster of a Credential; Sveltos fails without, and kcm's own are empty."""
+    meta = {
+        "name": f"{identity}-resource-template",
+        "namespace": KCM,
+        "labels": {"k0rdent.mirantis.com/component": "kcm"},
+        "annotations": {"projectsveltos.io/template": "true"},
+    }
+    return _typed(CONFIG_MAP, meta)
+
+
+def _nowhere() -> str:
+    """A kubeconfig of a cluster that isn't there, for sandboxes whose clusters are none."""
+    named = {"name": ADOPTED}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": ADOPTED,
+        "clusters": [{**named, "cluster": {"server": f"https://{ADOPTED}.invalid:6443"}}],
+        "contexts": [{**named, "context": {"cluster": ADOPTED, "user": ADOPTED}}],
+        "users": [{**named, "user": {}}],
+    }
+    return json.dumps(config)
+
+
 def _objects() -> tuple[tuple[Kind, Object], ...]:
     def meta(name: str, space: str | None = KCM) -> Object:
         labels = {"k0rdent.mirantis.com/managed": "true"}
         return (
             {"name": name, "labels": labels} if space is None else {"name": name, "namespace": space, "labels": labels}
         )
-
-    def typed(kind: Kind, metadata: Object, **rest: Any) -> tuple[Kind, Object]:
-        return kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **rest}
 
     kcm_image = "ghcr.io/k0rdent/kcm/controller:0.1.0"
     sveltos_image = "docker.io/projectsveltos/{}:v0.45.0"
@@ -122,23 +187,25 @@ def _objects() -> tuple[tuple[Kind, Object], ...]:
         (DEPLOYMENT, deployment(KCM, "kcm-cert-manager", "quay.io/jetstack/cert-manager-controller:v1.16.2")),
         (DEPLOYMENT, deployment("projectsveltos", "addon-controller", sveltos_image.format("addon-controller"))),
         (DEPLOYMENT, deployment("projectsveltos", "sc-manager", sveltos_image.format("sveltoscluster-manager"))),
-        typed(
+        _typed(
             HELM_REPOSITORY,
             meta("kcm-templates"),
             spec={"type": "oci", "url": "oci://ghcr.io/k0rdent/kcm/charts", "interval": "10m0s"},
         ),
-        typed(
+        _typed(
             SECRET,
             meta("aws-cluster-identity-secret"),
             type="Opaque",
             stringData={"AccessKeyID": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "example"},
         ),
-        typed(
+        _typed(
             AWS_STATIC_IDENTITY,
             meta("aws-cluster-identity", None),
             spec={"secretRef": "aws-cluster-identity-secret", "allowedNamespaces": {"selector": {"matchLabels": {}}}},
         ),
-        typed(SVELTOS_CLUSTER, {"name": "mgmt", "namespace": "mgmt"}, spec={"data": {}}),
+        _resource_template("aws-cluster-identity"),
+        *adoption(ADOPTED, _nowhere()),
+        _typed(SVELTOS_CLUSTER, {"name": "mgmt", "namespace": "mgmt"}, spec={"data": {}}),
     )
 
 
@@ -153,7 +220,7 @@ def _with_status() -> tuple[tuple[Kind, Object, Object], ...]:
     set_condition(ready, "Ready", "True", "AllComponentsHealthy", "All components are successfully installed")
     components = {name: {"success": True, "template": f"{name}-0-1-0"} for name in _COMPONENTS}
     management_status = {
-        "availableProviders": _PROVIDERS,
+        "availableProviders": ["infrastructure-internal", *_PROVIDERS],
         "components": components,
         "conditions": ready,
         "observedGeneration": 1,
@@ -177,6 +244,7 @@ def _with_status() -> tuple[tuple[Kind, Object, Object], ...]:
     return (
         (MANAGEMENT, management, management_status),
         *((CLUSTER_TEMPLATE, *cluster_template(version)) for version in ("0.0.5", "0.1.0")),
+        (CLUSTER_TEMPLATE, *adopted_template()),
         (CLUSTER_TEMPLATE, *cluster_template("0.9.0", error="failed to load chart: missing provider contract")),
         (CREDENTIAL, credential, {"ready": True, "conditions": credential_ready}),
         (
@@ -185,6 +253,12 @@ def _with_status() -> tuple[tuple[Kind, Object, Object], ...]:
             {"ready": True, "connectionStatus": "Healthy", "version": "v1.34.4"},
         ),
     )
+
+
+def adopt(api: Api, name: str, kubeconfig: str) -> None:
+    """Make what a cluster needs to be adopted; a kubeconfig that was there is replaced. Raises ApiError."""
+    for kind, obj in adoption(name, kubeconfig):
+        api.apply(kind, obj, manager="kubectl")
 
 
 def seed(api: Api) -> None:

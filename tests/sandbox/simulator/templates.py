@@ -13,21 +13,28 @@ from sandbox.simulator.kinds import (
     CREDENTIAL,
     HELM_CHART,
     HELM_REPOSITORY,
+    SECRET,
     SERVICE_TEMPLATE,
     Kind,
 )
 from sandbox.simulator.oci import ChartMissing, Registry, source
-from sandbox.simulator.runtime import Cluster, Informer, Key, enqueue, enqueue_all, key_of
+from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Informer, Key, enqueue, key_of
 
 #: How often an invalid template's chart is looked for again (seconds), longer each time.
 _RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 
+#: What a new template says while Flux gets its chart: the messages of the HelmChart's Ready condition.
+_ON_THE_WAY = ("processing object: new generation -1 -> 1", "building artifact")
+_NOT_DOWNLOADED = "failed to download helm chart artifact: "
+
+
 class Templates:
     """ServiceTemplates and ClusterTemplates turn valid when their chart really is in the registry."""
 
-    def __init__(self, cluster: Cluster, registry: str | None) -> None:
+    def __init__(self, cluster: Cluster, faults: Faults, registry: str | None) -> None:
         self._api: Api = cluster.api
+        self._faults = faults
         self._registry = registry
         self._charts = Registry()
         self._repositories = cluster.informer(HELM_REPOSITORY)
@@ -38,7 +45,7 @@ class Templates:
         for kind, informer in self._informers.items():
 
             def changed(old: Object | None, new: Object | None, kind: Kind = kind) -> None:
-                if new is not None:
+                if new and not (old and old["metadata"].get("generation") == new["metadata"].get("generation")):
                     queue.add((kind, key_of(new)))
 
             informer.on_change(changed)
@@ -62,14 +69,19 @@ class Templates:
         if status and status.get("valid") and status.get("observedGeneration") == template["metadata"]["generation"]:
             return None
         again: float | None = None
+        count = self._tries.get(item, 0)
+        self._tries[item] = count + 1
+        steps = _ON_THE_WAY if self._faults.step() else ()
         try:
-            wanted = self._valid(template)
-            self._tries.pop(item, None)
+            if count < len(steps):
+                wanted: Object = {"valid": False, "validationError": _NOT_DOWNLOADED + steps[count]}
+                again = self._faults.step() / 20
+            else:
+                wanted = self._valid(template)
+                self._tries.pop(item, None)
         except ChartMissing as error:
-            wanted = {"valid": False, "validationError": str(error)}
-            count = self._tries.get(item, 0)
-            self._tries[item] = count + 1
-            again = _RETRIES[min(count, len(_RETRIES) - 1)]
+            wanted = {"valid": False, "validationError": _NOT_DOWNLOADED + str(error)}
+            again = _RETRIES[min(count - len(steps), len(_RETRIES) - 1)]
         wanted["observedGeneration"] = template["metadata"]["generation"]
         if wanted != status:
             updated = self._api.replace(kind, {**template, "status": wanted}, subresource="status")
@@ -136,10 +148,23 @@ class Credentials:
         self._api: Api = cluster.api
         self._faults = faults
         self._credentials = cluster.informer(CREDENTIAL)
-        self._identities = cluster.informer(AWS_STATIC_IDENTITY)
+        self._identities = {
+            AWS_STATIC_IDENTITY.kind: cluster.informer(AWS_STATIC_IDENTITY),
+            SECRET.kind: cluster.informer(SECRET, selector=NO_HELM_RELEASES),
+        }
         self._queue = cluster.queue("credentials", self._reconcile)
         self._credentials.on_change(enqueue(self._queue))
-        self._identities.on_change(enqueue_all(self._queue, self._keys))
+
+        def identity_changed(old: Object | None, new: Object | None) -> None:
+            if old and new:
+                return
+            name = (new or old or {})["metadata"]["name"]
+            for credential in self._credentials.all():
+                if credential["spec"]["identityRef"].get("name") == name:
+                    self._queue.add(key_of(credential))
+
+        for informer in self._identities.values():
+            informer.on_change(identity_changed)
 
     def _keys(self) -> list[Key]:
         return [key_of(credential) for credential in self._credentials.all()]
@@ -153,9 +178,10 @@ class Credentials:
         reference = credential["spec"]["identityRef"]
         if credential["metadata"]["name"] in self._faults.current().credential_not_ready:
             return f"failed to get ClusterIdentity object of Kind={reference.get('kind')}: secret is not usable"
-        kind = AWS_STATIC_IDENTITY.kind
-        if reference.get("kind") == kind and self._identities.get(None, reference.get("name", "")) is None:
-            return f"ClusterIdentity object of Kind={kind} {reference.get('name')} not found"
+        kind, space, name = (reference.get(field, "") for field in ("kind", "namespace", "name"))
+        informer = self._identities.get(kind)
+        if informer and informer.get(space if informer.kind.namespaced else None, name) is None:
+            return f"ClusterIdentity object of Kind={kind} {space}/{name} not found"
         return None
 
     def _reconcile(self, key: Key) -> None:

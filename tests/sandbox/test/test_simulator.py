@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +15,20 @@ import yaml
 
 from sandbox import cluster as control_planes
 from sandbox import lifecycle
-from sandbox.simulator.api import Api, ApiError, Object
-from sandbox.simulator.app import Simulator
+from sandbox.simulated import (
+    KCM,
+    KOF,
+    Charts,
+    Sandbox,
+    cluster_deployment,
+    refusal,
+    running,
+    service_template,
+    two_services,
+    valid,
+    within,
+)
+from sandbox.simulator.api import ApiError, Object
 from sandbox.simulator.kinds import (
     CAPI_CLUSTER,
     CLUSTER_DEPLOYMENT,
@@ -31,110 +41,19 @@ from sandbox.simulator.kinds import (
     GRAFANA,
     GRAFANA_DATASOURCE,
     HELM_CHART,
-    HELM_REPOSITORY,
     MANAGEMENT,
     NAMESPACE,
     PROFILE,
     PROMXY_SERVER_GROUP,
     SECRET,
     SERVICE_TEMPLATE,
-    Kind,
 )
 from sandbox.simulator.seed import seed
-
-KCM, KOF = "kcm-system", "kof"
-PSG_CRD = "promxyservergroups.kof.k0rdent.mirantis.com"
-
-
-class _Charts(http.server.BaseHTTPRequestHandler):
-    """An OCI registry that has the charts named in `there`, as far as a HEAD or GET of a manifest tells."""
-
-    there: set[str] = set()  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path in self.there else 404)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Sandbox:
-    """What a test needs at hand."""
-
-    def __init__(self, api: Api, state: Path, simulator: Simulator) -> None:
-        self.api = api
-        self.state = state
-        self.simulator = simulator
-
-    def fault(self, **values: Any) -> None:
-        (self.state / "faults.json").write_text(json.dumps(values))
-        self.simulator.faults_changed()
-
-    def make(self, kind: Kind, name: str, namespace: str | None = None, **rest: Any) -> Object:
-        metadata = {"name": name, **({"namespace": namespace} if namespace else {}), **rest.pop("metadata", {})}
-        obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **rest}
-        return self.api.create(kind, obj, manager="test")
-
-    def conditions(self, name: str) -> dict[str, Object]:
-        deployment = self.api.get(CLUSTER_DEPLOYMENT, KCM, name) or {}
-        return {c["type"]: c for c in (deployment.get("status") or {}).get("conditions") or []}
-
-    def ready(self, name: str) -> bool:
-        return self.conditions(name).get("Ready", {}).get("status") == "True"
-
-
-def within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """The first true answer; `seconds` on an idle machine. Raises AssertionError if there is none in time."""
-    end = time.monotonic() + 5 * seconds
-    while time.monotonic() < end:
-        if answer := ask():
-            return answer
-        time.sleep(0.05)
-    answer = ask()
-    assert answer, f"not within {seconds} s"
-    return answer
-
-
-def cluster_deployment(name: str, *services: Object, **spec: Any) -> Object:
-    return {
-        "apiVersion": CLUSTER_DEPLOYMENT.api_version,
-        "kind": CLUSTER_DEPLOYMENT.kind,
-        "metadata": {"name": name, "namespace": KCM, "labels": {"own": "label"}},
-        "spec": {
-            "template": "aws-standalone-cp-0-1-0",
-            "credential": "aws-cluster-identity-cred",
-            "config": {"region": "us-east-2"},
-            "serviceSpec": {"services": list(services)},
-            **spec,
-        },
-    }
 
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    state = tmp_path_factory.mktemp("sandbox")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Charts)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    lifecycle.up(state, only_control_plane=True)
-    try:
-        kubeconfig = state / "mothership.kubeconfig"
-        api = Api(kubeconfig)
-        api.delete(CRD, None, PSG_CRD)  # on a management cluster it comes with kof-mothership, later than all else
-        within(10, lambda: api.get(CRD, None, PSG_CRD) is None)
-        seed(api)
-        api.create(NAMESPACE, {"metadata": {"name": KOF}})
-        endpoints = {"registry": f"127.0.0.1:{server.server_address[1]}"}
-        simulator = Simulator(kubeconfig, state, endpoints, clusters="none")
-        simulator.start()
-        yield Sandbox(api, state, simulator)
-        simulator.stop()
-    finally:
-        server.shutdown()
-        lifecycle.down(state)
+    yield from running(tmp_path_factory.mktemp("sandbox"))
 
 
 @pytest.fixture(autouse=True)
@@ -146,36 +65,7 @@ def no_faults(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def services(sandbox: Sandbox) -> list[Object]:
-    """Two services whose templates are valid."""
-    sandbox.make(HELM_REPOSITORY, "kof", KCM, spec={"type": "oci", "url": "oci://ghcr.io/k0rdent/kof/charts"})
-    for name in ("one", "two"):
-        _Charts.there.add(f"/v2/kof/charts/{name}/manifests/1.0.0")
-        service_template(sandbox, f"{name}-1-0-0", name, "1.0.0")
-    within(5, lambda: valid(sandbox, "one-1-0-0") and valid(sandbox, "two-1-0-0"))
-    return [
-        {"name": name, "namespace": "kof", "template": f"{name}-1-0-0", "values": f"who: {name}\n"}
-        for name in ("one", "two")
-    ]
-
-
-def service_template(sandbox: Sandbox, name: str, chart: str, version: str) -> None:
-    chart_spec = {
-        "chart": chart,
-        "version": version,
-        "interval": "10m0s",
-        "sourceRef": {"kind": "HelmRepository", "name": "kof"},
-    }
-    sandbox.make(SERVICE_TEMPLATE, name, KCM, spec={"helm": {"chartSpec": chart_spec}})
-
-
-def valid(sandbox: Sandbox, name: str) -> bool:
-    return bool(((sandbox.api.get(SERVICE_TEMPLATE, KCM, name) or {}).get("status") or {}).get("valid"))
-
-
-def refusal(do: Callable[[], Any]) -> str:
-    with pytest.raises(ApiError) as refused:
-        do()
-    return refused.value.message
+    return two_services(sandbox)
 
 
 def test_the_seed_is_a_healthy_management_cluster(sandbox: Sandbox) -> None:
@@ -200,8 +90,10 @@ def test_a_service_template_turns_valid_when_its_chart_is_there(sandbox: Sandbox
     assert "not found" in invalid["validationError"]
     wanted = cluster_deployment("refused", {"name": "late", "template": "late-1-0-0"})
     message = refusal(lambda: sandbox.api.create(CLUSTER_DEPLOYMENT, wanted))
-    assert "the ClusterDeployment is invalid: the template is not valid: chart pull error" in message
-    _Charts.there.add("/v2/kof/charts/late/manifests/1.0.0")
+    assert (
+        "the ClusterDeployment is invalid: the template is not valid: failed to download helm chart artifact" in message
+    )
+    Charts.there.add("/v2/kof/charts/late/manifests/1.0.0")
     within(8, lambda: valid(sandbox, "late-1-0-0"))
     assert sandbox.api.get(HELM_CHART, KCM, "late-1-0-0")
 
@@ -238,18 +130,27 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
     api = sandbox.api
     api.create(CLUSTER_DEPLOYMENT, cluster_deployment("c1", *services), manager="test")
     within(10, lambda: sandbox.ready("c1"))
+    within(10, lambda: "Available" in sandbox.conditions("c1"))
     conditions = sandbox.conditions("c1")
-    assert set(conditions) == {
-        "TemplateReady", "HelmChartReady", "CredentialReady", "HelmReleaseReady", "ControlPlaneInitialized",
-        "ControlPlaneReady", "InfrastructureReady", "Available", "SveltosProfileReady", "FetchServicesStatusSuccess",
-        "Ready",
-    }  # fmt: skip
+    assert list(conditions) == [
+        "TemplateReady", "HelmChartReady", "HelmReleaseReady", "Ready", "CredentialReady", "SveltosProfileReady",
+        "FetchServicesStatusSuccess", "ControlPlaneInitialized", "ControlPlaneReady", "InfrastructureReady",
+        "Available",
+    ]  # fmt: skip
+    assert conditions["Ready"]["message"] == "ClusterDeployment is ready"
+    assert (conditions["ControlPlaneReady"]["reason"], conditions["ControlPlaneReady"]["message"]) == (
+        "Succeeded",
+        "c1 is Ready",
+    )
+    assert conditions["HelmReleaseReady"]["message"] == (
+        "Helm install succeeded for release kcm-system/c1.v1 with chart aws-standalone-cp@0.1.0"
+    )
     summary = within(
         5,
         lambda: (
             (found := api.get(CLUSTER_SUMMARY, KCM, "p--c1-capi-c1"))
             and (found.get("status") or {}).get("featureSummaries")
-            and found["status"]["featureSummaries"][0]["status"] == "Provisioned"
+            and [f["status"] for f in found["status"]["featureSummaries"]] == ["Provisioned"] * 2
             and found
         ),
     )
@@ -260,7 +161,7 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
         lambda: (
             (found := api.get(CLUSTER_DEPLOYMENT, KCM, "c1") or {})
             and found["status"].get("services")
-            and found["status"]["services"][0]["conditions"][0]["status"] == "True"
+            and found["status"]["services"][0].get("conditions")
             and found
         ),
     )
@@ -314,7 +215,7 @@ def test_faults_hold_a_cluster_up(sandbox: Sandbox, services: list[Object]) -> N
 
     def helm(name: str) -> str:
         found = (api.get(CLUSTER_SUMMARY, KCM, f"p--{name}-capi-{name}") or {}).get("status") or {}
-        state = next((f["status"] for f in found.get("featureSummaries") or []), "")
+        state = next((f["status"] for f in found.get("featureSummaries") or [] if f["featureID"] == "Helm"), "")
         if name == "heals" and state:
             seen.add(state)
         return state
@@ -324,7 +225,7 @@ def test_faults_hold_a_cluster_up(sandbox: Sandbox, services: list[Object]) -> N
     assert "Failed" in seen
     within(5, lambda: helm("broken") == "FailedNonRetriable")
     services_of = within(5, lambda: (api.get(CLUSTER_DEPLOYMENT, KCM, "broken") or {})["status"].get("services"))
-    assert services_of[0]["conditions"][0]["reason"] == "FailedNonRetriable"
+    assert services_of[0]["conditions"][1]["reason"] == "FailedNonRetriable"
     assert sandbox.ready("broken"), "Ready doesn't speak of services at kcm 0.1"
     never = sandbox.conditions("never")
     assert (never["InfrastructureReady"]["reason"], never["Ready"]["status"]) == ("VpcReconciliationFailed", "False")
@@ -371,7 +272,7 @@ def test_a_values_string_is_a_template(sandbox: Sandbox, services: list[Object])
 
     def failure() -> str:
         found = (api.get(CLUSTER_SUMMARY, KCM, "p--tmpl-capi-tmpl") or {}).get("status") or {}
-        return next((f.get("failureMessage", "") for f in found.get("featureSummaries") or []), "")
+        return next((f["failureMessage"] for f in found.get("featureSummaries") or [] if "failureMessage" in f), "")
 
     assert 'undefined variable "$labels"' in within(10, failure)
     api.delete(CLUSTER_DEPLOYMENT, KCM, "tmpl")

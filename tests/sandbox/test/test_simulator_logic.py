@@ -12,14 +12,27 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.simulator import admission, conditions, faults, gotemplate, grafana, oci, promxy, provisioners, sveltos
-from sandbox.simulator.deployments import cluster_labels, services_status
+from sandbox.simulator import (
+    admission,
+    conditions,
+    faults,
+    gotemplate,
+    grafana,
+    oci,
+    promxy,
+    provisioners,
+    summaries,
+    sveltos,
+    texts,
+)
+from sandbox.simulator.deployments import cluster_labels, config_problem, credential_refs, services_status
 from sandbox.simulator.kinds import (
     CLUSTER_DEPLOYMENT,
     CLUSTER_TEMPLATE,
     CREDENTIAL,
     MULTI_CLUSTER_SERVICE,
     SERVICE_TEMPLATE,
+    SVELTOS_CLUSTER,
     Kind,
 )
 from sandbox.simulator.runtime import Later, Queue
@@ -161,6 +174,7 @@ def test_ready_is_false_if_one_is_false_and_unknown_if_one_is_unknown() -> None:
     found: list[dict[str, Any]] = []
     conditions.set_condition(found, "A", "True", "Succeeded", "fine")
     conditions.aggregate_ready(found)
+    assert (conditions.find(found, "Ready") or {})["message"] == "ClusterDeployment is ready"
     assert conditions.is_true(found, "Ready")
     conditions.set_condition(found, "B", "Unknown", "Progressing", "not yet")
     conditions.aggregate_ready(found)
@@ -168,8 +182,9 @@ def test_ready_is_false_if_one_is_false_and_unknown_if_one_is_unknown() -> None:
     assert ready is not None
     assert (ready["status"], ready["reason"], ready["message"]) == ("Unknown", "Progressing", "not yet. ")
     conditions.set_condition(found, "C", "False", "Failed", "broken")
+    conditions.set_condition(found, "D", "False", "Failed", "too")
     conditions.aggregate_ready(found)
-    assert (ready["status"], ready["reason"], ready["message"]) == ("False", "Failed", "broken. not yet. ")
+    assert (ready["status"], ready["reason"], ready["message"]) == ("False", "Failed", "broken. too. ")
 
 
 def test_a_transition_time_moves_with_the_status_only() -> None:
@@ -184,7 +199,7 @@ def test_a_transition_time_moves_with_the_status_only() -> None:
 
 
 def test_faults_are_read_and_wrong_ones_named() -> None:
-    assert faults.parse({"slow_seconds": 3, "never_ready": ["a"]}) == faults.FaultSet(3.0, frozenset({"a"}))
+    assert faults.parse({"slow_seconds": 3, "never_ready": ["a"]}) == faults.FaultSet(3.0, never_ready=frozenset({"a"}))
     wrong: Any
     for wrong in ({"nonsense": 1}, {"slow_seconds": -1}, {"slow_seconds": True}, {"never_ready": "a"}, []):
         with pytest.raises(ValueError, match=r"fault|seconds|list|object"):
@@ -243,13 +258,14 @@ def test_profiles_match_by_label_within_their_namespace() -> None:
 def test_summaries_are_named_as_sveltos_names_them() -> None:
     assert sveltos.summary_name(_profile("ClusterProfile", {}), "c") == "p-capi-c"
     assert sveltos.summary_name(_profile("Profile", {}), "c") == "p--p-capi-c"
+    assert sveltos.summary_name(_profile("Profile", {}), "c", SVELTOS_CLUSTER) == "p--p-sveltos-c"
 
 
 def test_secret_templates_are_copies_and_nothing_else() -> None:
-    assert sveltos.copies('{{ copy "secret-a" }}\n') == ["secret-a"]
-    assert sveltos.copies("plain: text") == []
-    with pytest.raises(sveltos.DeployFailed):
-        sveltos.copies('{{ getField "x" "y" }}')
+    assert summaries.copies('{{ copy "secret-a" }}\n') == ["secret-a"]
+    assert summaries.copies("plain: text") == []
+    with pytest.raises(summaries.DeployFailed):
+        summaries.copies('{{ getField "x" "y" }}')
 
 
 def test_the_services_status_follows_the_summary() -> None:
@@ -260,15 +276,121 @@ def test_the_services_status_follows_the_summary() -> None:
             "helmReleaseSummaries": [{"releaseName": "r", "releaseNamespace": "s", "status": "Managing"}],
         }
     }
-    assert services_status(deployment, None, []) == []
-    failed = services_status(deployment, summary, [])
-    helm, release = failed[0]["conditions"]
+    assert services_status(deployment, None) == []
+    assert services_status(deployment, {}) == [{"clusterName": "c", "clusterNamespace": "n"}]
+    helm, release = services_status(deployment, summary)[0]["conditions"]
     assert (helm["type"], helm["status"], helm["reason"], helm["message"]) == ("Helm", "False", "Failed", "no")
-    assert (release["type"], release["status"]) == ("s.r/SveltosHelmReleaseReady", "True")
-    release["lastTransitionTime"] = "then"
-    summary["status"]["featureSummaries"][0] = {"featureID": "Helm", "status": "Provisioned"}
-    helm, release = services_status(deployment, summary, failed)[0]["conditions"]
-    assert (helm["status"], helm["message"], release["lastTransitionTime"]) == ("True", "", "then")
+    assert (release["type"], release["status"], release["reason"]) == (
+        "s.r/SveltosHelmReleaseReady",
+        "True",
+        "Managing",
+    )
+    assert release["message"] == "Release s/r"
+    # The message outlives the failure, and while there is one the condition is False; without, Provisioning is True.
+    summary["status"]["featureSummaries"][0]["status"] = "Provisioning"
+    helm, release = services_status(deployment, summary)[0]["conditions"]
+    assert (helm["status"], helm["reason"], helm["message"]) == ("False", "Provisioning", "no")
+    del summary["status"]["featureSummaries"][0]["failureMessage"]
+    summary["status"]["helmReleaseSummaries"][0].update(status="Conflict", conflictMessage="managed by p")
+    helm, release = services_status(deployment, summary)[0]["conditions"]
+    assert (helm["status"], helm["reason"], helm["message"]) == ("True", "Provisioning", "")
+    assert (release["status"], release["message"]) == ("False", "Release s/r: managed by p")
+
+
+# What the real chain says
+
+
+@pytest.mark.parametrize(
+    ("values", "stamp"),  # as recorded on a real management cluster
+    [
+        ("", "Eq4yyx7ALQHto1gbEnwf7jsNxTVy7WuvI5choD2C4SY="),
+        ("cert-manager:\n  crds:\n    enabled: true\n", "5aWdA2n8mzuNcUm4jFmOOSWZcvabnN1Z0wyEJm4Bg1U="),
+    ],
+)
+def test_the_values_hash_is_the_one_that_sveltos_writes(values: str, stamp: str) -> None:
+    assert texts.values_hash(values) == stamp
+
+
+def test_text_is_quoted_as_go_quotes_it() -> None:
+    assert texts.quote('a"b\\c\n\té\x7f\u00a0\u2028\U000e0001') == '"a\\"b\\\\c\\n\\té\\x7f\\u00a0\\u2028\\U000e0001"'
+
+
+def test_a_failure_message_stays_until_it_is_provisioned() -> None:
+    status: dict[str, Any] = {}
+    seen = []
+    for state, message in (("Provisioning", None), ("Failed", "no"), ("Provisioning", None), ("Provisioned", None)):
+        summaries.set_feature(status, "Helm", state, "hash", message)
+        seen.append((status["featureSummaries"][0]["status"], status["featureSummaries"][0].get("failureMessage")))
+    assert seen == [("Provisioning", None), ("Failed", "no"), ("Provisioning", "no"), ("Provisioned", None)]
+    assert "consecutiveFailures" not in status["featureSummaries"][0]
+
+
+def test_a_chart_that_refuses_its_values_is_quoted() -> None:
+    defaults = {"workersNumber": 2, "region": "", "bastion": {"enabled": False}, "clusterLabels": {}}
+    fine = {"workersNumber": 3, "unknown": 1, "clusterLabels": {"a": "b"}, "region": None}
+    assert config_problem("aws-standalone-cp", fine, defaults) is None
+    assert config_problem("aws-standalone-cp", {"workersNumber": "three", "bastion": {"enabled": 1}}, defaults) == (
+        "values don't meet the specifications of the schema(s) in the following chart(s):\naws-standalone-cp:\n"
+        "- workersNumber: Invalid type. Expected: number, given: string\n"
+        "- bastion.enabled: Invalid type. Expected: boolean, given: integer\n"
+    )
+
+
+def test_a_cluster_gets_what_its_credential_names_unless_told_not_to() -> None:
+    aws = {"spec": {"identityRef": {"apiVersion": "v", "kind": "AWSClusterStaticIdentity", "name": "id"}}}
+    secret = {"spec": {"identityRef": {"apiVersion": "v1", "kind": "Secret", "name": "kube", "namespace": "n"}}}
+    refs, policies = credential_refs({"spec": {}}, aws)
+    assert [(ref["identifier"], ref["resource"]["name"]) for ref in refs] == [
+        ("InfrastructureProviderIdentity", "id"),
+        ("InfrastructureProviderIdentitySecret", "id-secret"),
+    ]
+    assert policies == [{"kind": "ConfigMap", "name": "id-resource-template", "deploymentType": "Remote"}]
+    refs, policies = credential_refs({"spec": {"propagateCredentials": True}}, secret)
+    assert refs == [{"identifier": "InfrastructureProviderIdentity", "resource": secret["spec"]["identityRef"]}]
+    assert policies == [
+        {"kind": "ConfigMap", "name": "kube-resource-template", "namespace": "n", "deploymentType": "Remote"}
+    ]
+    assert credential_refs({"spec": {"propagateCredentials": False}}, aws) == ([], [])
+
+
+def test_a_copied_secret_keeps_what_helm_wrote_on_it_and_says_where_it_comes_from() -> None:
+    helm = {"meta.helm.sh/release-name": "kof-mothership", "meta.helm.sh/release-namespace": "kof"}
+    meta = {"name": "s", "namespace": "kof", "labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": helm}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {**meta, "uid": "u"},
+        "type": "Opaque",
+        "data": {"a": "Yg=="},
+    }
+    policy = {"kind": "ConfigMap", "metadata": {"name": "template", "namespace": "kof"}}
+    owner = {"apiVersion": "config.projectsveltos.io/v1beta1", "kind": "ClusterProfile", "name": "p", "uid": "1"}
+    summary = {
+        "metadata": {"name": "x", "namespace": "n", "ownerReferences": [owner]},
+        "spec": {"clusterProfileSpec": {"tier": 100}},
+    }
+    copied = summaries.copy_of(secret, policy, summary)
+    stamp = copied["metadata"]["annotations"].pop("projectsveltos.io/hash")
+    assert stamp.startswith("sha256:")
+    assert copied == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "s",
+            "namespace": "kof",
+            "labels": {
+                "app.kubernetes.io/managed-by": "Helm",
+                "projectsveltos.io/reference-kind": "ConfigMap",
+                "projectsveltos.io/reference-name": "template",
+                "projectsveltos.io/reference-namespace": "kof",
+                "projectsveltos.io/reason": "Resources",
+            },
+            "annotations": {**helm, "projectsveltos.io/owner-tier": "100"},
+            "ownerReferences": [owner],
+        },
+        "type": "Opaque",
+        "data": {"a": "Yg=="},
+    }
 
 
 # Chart places
@@ -340,6 +462,7 @@ def objects() -> _Objects:
     lookup.add(CLUSTER_TEMPLATE, "aws-2", status=good)
     lookup.add(CLUSTER_TEMPLATE, "bad", status={"valid": False, "validationError": "no contract"})
     lookup.add(CLUSTER_TEMPLATE, "bare", status={"valid": True})
+    lookup.add(CLUSTER_TEMPLATE, "adopted", status={"valid": True, "providers": ["infrastructure-internal"]})
     lookup.add(SERVICE_TEMPLATE, "nginx", status=good)
     lookup.add(SERVICE_TEMPLATE, "new")
     lookup.add(SERVICE_TEMPLATE, "elsewhere", namespace="other", status=good)
@@ -363,49 +486,91 @@ def _cld(template: str = "aws-1", credential: str = "cred", *services: str, **sp
     }
 
 
+_ELSEWHERE = {"kind": "Secret", "name": "s", "namespace": "kof"}
+
+
 @pytest.mark.parametrize(
     ("deployment", "problem"),
     [
-        (_cld("nope"), 'ClusterTemplate.k0rdent.mirantis.com "nope" not found'),
         (_cld("bad"), "the template is not valid: no contract"),
-        (_cld("bare"), "template 'bare' has no infrastructure providers defined"),
-        (_cld("aws-1", "nope"), 'Credential.k0rdent.mirantis.com "nope" not found'),
+        (_cld("bare"), 'template "bare" has no providers defined'),
         (_cld("aws-1", "unready"), "credential is not Ready"),
-        (_cld("aws-1", "wrong"), "wrong kind of the ClusterIdentity 'Secret' for provider 'infrastructure-aws'"),
-        (_cld("aws-1", "cred", "nginx", "nope"), 'ServiceTemplate.k0rdent.mirantis.com "nope" not found'),
-        (_cld("aws-1", "cred", "new"), "the template is not valid"),
-        (_cld("aws-1", "cred", "elsewhere"), 'ServiceTemplate.k0rdent.mirantis.com "elsewhere" not found'),
+        (_cld("aws-1", "wrong"), 'wrong kind of the ClusterIdentity "Secret" for provider "infrastructure-aws"'),
+        (_cld("adopted", "cred"), 'wrong kind of the ClusterIdentity "AWSClusterStaticIdentity" for provider '
+         '"infrastructure-internal"'),
+        (_cld("aws-1", "cred", "new"), "the template is not valid: "),
         (
-            _cld(
-                templateResourceRefs=[
-                    {"identifier": "i", "resource": {"kind": "Secret", "name": "s", "namespace": "x"}}
-                ]
-            ),
-            "cross-namespace template references are not allowed, Secret s's namespace x, obj's namespace kcm-system",
+            _cld(templateResourceRefs=[{"identifier": "i", "resource": _ELSEWHERE}]),
+            'Secret "s" is in namespace kof, cannot refer to a resource in a namespace other than kcm-system '
+            "in .spec.serviceSpec.templateResourceRefs",
+        ),
+        (
+            _cld(services=[{"name": "n", "template": "nginx", "valuesFrom": [_ELSEWHERE]}]),
+            'Secret "s" is in namespace kof, cannot refer to a resource in a namespace other than kcm-system '
+            "in .spec.serviceSpec.services[].valuesFrom",
         ),
     ],
-)
+)  # fmt: skip
 def test_a_cluster_deployment_is_refused(objects: _Objects, deployment: dict[str, Any], problem: str) -> None:
     for operation, old in (("CREATE", None), ("UPDATE", deployment)):
         answer = _review(objects, CLUSTER_DEPLOYMENT, operation, deployment, old)
         if operation == "UPDATE" and deployment["spec"]["template"] == "bad":
             continue  # kcm looks at a template's validity only where it is new
         assert answer["allowed"] is False
+        assert (answer["status"]["code"], answer["status"]["reason"]) == (403, "Forbidden")
         assert answer["status"]["message"] == f"the ClusterDeployment is invalid: {problem}"
 
 
-def test_a_good_cluster_deployment_is_allowed_and_a_dying_one_is_let_go(objects: _Objects) -> None:
+@pytest.mark.parametrize(
+    ("deployment", "kind"),
+    [
+        (_cld("nope"), "ClusterTemplate"),
+        (_cld("aws-1", "nope"), "Credential"),
+        (_cld("aws-1", "cred", "nginx", "nope", "nope-too"), "ServiceTemplate"),
+        (_cld("aws-1", "cred", "new", "nope"), "ServiceTemplate"),
+        (_cld(services=[{"name": "n", "template": "nope", "disable": True}]), "ServiceTemplate"),
+    ],
+)
+def test_what_is_missing_is_answered_as_the_api_server_answers_it(
+    objects: _Objects, deployment: dict[str, Any], kind: str
+) -> None:
+    for operation, old in (("CREATE", None), ("UPDATE", deployment)):
+        status = _review(objects, CLUSTER_DEPLOYMENT, operation, deployment, old)["status"]
+        assert (status["code"], status["reason"]) == (404, "NotFound")
+        assert status["message"] == f'{kind}.k0rdent.mirantis.com "nope" not found'
+        assert status["details"] == {"group": "k0rdent.mirantis.com", "kind": kind, "name": "nope"}
+
+
+def test_a_service_of_another_namespace_is_missing(objects: _Objects) -> None:
+    status = _review(objects, CLUSTER_DEPLOYMENT, "CREATE", _cld("aws-1", "cred", "elsewhere"))["status"]
+    assert status["message"] == 'ServiceTemplate.k0rdent.mirantis.com "elsewhere" not found'
+
+
+def test_a_good_cluster_deployment_is_allowed(objects: _Objects) -> None:
     assert _review(objects, CLUSTER_DEPLOYMENT, "CREATE", _cld("aws-1", "cred", "nginx"))["allowed"]
-    dying = _cld("nope")
+    assert _review(objects, CLUSTER_DEPLOYMENT, "CREATE", _cld("adopted", "wrong"))["allowed"]
+
+
+def test_the_removal_of_a_finalizer_is_judged_too(objects: _Objects) -> None:
+    dying = _cld("aws-1", "cred", "nginx")
     dying["metadata"]["deletionTimestamp"] = "now"
     assert _review(objects, CLUSTER_DEPLOYMENT, "UPDATE", dying, dying)["allowed"]
+    credential = objects.found.pop((CREDENTIAL, "kcm-system", "cred"))
+    assert _review(objects, CLUSTER_DEPLOYMENT, "UPDATE", dying, dying)["status"]["code"] == 404
+    objects.found[CREDENTIAL, "kcm-system", "cred"] = credential
+    objects.get(SERVICE_TEMPLATE, "kcm-system", "nginx")["status"] = {"valid": False}  # type: ignore[index]
+    answer = _review(objects, CLUSTER_DEPLOYMENT, "UPDATE", dying, dying)
+    assert answer["status"]["message"] == "the ClusterDeployment is invalid: the template is not valid: "
 
 
 def test_a_template_changes_only_to_an_offered_upgrade(objects: _Objects) -> None:
     old = _cld("aws-1")
     refused = _review(objects, CLUSTER_DEPLOYMENT, "UPDATE", _cld("aws-2"), old)
-    assert refused["status"]["message"] == "the ClusterDeployment is invalid: cluster upgrade is forbidden"
-    assert "can't be upgraded from aws-1 to aws-2" in refused["warnings"][0]
+    assert (refused["status"]["code"], refused["status"]["message"]) == (403, "cluster upgrade is forbidden")
+    assert refused["warnings"] == [
+        "Cluster can't be upgraded from aws-1 to aws-2. This upgrade sequence is not allowed"
+    ]
+    assert _review(objects, CLUSTER_DEPLOYMENT, "UPDATE", _cld("nope"), old)["status"]["code"] == 404
     old["status"] = {"availableUpgrades": ["aws-2"]}
     assert _review(objects, CLUSTER_DEPLOYMENT, "UPDATE", _cld("aws-2"), old)["allowed"]
 
