@@ -134,6 +134,8 @@ def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[Found
         "cluster_labels": _without(cluster_labels, {release.storage_secrets_label: "true"}),
         "labels": _without(meta.get("labels") or {}, by_us),
         "service_priority": (spec.get("serviceSpec") or {}).get("priority"),
+        # True is the API's default.
+        "propagate_credentials": False if spec.get("propagateCredentials") is False else None,
         "service_templates": {
             each.name: services[each.name]["template"]
             for each in ours

@@ -107,6 +107,7 @@ class Regional:
     service_values: dict[str, dict[str, Any]]
     extra_services: list[dict[str, Any]]
     service_priority: int
+    propagate_credentials: bool
     promxy_insecure_skip_verify: bool
     promxy_dial_timeout: str
     datasource_resync_period: str
@@ -137,6 +138,7 @@ class Child:
     service_values: dict[str, dict[str, Any]]
     extra_services: list[dict[str, Any]]
     service_priority: int
+    propagate_credentials: bool
     opencost: bool
     vmuser_secret: str
 

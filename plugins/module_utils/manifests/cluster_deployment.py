@@ -96,6 +96,8 @@ def _cluster(
             ],
         },
     }
+    if not cluster.propagate_credentials:
+        deployment["spec"]["propagateCredentials"] = False
     return deployment
 
 

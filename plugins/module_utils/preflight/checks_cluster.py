@@ -34,6 +34,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions imp
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 HELM_CHECKS_SCHEMAS = Version(CHECKS_SCHEMAS)
+#: kcm pull request 2555: before it the field was no pointer, so that false was left out of what kcm wrote back.
+KEEPS_FALSE = Version((1, 9, 0))
 HELM_MINIMUM, HELM_BELOW = Version((*OLDEST_HELM, 0)), Version((4, 0, 0))
 
 
@@ -209,13 +211,10 @@ def management(s: Situation) -> list[Check]:
 
 
 def k0rdent_version(s: Situation) -> list[Check]:
-    """The version of k0rdent: of the Release that Management says it runs."""
+    """Whether k0rdent is new enough."""
     if s.facts.kcm_version is None or s.unread("Management") or not s.facts.managements:
         return []
-    item = s.facts.managements[0]
-    name = (item.get("status") or {}).get("release") or (item.get("spec") or {}).get("release") or ""
-    release = next((one for one in s.facts.releases if one["metadata"]["name"] == name), {})
-    found = parse((release.get("spec") or {}).get("version")) or of_name(name)
+    name, found = _k0rdent(s)
     minimum = parse(s.release.minimum_k0rdent)
     wanted = f">= {s.release.minimum_k0rdent}"
     if found is None or minimum is None:
@@ -224,6 +223,36 @@ def k0rdent_version(s: Situation) -> list[Check]:
     if not found.at_least(minimum):
         return [Check("k0rdent", str(found), wanted, "upgrade k0rdent", FAILED)]
     return [Check("k0rdent", str(found), wanted)]
+
+
+def _k0rdent(s: Situation) -> tuple[str, Version | None]:
+    """Name and version of k0rdent: of the Release that Management says it runs."""
+    item = s.facts.managements[0] if s.facts.managements else {}
+    name = (item.get("status") or {}).get("release") or (item.get("spec") or {}).get("release") or ""
+    release = next((one for one in s.facts.releases if one["metadata"]["name"] == name), {})
+    return name, parse((release.get("spec") or {}).get("version")) or of_name(name)
+
+
+def propagated_credentials(s: Situation) -> list[Check]:
+    """`propagate_credentials: false` is lost at kcm's own first update of the object, until k0rdent 1.9.0."""
+    asked = [one for one in s.subjects if not one.propagate_credentials]
+    if not asked or s.facts.kcm_version is None or s.unread("Management"):
+        return []
+    name, found = _k0rdent(s)
+    if found is not None and found.at_least(KEEPS_FALSE):
+        return []
+    told = f"k0rdent {found} turns it back to true" if found else f"release {name!r} tells no version"
+    return [
+        Check(
+            "propagated credentials",
+            told,
+            f"k0rdent >= {KEEPS_FALSE}",
+            "leave the variable out, and make an empty ConfigMap <identity>-resource-template beside the identity",
+            FAILED if found else WARNING,
+            tuple(one.host for one in asked),
+            asked[0].variable("propagate_credentials"),
+        )
+    ]
 
 
 def helm(s: Situation) -> list[Check]:

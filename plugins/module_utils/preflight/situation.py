@@ -58,6 +58,7 @@ class Subject:
     promxy_server_group: str = ""
     grafana_datasource: str = ""
     storage_values: Mapping[str, Any] = field(default_factory=dict)
+    propagate_credentials: bool = True
 
     def variable(self, suffix: str) -> str:
         return f"{self.layer}_{suffix}"

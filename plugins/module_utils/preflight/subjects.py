@@ -35,6 +35,7 @@ def of_regional(regional: Regional, release: Release) -> Subject:
         promxy_server_group=promxy_server_group.name_of(regional.cluster_name),
         grafana_datasource=grafana_datasource.name_of(regional.cluster_name),
         storage_values=service_values.regional_values(regional, release)["kof-storage"],
+        propagate_credentials=regional.propagate_credentials,
     )
 
 
@@ -50,6 +51,7 @@ def of_child(child: Child, release: Release) -> Subject:
         templates=_templates(child, "child", release.child_services),
         vmuser_secret=child.vmuser_secret,
         regional=child.regional,
+        propagate_credentials=child.propagate_credentials,
     )
 
 

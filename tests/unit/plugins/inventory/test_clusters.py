@@ -47,6 +47,7 @@ REGIONALS: dict[str, dict[str, Any]] = {
         "regional_logs_storage_size": "50Gi",
         "regional_vmuser_secret": "own-credentials",
         "regional_service_priority": 7,
+        "regional_propagate_credentials": False,
         "regional_service_templates": {"cert-manager": "cert-manager-9"},
         "regional_service_values": {
             "kof-storage": {"grafana": {"note": TEMPLATE, "one": 1}, "jaeger": {"enabled": True}}

@@ -77,6 +77,7 @@ def test_a_regional_with_its_defaults() -> None:
         service_values={},
         extra_services=[],
         service_priority=100,
+        propagate_credentials=True,
         promxy_insecure_skip_verify=False,
         promxy_dial_timeout="5s",
         datasource_resync_period="5m",

@@ -183,6 +183,15 @@ def test_labels_of_object_and_cluster() -> None:
     }
 
 
+def test_credentials_that_are_not_propagated() -> None:
+    for switch, there in ((True, False), (False, True)):
+        wanted = cluster_deployment.regional(
+            regional(regional_propagate_credentials=switch), release=RELEASE, kcm_version="v1alpha1", template="t"
+        )
+        assert ("propagateCredentials" in wanted["spec"]) is there
+        assert wanted["spec"].get("propagateCredentials") is not True
+
+
 def test_nothing_empty_is_written() -> None:
     def empties(value: Any, path: str = "") -> list[str]:
         if isinstance(value, dict):

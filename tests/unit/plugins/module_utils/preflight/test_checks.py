@@ -563,7 +563,30 @@ CASES = [
         FAILED,
         r"has no key external-dns-aws-credentials \(it has: aws_access_key_id\)",
     ),
+    (
+        checks.propagated_credentials,
+        {"propagate_credentials": False},
+        FAILED,
+        r"^eu1: regional_propagate_credentials: .*k0rdent 0.1.0 turns it back to true \(wanted: k0rdent >= 1.9.0\)",
+    ),
+    (
+        checks.propagated_credentials,
+        {"propagate_credentials": False, "releases": (named("kcm-1-8-0", spec={"version": "1.8.0"}),), "managements": (named("kcm", status={"release": "kcm-1-8-0"}),)},
+        FAILED,
+        r"k0rdent 1.8.0 turns it back",
+    ),
+    (
+        checks.propagated_credentials,
+        {"propagate_credentials": False, "managements": (named("kcm", status={"release": "mine"}),)},
+        WARNING,
+        r"release 'mine' tells no version",
+    ),
 ]
+
+
+def test_k0rdent_1_9_keeps_propagate_credentials_false():
+    new = {"managements": (named("kcm", status={"release": "kcm-1-9-0"}),)}
+    assert checks.propagated_credentials(situation(propagate_credentials=False, **new)) == []
 
 
 @pytest.mark.parametrize(
