@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, model, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, model, ownership, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import (
     DOMAIN_ANNOTATION,
@@ -40,6 +40,15 @@ _VARIABLES: dict[str, dict[str, tuple[tuple[str, ...], Callable[[str], str | Non
     },
     "child": {"vmuser_secret": (("kof", "metrics", "credentials_secret_name"), syntax.object_name)},
 }
+#: Labels that are never somebody's wish: kcm's, Helm's, Flux's, Argo CD's and Sveltos' own, and those of kof_fleet.
+#: An exported manifest that is applied again makes them a person's by field ownership.
+_NOT_OURS = re.compile(
+    r"k0rdent\.mirantis\.com/(component|managed)|(helm|kustomize)\.toolkit\.fluxcd\.io/.*|helm\.sh/.*"
+    r"|argocd\.argoproj\.io/.*|app\.kubernetes\.io/(managed-by|part-of)|projectsveltos\.io/.*"
+)
+#: What a ClusterDeployment has beyond what variables say, but for what the API server writes by itself.
+_KNOWN = ("config", "credential", "propagateCredentials", "serviceSpec", "template")
+_KNOWN_OF_SERVICES = {"priority": None, "services": None, "stopOnConflict": False, "syncMode": "Continuous"}
 #: A regional's domain, wherever it stands in the text of a service's values.
 _SENT_TO = re.compile(rf"\b{re.escape(VMAUTH)}([a-z0-9.-]+)", re.IGNORECASE)
 
@@ -119,8 +128,8 @@ def domains_sent_to(item: Mapping[str, Any]) -> set[str]:
 
 def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[FoundCluster, dict[str, dict[str, Any]]]:
     """The cluster with everything but what is in its services' values, and those by service."""
-    meta, spec = item["metadata"], item.get("spec") or {}
-    services = {service["name"]: service for service in _services(item)}
+    meta, spec = item["metadata"], ownership.as_written(item, "spec")
+    services = {service["name"]: service for service in _services({"spec": spec})}
     cluster = FoundCluster(meta["name"], layer, fleet_of(item), services.get(MAIN_SERVICE[layer], {}).get("namespace"))
     values = {name: _values(service, cluster) for name, service in services.items()}
     ours = release.regional_services if layer == "regional" else release.child_services
@@ -132,7 +141,11 @@ def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[Found
         "credential": spec.get("credential"),
         "config": config,
         "cluster_labels": _without(cluster_labels, {release.storage_secrets_label: "true"}),
-        "labels": _without(meta.get("labels") or {}, by_us),
+        "labels": {
+            key: value
+            for key, value in _without(ownership.as_written(item, "metadata.labels"), by_us).items()
+            if not _NOT_OURS.fullmatch(key)
+        },
         "service_priority": (spec.get("serviceSpec") or {}).get("priority"),
         # True is the API's default.
         "propagate_credentials": False if spec.get("propagateCredentials") is False else None,
@@ -151,9 +164,25 @@ def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[Found
         for key in ("valuesFrom", "disable"):
             if services.get(each.name, {}).get(key):
                 cluster.left_out.append(f"{key} of service {each.name}")
+    cluster.left_out += _beyond_variables(spec)
     cluster.variables = {f"{layer}_{name}": value for name, value in variables.items() if value not in (None, {}, [])}
     cluster.variables.update(_state(item))
     return cluster, {name: value for name, value in values.items() if name in {each.name for each in ours}}
+
+
+def _beyond_variables(spec: Mapping[str, Any]) -> list[str]:
+    """Fields that somebody set and no variable can say."""
+    service_spec = spec.get("serviceSpec") or {}
+    found = [f"spec.{key}" for key, value in spec.items() if key not in _KNOWN and value]
+    found += [
+        f"spec.serviceSpec.{key}"
+        for key, value in service_spec.items()
+        if value and (key not in _KNOWN_OF_SERVICES or _KNOWN_OF_SERVICES[key] not in (None, value))
+    ]
+    for service in service_spec.get("services") or ():
+        told = [key for key, value in service.items() if key not in model.SERVICE_KEYS and value]
+        found += [f"{key} of service {service.get('name')}" for key in told]
+    return found
 
 
 def _state(item: Mapping[str, Any]) -> dict[str, Any]:

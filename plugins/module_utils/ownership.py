@@ -346,6 +346,40 @@ def without(value: Any, taken: Trie, keep: Trie) -> Any:
     return value
 
 
+def as_written(live: dict[str, Any], field: str, hands: Sequence[str] = HANDS) -> dict[str, Any]:
+    """`metadata.labels` or another map of `live`, without what controllers put into it for themselves.
+
+    Of an object that we apply only what we own: what a person adds stays theirs, and an apply leaves it alone. But a
+    person's edit under what we author, `spec`, counts: the object is so now. Of an object that hands made what they
+    own; and all of it where its author is neither, or isn't known.
+    """
+    steps = field.split(".")
+    value: Any = live
+    for key in steps:
+        value = (value or {}).get(key) or {}
+    mine: Trie = {}
+    people: Trie = {}
+    others: Trie = {}
+    for entry in entries(live):
+        if entry.get("subresource"):
+            continue
+        fields = entry.get("fieldsV1") or {}
+        if entry.get("manager") == FIELD_MANAGER:
+            mine = union(mine, fields)
+        elif is_hand(entry.get("manager", ""), hands):
+            people = union(people, fields)
+        else:
+            others = union(others, fields)
+    keep = union(mine, people)
+    if "f:spec" not in keep:
+        return value
+    if mine and steps[0] == "metadata":
+        keep, others = mine, union(others, people)
+    for key in steps:
+        keep, others = keep.get(f"f:{key}") or {}, others.get(f"f:{key}") or {}
+    return without(value, others, keep)
+
+
 def _step_of(item: Any, trie: Trie) -> str | None:
     """The step of `trie` that stands for list item `item`: k:{"name":"x"} or v:"x"."""
     for step in trie:

@@ -19,6 +19,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import live_fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import FoundCluster, found_clusters
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import cluster_deployment
@@ -118,6 +119,103 @@ def test_variables_come_back() -> None:
     assert found["us1-child1"].variables["child_service_values"] == CHILDREN["us1-child1"]["child_service_values"]
     assert {(cluster.fleet, cluster.namespace) for cluster in found.values()} == {("prod", "observability")}
     assert not any(cluster.left_out for cluster in found.values())
+
+
+def owned(item: dict[str, Any], manager: str, fields: dict[str, Any], operation: str = "Update") -> None:
+    """Have managedFields say so: `fields` as a FieldsV1."""
+    entry = {"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields}
+    item["metadata"].setdefault("managedFields", []).append(entry)
+
+
+KCM = "k0rdent.mirantis.com/component"
+
+
+def ours_with_strangers() -> dict[str, Any]:
+    """us1 as it is on a management cluster: applied by us, and kcm, Helm, an autoscaler and people were at it."""
+    item = rendered(SHARED)["us1"]
+    labels = {f"f:{key}": {} for key in item["metadata"]["labels"]}
+    config = {f"f:{key}": {} for key in item["spec"]["config"]}
+    spec = {**{f"f:{key}": {} for key in item["spec"] if key != "config"}, "f:config": config}
+    owned(item, "k0rdent.kof", {"f:metadata": {"f:labels": labels}, "f:spec": spec}, "Apply")
+    item["metadata"]["labels"] |= {KCM: "kcm", "helm.sh/chart": "x", "controller.example.com/seen": "1", "owner": "me"}
+    theirs = {f"f:{KCM}": {}, "f:helm.sh/chart": {}, "f:controller.example.com/seen": {}}
+    item["spec"]["config"]["autoscaled"] = 7
+    owned(item, "manager", {"f:metadata": {"f:labels": theirs}, "f:spec": {"f:config": {"f:autoscaled": {}}}})
+    owned(item, "kubectl-label", {"f:metadata": {"f:labels": {"f:owner": {}}}})
+    return item
+
+
+def test_what_others_own_is_no_variable() -> None:
+    """The same variables with kcm's label, a controller's field and a person's label as without."""
+    bare = by_name([rendered(SHARED)["us1"]])["us1"]
+    assert by_name([ours_with_strangers()])["us1"] == bare
+
+
+def test_an_edit_of_what_we_author_is_how_the_cluster_is() -> None:
+    item = ours_with_strangers()
+    item["spec"]["config"]["workersNumber"] = 5
+    del item["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:config"]["f:workersNumber"]
+    owned(item, "kubectl-edit", {"f:spec": {"f:config": {"f:workersNumber": {}}}})
+    assert by_name([item])["us1"].variables["regional_config"] == {"location": "westus", "workersNumber": 5}
+
+
+def test_of_a_hand_made_cluster_peoples_labels_are_variables_and_controllers_are_not() -> None:
+    item = guide_made("r", "storage", "kof-storage", "")
+    item["metadata"]["labels"] |= {KCM: "kcm", "team": "x", "controller.example.com/seen": "1"}
+    item["spec"]["config"] = {"region": "a", "autoscaled": 7}
+    labels = {"f:kof": {}, "f:team": {}, f"f:{KCM}": {}}  # an exported manifest, applied again
+    spec = {**{f"f:{key}": {} for key in item["spec"] if key != "config"}, "f:config": {"f:region": {}}}
+    owned(item, "kubectl-client-side-apply", {"f:metadata": {"f:labels": labels}, "f:spec": spec})
+    theirs = {"f:metadata": {"f:labels": {"f:controller.example.com/seen": {}}}}
+    owned(item, "manager", {**theirs, "f:spec": {"f:config": {"f:autoscaled": {}}}})
+    variables = by_name([item])["r"].variables
+    assert variables["regional_labels"] == {"team": "x"}
+    assert variables["regional_config"] == {"region": "a"}
+
+
+def test_a_cluster_by_gitops_or_of_unknown_owners_is_taken_as_it_is() -> None:
+    """Labels that the model would refuse, or that are never a wish, are left out all the same."""
+    known = {KCM: "kcm", "app.kubernetes.io/managed-by": "Helm", "kustomize.toolkit.fluxcd.io/name": "fleet"}
+    for manager in ("", "kustomize-controller"):
+        item = guide_made("r", "storage", "kof-storage", "")
+        item["spec"]["config"] = {"region": "a"}
+        item["metadata"]["labels"] |= {**known, "team": "x"}
+        if manager:
+            labels = {f"f:{key}": {} for key in item["metadata"]["labels"]}
+            spec = {f"f:{key}": {} for key in item["spec"]}
+            owned(item, manager, {"f:metadata": {"f:labels": labels}, "f:spec": spec}, "Apply")
+            owned(item, "kubectl-label", {"f:metadata": {"f:labels": {"f:team": {}}}})
+        variables = by_name([item])["r"].variables
+        assert variables["regional_labels"] == {"team": "x"}
+        assert variables["regional_config"] == {"region": "a"}
+        assert parse_regional("r", {**SHARED, **MINIMAL, "regional_labels": variables["regional_labels"]})[0]
+
+
+def test_what_no_variable_can_say_is_told() -> None:
+    item = rendered(SHARED)["eu1"]
+    item["spec"] |= {"dryRun": True, "propagateCredentials": True}
+    item["spec"]["serviceSpec"] |= {"stopOnConflict": False, "syncMode": "OneTime"}
+    item["spec"]["serviceSpec"]["services"][0]["dependsOn"] = [{"name": "x"}]
+    assert by_name([item])["eu1"].left_out == [
+        "spec.dryRun",
+        "spec.serviceSpec.syncMode",
+        "dependsOn of service ingress-nginx",
+    ]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(True, 1), (1, True), (0, False), (1, 1.0)])
+def test_a_number_is_no_boolean(ours: Any, theirs: Any) -> None:
+    """YAML and Helm tell them apart, Python's == doesn't: what differs from our value is a service value."""
+    assert live_fleet._beyond({"a": {"enabled": theirs}}, {"a": {"enabled": ours}}) == {"a": {"enabled": theirs}}
+    item = rendered(SHARED)["eu1"]
+    service = item["spec"]["serviceSpec"]["services"][-1]
+    values = yaml.safe_load(service["values"])
+    values["victoria-logs-single"]["server"]["persistentVolume"]["enabled"] = 1
+    service["values"] = yaml.safe_dump(values)
+    found = by_name([item])["eu1"].variables["regional_service_values"]
+    enabled = found["kof-storage"]["victoria-logs-single"]["server"]["persistentVolume"]["enabled"]
+    assert enabled == 1
+    assert enabled is not True
 
 
 def test_state() -> None:
