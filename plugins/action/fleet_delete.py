@@ -18,12 +18,19 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Conn
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
+from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import policy_of, progress_lines
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import Deletion
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE, Deletion
 
 CONFIRM = "kof_delete_confirm"
+
+
+def _names(given: object) -> list[str]:
+    """A list, or a text with commas, as `-e` gives it."""
+    parts = given if isinstance(given, list) else str(given or "").split(",")
+    return [str(part).strip() for part in parts if str(part).strip()]
 
 
 class ActionModule(fleets.FleetAction):
@@ -38,8 +45,9 @@ class ActionModule(fleets.FleetAction):
         with self.connect(fleet, options) as connection:
             deletion = Deletion(fleet, f"{KCM_GROUP}/{render.kcm_version_of(connection)}")
             deletion.leave_failed(task_vars["groups"].get(fleets.FAILED_GROUP, ()))
+            extra = fleets.extra_variables(task_vars["hostvars"])
             result = _Run(connection, deletion, check_mode=self.check_mode).run(
-                fleets.extra_variables(task_vars["hostvars"]).get(CONFIRM)
+                extra.get(CONFIRM), _names(extra.get(LEAVE))
             )
         # What was left out, and which DNS records stay, is nobody's failure: without -v nothing else would say it.
         fleets.display.display(result["msg"])
@@ -59,16 +67,19 @@ class _Run:
         self.check_mode = check_mode
         self.live: dict[Ref, dict[str, Any]] = {}
         self.outcomes: list[tuple[str, Outcome]] = []
+        self.withdrawn: set[str] = set()
 
-    def run(self, confirmed: object) -> dict[str, Any]:
+    def run(self, confirmed: object, leave: list[str]) -> dict[str, Any]:
         deletion = self.deletion
         self.live = self._listed(ref for refs in deletion.refs.values() for ref in refs)
         before = dict(self.live)
         deletion.guard(self.live)
+        deletion.find_standing(self.live, self._around(), leave)
         deletion.hold_regionals(self.live, going=deletion.hosts("child"))
         if not self.check_mode:
             self._confirm(confirmed)
 
+        self._uninstall("child")
         children = self._delete("child", slice(None))
         if self.fleet.shared("kof_wait") or deletion.hosts("regional"):
             self._wait_until_gone(children)
@@ -76,6 +87,7 @@ class _Run:
         # A server group without its cluster would make promxy fail every query.
         places = self._delete("regional", slice(1, None))
         self._wait_until_gone([(host, ref) for host, ref in places if self.live[ref]["metadata"].get("finalizers")])
+        self._uninstall("regional")
         clusters = self._delete("regional", slice(1))
         if self.fleet.shared("kof_wait"):
             self._wait_until_gone(clusters)
@@ -90,6 +102,60 @@ class _Run:
                 live.update((reconcile.ref_of(each), each) for each in self.connection.list_objects(path)[0])
         return live
 
+    def _around(self) -> dict[str, Surroundings]:
+        """By cluster name, what Sveltos says of the clusters."""
+        namespace = self.fleet.shared("kof_kcm_namespace")
+        found: dict[str, dict[str, list[Any]]] = {}
+        for related in wait.OF_ADOPTED if any(self.deletion.going(self.live).values()) else ():
+            for item in self._listed([Ref(related.api_version, related.kind, namespace, "")]).values():
+                about = related.key(item) if related.key else None
+                if about and about[0] == namespace:
+                    of_cluster = found.setdefault(about[1], {"SveltosCluster": [], "ClusterSummary": []})
+                    of_cluster[related.kind].append(item)
+        return {
+            name: Surroundings(summaries=kinds["ClusterSummary"], clusters=kinds["SveltosCluster"])
+            for name, kinds in found.items()
+        }
+
+    def _uninstall(self, layer: str) -> None:
+        """Have the services of clusters that live on uninstalled, and wait until they are: kcm and Sveltos forget such
+        a cluster within a second of its ClusterDeployment. A host of which some is left is refused."""
+        deletion = self.deletion
+        refs = {deletion.refs[host][0]: host for host in deletion.hosts(layer) if host in deletion.standing}
+        patches = {ref: deletion.withdrawal(host, self.live) for ref, host in refs.items()}
+        outcomes = reconcile.patch(
+            self.connection,
+            {ref: patch for ref, patch in patches.items() if patch},
+            policy=policy_of(self.fleet),
+            check_mode=self.check_mode,
+        )
+        for ref, outcome in outcomes.items():
+            if outcome.action == "refused":
+                deletion.refused[refs[ref]] = f"{ref}: {outcome.reason}"
+            self.withdrawn |= {refs[ref]} if outcome.changed else set()
+        if self.check_mode or not refs:
+            return
+        targets = [
+            wait.services_gone(ref, deletion.secret_profiles) for ref in refs if refs[ref] in deletion.hosts(layer)
+        ]
+        waited = wait.wait(
+            self.connection,
+            targets,
+            timeout=self.fleet.shared("kof_wait_timeout"),
+            progress=fleets.display.display,
+            word="without services",
+        )
+        for each in waited:
+            host = refs[each.ref]
+            if each.state != "ready":
+                deletion.refused[host] = (
+                    f"{each.ref}: its services are still on the cluster after {each.seconds:.0f} s: {each.because}. It "
+                    f"stays without services in its spec. Run again, or pass -e {LEAVE}={host} to leave them there"
+                )
+        # Waiting for them may have taken long.
+        self.live |= self._listed(refs)
+        deletion.guard(self.live)
+
     def _confirm(self, confirmed: object) -> None:
         """
         :raises FleetFault: something would be deleted, and nobody has said for this run that it may be.
@@ -101,9 +167,25 @@ class _Run:
         said = "" if confirmed is None else f"{CONFIRM} is another text than the fleet's name. "
         raise fleets.FleetFault(
             f"{said}This run would delete {len(going['child'])} child and {len(going['regional'])} regional clusters "
-            f"of fleet {fleet} on {self.connection.server}: {some(names, fleets.FAULTS_SHOWN)}. Nothing was changed. "
+            f"of fleet {fleet} on {self.connection.server}: {some(names, fleets.FAULTS_SHOWN)}. {self._stays()}"
+            "Nothing was changed. "
             f"If that is what you want, pass -e {CONFIRM}={fleet}"
         )
+
+    def _stays(self) -> str:
+        """What becomes of clusters that live on; empty if none does."""
+        deletion = self.deletion
+        told = ""
+        if deletion.standing:
+            services = list(dict.fromkeys(each for there in deletion.standing.values() for each in there))
+            told += (
+                "Adopted clusters live on, and what was installed there is uninstalled first, with its data: "
+                f"{some(services, fleets.FAULTS_SHOWN) or 'nothing yet'} "
+                f"on {some(deletion.standing, fleets.FAULTS_SHOWN)}. "
+            )
+        if deletion.left_behind:
+            told += f"Left as they are: {some(deletion.left_behind, fleets.FAULTS_SHOWN)}. "
+        return told
 
     def _delete(self, layer: str, which: slice) -> list[tuple[str, Ref]]:
         """Delete these objects of a layer's hosts; those that were there, with their hosts."""
@@ -160,6 +242,9 @@ class _Run:
         counts = Counter("being_deleted" if each.action == "unchanged" else each.action for _h, each in self.outcomes)
         changed = [(host, outcome) for host, outcome in self.outcomes if outcome.changed]
         gone = {host for host, outcome in changed if outcome.ref.kind == "ClusterDeployment"}
+        left_behind = {host: there for host, there in deletion.left_behind.items() if host in gone}
+        going = {each.ref for _host, each in self.outcomes if each.action in ("deleted", "unchanged")}
+        last = deletion.last_region(before, going)
         records = deletion.dns_records(gone, before)
         words = [f"{number} {action.replace('_', ' ')}" for action, number in sorted(counts.items())] or [
             "nothing to do"
@@ -169,10 +254,24 @@ class _Run:
             for what, hosts in (("refused", deletion.refused), ("left out", deletion.left_out))
             if hosts
         ]
+        if self.withdrawn:
+            words.append(
+                f"services uninstalled on clusters that live on: {some(sorted(self.withdrawn), fleets.FAULTS_SHOWN)}"
+            )
+        words += [
+            f"{host} lives on with {some(there, fleets.FAULTS_SHOWN)}" for host, there in left_behind.items() if there
+        ]
+        if last:
+            words.append(
+                f"promxy has {last} in its configuration until another region is applied, and answers no query "
+                "meanwhile: kof's operator writes no configuration without any region"
+            )
         if records:
             words.append(f"DNS records that may stay behind in the hosted zones: {some(records, fleets.FAULTS_SHOWN)}")
         return {
-            "changed": bool(changed),
+            "changed": bool(changed or self.withdrawn),
+            "uninstalled": sorted(self.withdrawn),
+            "left_behind": [{"host": host, "releases": there} for host, there in left_behind.items()],
             "counts": dict(counts),
             "objects": [{"object": str(outcome.ref), "action": outcome.action} for _host, outcome in changed],
             "refused": [{"host": host, "reason": reason} for host, reason in deletion.refused.items()],

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -374,6 +374,59 @@ def _brief(text: object, limit: int = 220) -> str:
     if len(flat) <= limit:
         return flat
     return f"{flat[: limit // 3].rstrip()} … {flat[-(limit - limit // 3 - 3) :].lstrip()}"
+
+
+def lives_on(around: Surroundings) -> bool:
+    """Whether the cluster is there without its ClusterDeployment: one that was adopted, not made."""
+    return any(cluster["kind"] == "SveltosCluster" for cluster in around.clusters) or any(
+        summary["spec"].get("clusterType") == "Sveltos" for summary in around.summaries
+    )
+
+
+def installed(obj: Object, around: Surroundings) -> list[str]:
+    """The releases that Sveltos keeps on the cluster for its ClusterDeployment, `<namespace>/<name>`."""
+    own = _own_summary(obj, around.summaries) or {}
+    releases = (own.get("status") or {}).get("helmReleaseSummaries") or []
+    return [f"{each['releaseNamespace']}/{each['releaseName']}" for each in releases if each["status"] != "Conflict"]
+
+
+def unreached(obj: Object, around: Surroundings) -> str:
+    """Why Sveltos can do nothing on the cluster now, "" when it can."""
+    return _unreached(_own_summary(obj, around.summaries), around.clusters)
+
+
+def services_gone(obj: Object | None, around: Surroundings, profiles: Collection[str] = ()) -> Readiness:
+    """A ClusterDeployment whose services were taken out of its spec: ready when they are off the cluster.
+
+    profiles: ClusterProfiles that don't select the cluster any more, whose Secrets must be off, too.
+    """
+    if obj is None:
+        return _READY
+    own = _own_summary(obj, around.summaries)
+    copied = [each for each in around.summaries if each is not own and profile_of(each) in profiles]
+    if own is None and not copied:
+        return _READY
+    why = _unreached(own, around.clusters)
+    if why:
+        return _progressing(why, _UNREACHED_ADVICE)
+    if own is not None:
+        if ((own.get("spec") or {}).get("clusterProfileSpec") or {}).get("helmCharts"):
+            return _progressing("Sveltos hasn't seen yet that the services must go", "see that kcm and Sveltos run")
+        left = installed(obj, around)
+        helm = [each for each in (own.get("status") or {}).get("featureSummaries") or [] if each["featureID"] == "Helm"]
+        if left or any(each.get("status") != "Provisioned" for each in helm):
+            faults = _feature_faults(own)
+            what = f"being uninstalled{': ' + ', '.join(left) if left else ''}"
+            return _progressing(f"{what}; {faults[0].text}" if faults else what, faults[0].advice if faults else "")
+    if copied:
+        return _progressing(f"the Secrets of ClusterProfile {profile_of(copied[0])} are being withdrawn")
+    return _READY
+
+
+def profile_of(summary: Object) -> str:
+    """The Profile or ClusterProfile that a ClusterSummary is of."""
+    owners = summary["metadata"].get("ownerReferences") or []
+    return next((owner["name"] for owner in owners if owner.get("kind") in ("Profile", "ClusterProfile")), "")
 
 
 def service_template(obj: Object | None, false_for: float = 0.0) -> Readiness:

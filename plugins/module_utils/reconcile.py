@@ -69,6 +69,7 @@ __all__ = [
     "counts",
     "delete",
     "diff_of",
+    "patch",
     "reconcile",
     "ref_of",
     "unchanged",
@@ -156,6 +157,26 @@ def delete(
         return run.guarded(ref, lambda: run.remove(ref, found, propagation))
 
     return list(run.each(list(range(len(refs))), one, progress, len(refs)))
+
+
+def patch(
+    connection: Connection,
+    patches: Mapping[Ref, list[dict[str, Any]]],
+    *,
+    policy: Policy,
+    check_mode: bool,
+    progress: Progress | None = None,
+) -> dict[Ref, Outcome]:
+    """Send a JSON patch to each object. What must hold of it is said by `test` operations: the API server looks at them
+    when it writes, so that no look of ours can be out of date. Raises as `reconcile`."""
+    run = _Run(connection, policy, check_mode, Pending())
+    refs = list(patches)
+
+    def one(index: int) -> Outcome:
+        ref = refs[index]
+        return run.guarded(ref, lambda: run.patched(ref, patches[ref]))
+
+    return dict(zip(refs, run.each(list(range(len(refs))), one, progress, len(refs)), strict=True))
 
 
 def read(connection: Connection, refs: Sequence[Ref], *, deadline: float | None = None) -> dict[Ref, dict[str, Any]]:
@@ -401,7 +422,7 @@ class _Run:
             {"op": "replace", "path": "/metadata/managedFields", "value": transfer.managed_fields},
         ]
         if transfer.drop_last_applied and LAST_APPLIED in (live["metadata"].get("annotations") or {}):
-            patch.append({"op": "remove", "path": f"/metadata/annotations/{_pointer(LAST_APPLIED)}"})
+            patch.append({"op": "remove", "path": f"/metadata/annotations/{pointer(LAST_APPLIED)}"})
         self._json_patch(ref, patch, dry_run=False)
         _status, answer = self._apply(ref, want, dry_run=False, force=force)
         return answer
@@ -430,7 +451,7 @@ class _Run:
                         old.get(key), new.get(key)
                     ):
                         continue
-                    step = f"{parent}/{_pointer(key)}"
+                    step = f"{parent}/{pointer(key)}"
                     patch.append(
                         {"op": "add", "path": step, "value": new[key]} if key in new else {"op": "remove", "path": step}
                     )
@@ -438,6 +459,18 @@ class _Run:
         fields = [entry for entry in entries(answer) if entry.get("manager") != FIELD_MANAGER]
         answer["metadata"]["managedFields"] = [*fields, *([own_entry(forced)] if own_entry(forced) else [])]
         return answer
+
+    def patched(self, ref: Ref, patch: list[dict[str, Any]]) -> Outcome:
+        """Send a JSON patch; an object that isn't there is absent."""
+        try:
+            self._json_patch(ref, patch, dry_run=self.check_mode)
+        except ApiError as error:
+            if error.status == 404 and _get(self.connection, ref, self.deadline) is None:
+                return Outcome(ref, "absent")
+            if error.status == 422 and not error.causes:  # a test, or a path that is gone
+                raise _Refused("was changed by somebody else meanwhile: run again") from None
+            raise
+        return Outcome(ref, "updated")
 
     def _json_patch(self, ref: Ref, patch: list[dict[str, Any]], *, dry_run: bool) -> dict[str, Any]:
         return self.connection.request(
@@ -568,7 +601,7 @@ def _owns_container(trie: Mapping[str, Any]) -> bool:
     return "." in trie or any(_owns_container(below) for below in trie.values())
 
 
-def _pointer(key: str) -> str:
+def pointer(key: str) -> str:
     """A key as a step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
 

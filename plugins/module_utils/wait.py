@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +137,9 @@ _ABOUT_A_CLUSTER = (
     Related("cluster.x-k8s.io/v1beta1", "Cluster", _itself),
 )
 
+#: Of these, what says whether a cluster lives on without its ClusterDeployment, and what is installed on it.
+OF_ADOPTED = tuple(related for related in _ABOUT_A_CLUSTER if related.kind in ("ClusterSummary", "SveltosCluster"))
+
 
 def cluster_deployment(ref: Ref, services: Sequence[tuple[str, str]] | None = None) -> Target:
     """A ClusterDeployment with its services; services: (namespace, name) wanted, None for those in its spec."""
@@ -167,6 +170,19 @@ def cluster_gone(ref: Ref) -> Target:
         )
 
     return Target(ref, judge, tuple(Related(ref.api_version, kind) for kind in ("Credential", "ServiceTemplate")))
+
+
+def services_gone(ref: Ref, profiles: Collection[str]) -> Target:
+    """A ClusterDeployment whose services, and the Secrets of these ClusterProfiles, are being taken off its cluster."""
+
+    def judge(obj: Object | None, lookup: Lookup) -> Readiness:
+        around = readiness.Surroundings(
+            summaries=lookup.related("ClusterSummary", ref.namespace, ref.name),
+            clusters=lookup.related("SveltosCluster", ref.namespace, ref.name),
+        )
+        return readiness.services_gone(obj, around, profiles)
+
+    return Target(ref, judge, OF_ADOPTED)
 
 
 def service_template(ref: Ref) -> Target:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import readiness, reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import domains_sent_to, layer_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import regional_domain_of
@@ -29,9 +30,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     fleet_of,
     guide_objects,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import expected_of
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAULTS_SHOWN, Fleet
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAULTS_SHOWN, Fleet, FleetFault
 
+#: Extra variable: hosts on whose clusters, which live on, the services may stay.
+LEAVE = "kof_delete_leave_services"
 Live = Mapping[Ref, Mapping[str, Any]]
 
 
@@ -43,6 +47,9 @@ class Deletion:
     :ivar refs: by host, its objects: the cluster, and for a regional its place in the global view.
     :ivar refused: by host, why; it fails by this reason.
     :ivar left_out: by host, why its turn didn't come.
+    :ivar standing: by host of a cluster that lives on, the releases to uninstall there before its ClusterDeployment
+        goes: nobody would afterwards.
+    :ivar left_behind: by host, the releases that stay on such a cluster, because the user said so.
     """
 
     fleet: Fleet
@@ -50,6 +57,8 @@ class Deletion:
     refs: dict[str, list[Ref]] = field(init=False)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    standing: dict[str, list[str]] = field(default_factory=dict)
+    left_behind: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.refs = {each.host: self._refs(each) for layer in ("child", "regional") for each in self.fleet.of(layer)}
@@ -113,6 +122,86 @@ class Deletion:
             return f"{ref} belongs to fleet {fleet} (label {FLEET_LABEL}), and kof_fleet is {mine}"
         there = layer_of(found, self.fleet.release) if ref.kind == "ClusterDeployment" else layer
         return None if there == layer else f"{ref} is a {there} cluster, and the inventory has it in kof_{layer}"
+
+    def find_standing(self, live: Live, around: Mapping[str, Surroundings], leave: Collection[str]) -> None:
+        """Find the clusters that live on; refuse those of which nothing can be uninstalled now, unless it may stay.
+
+        :param around: by cluster name, what Sveltos says of it.
+        :param leave: hosts on whose clusters all may stay as it is.
+        :raises FleetFault: one of `leave` is no host of this run.
+        """
+        unknown = [host for host in leave if host not in self.refs]
+        if unknown:
+            raise FleetFault(f"{LEAVE}: {some(unknown)}: no regional or child cluster of this run; nothing was changed")
+        for host in [*self.hosts("child"), *self.hosts("regional")]:
+            cluster = live.get(self.refs[host][0])
+            known = around.get(self.refs[host][0].name)
+            if cluster is None or known is None or "deletionTimestamp" in cluster["metadata"]:
+                continue
+            if not readiness.lives_on(known):
+                continue
+            there, why = readiness.installed(cluster, known), readiness.unreached(cluster, known)
+            if host in leave:
+                self.left_behind[host] = there
+            elif not why:
+                self.standing[host] = there
+            elif there:
+                self.refused[host] = (
+                    f"{why}. So {some(there, FAULTS_SHOWN)} can't be uninstalled there. If that may stay on the "
+                    f"cluster, pass -e {LEAVE}={host}. Nothing of this cluster is deleted"
+                )
+
+    def withdrawal(self, host: str, live: Live) -> list[dict[str, Any]]:
+        """The JSON patch that has kcm and Sveltos take all services, and the Secrets asked for by label, off a cluster.
+
+        Nothing for an object that asks for none. It holds only as long as the object is this fleet's.
+        """
+        cluster = live[self.refs[host][0]]
+        spec = cluster.get("spec") or {}
+        patch = [{"op": "remove", "path": "/spec/serviceSpec/services"}]
+        if not (spec.get("serviceSpec") or {}).get("services"):
+            patch = []
+        wanted = (spec.get("config") or {}).get("clusterLabels") or {}
+        patch += [
+            {"op": "remove", "path": f"/spec/config/clusterLabels/{reconcile.pointer(label)}"}
+            for label in self._secret_labels
+            if label in wanted
+        ]
+        if not patch:
+            return []
+        ours = {MANAGED_BY_LABEL: MANAGED_BY, FLEET_LABEL: self.fleet.shared("kof_fleet")}
+        return [
+            {"op": "test", "path": "/metadata/uid", "value": cluster["metadata"]["uid"]},
+            *(
+                {"op": "test", "path": f"/metadata/labels/{reconcile.pointer(label)}", "value": value}
+                for label, value in ours.items()
+            ),
+            *patch,
+        ]
+
+    @property
+    def _secret_labels(self) -> tuple[str, str]:
+        return self.fleet.release.storage_secrets_label, self.fleet.release.dns_secrets_label
+
+    @property
+    def secret_profiles(self) -> list[str]:
+        """The ClusterProfiles that select by these labels: the charts call them so."""
+        return [label.rpartition("/")[2] for label in self._secret_labels]
+
+    def last_region(self, before: Live, gone: Collection[Ref]) -> str | None:
+        """The region that promxy goes on asking when `gone` are the last PromxyServerGroups; None if there are others.
+
+        kof's operator writes promxy's configuration for the groups that there are, and nothing when there is none.
+        """
+        label = self.fleet.release.promxy_label
+        groups = [
+            ref
+            for ref, item in before.items()
+            if ref.kind == PROMXY_SERVER_GROUP and label in (item["metadata"].get("labels") or {})
+        ]
+        if not groups or any(ref not in gone for ref in groups):
+            return None
+        return str((before[groups[-1]].get("spec") or {}).get("cluster_name"))
 
     def hold_regionals(self, live: Live, going: Collection[str] = ()) -> None:
         """Keep every regional that has a living child.

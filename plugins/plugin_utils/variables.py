@@ -20,6 +20,10 @@ PLAY_ONLY = {
         "kept in the inventory it would be a standing permission to delete",
         "-e kof_delete_confirm=<kof_fleet>, with the one run that is meant",
     ),
+    "kof_delete_leave_services": (
+        "kept in the inventory it would leave services behind in every later run",
+        "-e kof_delete_leave_services=<host>,<host>, with the one run that is meant",
+    ),
 }
 #: Variables the collection itself leaves on hosts.
 OUR_FACTS = ("kof_failure", "kof_pending")

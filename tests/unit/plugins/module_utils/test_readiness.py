@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -390,3 +391,72 @@ def test_why_is_always_one_short_line():
     verdict = judged(cluster(), [summary(**helm("Failed", "x\ny" * 1000))])
     assert "\n" not in verdict.why
     assert len(verdict.why) <= 300
+
+
+# -- clusters that live on
+
+
+CONNECTED = {"connectionStatus": "Healthy", "ready": True}
+
+
+def of_adopted(**status: Any) -> dict[str, Any]:
+    found = summary(**status)
+    found["metadata"]["name"] = "p--c-sveltos-c"
+    found["spec"]["clusterType"] = "Sveltos"
+    return found
+
+
+def copying(profile: str) -> dict[str, Any]:
+    owner = {"kind": "ClusterProfile", "name": profile}
+    return {
+        "metadata": {"name": f"{profile}-sveltos-c", "ownerReferences": [owner]},
+        "spec": {"clusterType": "Sveltos"},
+    }
+
+
+def test_a_cluster_that_was_adopted_lives_on():
+    assert readiness.lives_on(Surroundings(clusters=[adopted()]))
+    assert readiness.lives_on(Surroundings(summaries=[of_adopted()]))  # the SveltosCluster may not be readable
+    assert not readiness.lives_on(Surroundings(summaries=[summary()], clusters=[{"kind": "Cluster"}]))
+    assert not readiness.lives_on(Surroundings())
+
+
+def without_charts(**status: Any) -> dict[str, Any]:
+    found = of_adopted(**status)
+    found["spec"]["clusterProfileSpec"]["helmCharts"] = []
+    return found
+
+
+PROVISIONING = [{"featureID": "Helm", "status": "Provisioning", "failureMessage": "timed out"}]
+
+
+@pytest.mark.parametrize(
+    ("summaries", "connection", "why"),
+    [
+        ([of_adopted(helmReleaseSummaries=[])], CONNECTED, "hasn't seen yet that the services must go"),
+        ([without_charts()], CONNECTED, "being uninstalled: kof/s"),
+        # The list of releases is emptied as soon as they are being uninstalled: seen 43 s before they were.
+        ([without_charts(helmReleaseSummaries=[], featureSummaries=PROVISIONING)], CONNECTED, "timed out"),
+        ([without_charts()], {"connectionStatus": "Down", "failureMessage": "refused"}, "Down\\): refused"),
+        ([copying("kof-storage-secrets")], CONNECTED, "Secrets of ClusterProfile kof-storage-secrets"),
+    ],
+)
+def test_services_are_not_gone_yet(summaries: Any, connection: dict[str, Any], why: str):
+    around = Surroundings(summaries=summaries, clusters=[adopted(**connection)])
+    found = readiness.services_gone(cluster(), around, ["kof-storage-secrets"])
+    assert found.state == PROGRESSING
+    assert re.search(why, found.why), found.why
+
+
+@pytest.mark.parametrize(
+    "summaries",
+    [
+        [],
+        [without_charts(helmReleaseSummaries=[])],
+        [without_charts(helmReleaseSummaries=[], featureSummaries=[]), copying("somebodys-own")],
+    ],
+)
+def test_services_are_gone(summaries: Any):
+    around = Surroundings(summaries=summaries, clusters=[adopted(**CONNECTED)])
+    assert readiness.services_gone(cluster(), around, ["kof-storage-secrets"]).ready
+    assert readiness.services_gone(None, Surroundings(summaries=[of_adopted()])).ready

@@ -213,3 +213,24 @@ def test_with_cuts_delays_and_lost_events_at_a_thousand_places_nothing_wrong_is_
 def test_cuts_and_delays_find_a_judge_that_forgets_something(monkeypatch: pytest.MonkeyPatch, forgets: str) -> None:
     monkeypatch.setattr(readiness, forgets, lambda chart, *_more: "" if chart else "the service")
     assert at_random(range(150))[0]
+
+
+def test_services_are_gone_when_the_last_is_uninstalled() -> None:
+    """reg1-child1's services were emptied at 14:58:15.494, and the last release was off the cluster 43 s later."""
+    told = []
+    for moment, there in recordings.states(moments("kcm-0.1.0-run1")):
+        if not "14:58:15.494" <= moment.at <= "14:58:58.337":
+            continue
+        around = readiness.Surroundings(
+            summaries=[
+                each
+                for (kind, _name), each in there.items()
+                if kind == "ClusterSummary" and each["spec"]["clusterName"] == "reg1-child1"
+            ],
+            clusters=[there["SveltosCluster", "reg1-child1"]],
+        )
+        child = there["ClusterDeployment", "reg1-child1"]
+        assert readiness.lives_on(around)
+        told.append((moment.at, readiness.services_gone(child, around).ready))
+    assert [at for at, gone in told if gone] == ["14:58:58.337"]
+    assert len(told) > 5

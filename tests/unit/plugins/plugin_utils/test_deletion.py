@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import pathlib
 from typing import Any
 
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
 from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import ref_of
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
@@ -114,3 +116,88 @@ def test_without_external_dns_there_are_no_records(tmp_path: pathlib.Path) -> No
     text = FLEET.replace("eu1.example.com}", "eu1.example.com, regional_external_dns: none}")
     wanted, live = deletion(tmp_path, text)
     assert wanted.dns_records(["eu1", "us1"], live) == ["vmauth.us1.example.com", "grafana.us1.example.com"]
+
+
+# -- clusters that live on without their ClusterDeployment
+
+
+def around(name: str, *releases: str, kind: str = "Sveltos", **status: Any) -> dict[str, Surroundings]:
+    """What Sveltos says of a cluster with these releases in namespace kof."""
+    managed = [{"releaseName": each, "releaseNamespace": "kof", "status": "Managing"} for each in releases]
+    summary = {
+        "metadata": {"name": f"p--{name}-{kind.lower()}-{name}"},
+        "spec": {"clusterType": kind},
+        "status": {"helmReleaseSummaries": managed},
+    }
+    clusters = [{"kind": "SveltosCluster", "status": {"connectionStatus": "Healthy", **status}}]
+    return {name: Surroundings(summaries=[summary], clusters=clusters if kind == "Sveltos" else [])}
+
+
+def test_only_what_lives_on_is_uninstalled(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    found = {**around("eu1", "kof-storage"), **around("us1", "kof-storage", kind="Capi")}
+    wanted.find_standing(live, found, [])
+    assert wanted.standing == {"eu1": ["kof/kof-storage"]}
+    assert wanted.refused == {}
+
+
+DOWN = {"connectionStatus": "Down", "failureMessage": "connection refused"}
+
+
+def test_an_unreachable_cluster_with_releases_stays_until_the_user_lets_them_stay(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    found = around("eu1-child1", "cert-manager", "kof-collectors", **DOWN)
+    wanted.find_standing(live, found, [])
+    assert "connection refused" in wanted.refused["eu1-child1"]
+    assert "kof/cert-manager, kof/kof-collectors can't be uninstalled" in wanted.refused["eu1-child1"]
+    assert "-e kof_delete_leave_services=eu1-child1" in wanted.refused["eu1-child1"]
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert "eu1" in wanted.left_out
+
+    wanted, live = deletion(tmp_path)
+    wanted.find_standing(live, found, ["eu1-child1"])
+    assert wanted.refused == wanted.standing == {}
+    assert wanted.left_behind == {"eu1-child1": ["kof/cert-manager", "kof/kof-collectors"]}
+
+
+def test_an_unreachable_cluster_where_nothing_ever_was_just_goes(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    wanted.find_standing(live, around("eu1-child1", **DOWN), [])
+    assert wanted.refused == wanted.standing == {}
+
+
+def test_services_of_a_cluster_that_is_not_in_the_run_can_not_be_left(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    with pytest.raises(fleets.FleetFault, match="kof_delete_leave_services: eu2: no regional or child cluster"):
+        wanted.find_standing(live, {}, ["eu1", "eu2"])
+
+
+def test_the_patch_holds_only_as_long_as_the_object_is_ours(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    find(live, "ClusterDeployment", "eu1")["metadata"]["uid"] = "u"
+    ours = "/metadata/labels/app.kubernetes.io~1"
+    labels = "/spec/config/clusterLabels/k0rdent.mirantis.com~1kof-"
+    assert wanted.withdrawal("eu1", live) == [
+        {"op": "test", "path": "/metadata/uid", "value": "u"},
+        {"op": "test", "path": f"{ours}managed-by", "value": "k0rdent.kof"},
+        {"op": "test", "path": f"{ours}part-of", "value": "test"},
+        {"op": "remove", "path": "/spec/serviceSpec/services"},
+        {"op": "remove", "path": f"{labels}storage-secrets"},
+        {"op": "remove", "path": f"{labels}aws-dns-secrets"},
+    ]
+    # An earlier run did all but wait.
+    spec = find(live, "ClusterDeployment", "eu1")["spec"]
+    spec["serviceSpec"].pop("services")
+    spec["config"]["clusterLabels"] = {}
+    assert wanted.withdrawal("eu1", live) == []
+
+
+def test_the_last_region_stays_in_promxys_configuration(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    groups = [ref for ref in live if ref.kind == "PromxyServerGroup"]
+    assert wanted.last_region(live, groups) == "us1"
+    assert wanted.last_region(live, groups[:1]) is None
+    assert wanted.last_region({}, groups) is None
+    other = copy.deepcopy(live[groups[1]])
+    other["metadata"]["labels"] = {}  # the operator doesn't look at it
+    assert wanted.last_region({groups[0]: live[groups[0]], groups[1]: other}, groups[:1]) == "eu1"

@@ -571,7 +571,11 @@ CASES = [
     ),
     (
         checks.propagated_credentials,
-        {"propagate_credentials": False, "releases": (named("kcm-1-8-0", spec={"version": "1.8.0"}),), "managements": (named("kcm", status={"release": "kcm-1-8-0"}),)},
+        {
+            "propagate_credentials": False,
+            "releases": (named("kcm-1-8-0", spec={"version": "1.8.0"}),),
+            "managements": (named("kcm", status={"release": "kcm-1-8-0"}),),
+        },
         FAILED,
         r"k0rdent 1.8.0 turns it back",
     ),
