@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster, reconcile, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
@@ -57,6 +57,17 @@ class ActionModule(fleets.FleetAction):
         if more:
             raise fleets.FleetFault.of(more)
 
+        own = (
+            {}
+            if layer == "mothership"
+            else own_cluster.refusals(
+                connection, {host: of_host[0] for host, of_host in objects.items()}, surroundings.deployments
+            )
+        )
+        itself = [
+            (host, reconcile.Outcome(reconcile.ref_of(objects.pop(host)[0]), "refused", reason=reason))
+            for host, reason in own.items()
+        ]
         policy, until = policy_of(fleet), time.monotonic() + fleet.shared("kof_apply_timeout")
         pending = pending_of(task_vars) if self.check_mode else None
 
@@ -80,6 +91,7 @@ class ActionModule(fleets.FleetAction):
         refused = {host for host, outcome in by_host if outcome.action == "refused"}
         by_host += apply([(host, each) for host in objects if host not in refused for each in objects[host][1:]])
         unless_lost(by_host, layer)
+        by_host += itself
         if fleet.shared("kof_replace_guide_objects") and layer == "regional":
             by_host += self._replace(connection, fleet, by_host, policy)
         result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))

@@ -41,7 +41,10 @@ class ActionModule(fleets.FleetAction):
         if not fleet.hosts:
             msg = "nothing to delete: this run has no host of kof_regional or kof_child (see --limit)"
             fleets.display.display(msg)
-            return {"changed": False, "counts": {}, "objects": [], "refused": [], "left_out": [], "msg": msg}
+            return {"changed": False, "counts": {}, "objects": [], "refused": [], "left_out": [], "msg": msg} | {
+                "uninstalled": [],
+                "left_behind": [],
+            }
         with self.connect(fleet, options) as connection:
             deletion = Deletion(fleet, f"{KCM_GROUP}/{render.kcm_version_of(connection)}")
             deletion.leave_failed(task_vars["groups"].get(fleets.FAILED_GROUP, ()))

@@ -23,6 +23,13 @@ description:
     that somebody made for it under another name makes it refused, too.
   - What belongs to another fleet or doesn't carry the labels of this collection is refused, with the whole cluster.
     Other clusters go on.
+  - A cluster that was adopted (Sveltos has a C(SveltosCluster) of it) lives on. Kcm and Sveltos forget it within a
+    second of its ClusterDeployment, with everything on it. So first all its services and the labels by which it gets
+    Secrets are taken out of the ClusterDeployment, and the task waits until Sveltos has uninstalled them, with their
+    data. What charts leave behind by themselves stays (namespaces, CustomResourceDefinitions, volumes).
+  - An adopted cluster that Sveltos doesn't reach, or from which something isn't uninstalled in time, is refused. The
+    extra variable C(kof_delete_leave_services), a list of hosts or a text with commas, lets the services of these
+    clusters stay as they are, reachable or not. Like the confirmation it is an error in an inventory.
   - Nothing else is deleted. Namespaces, Secrets, IAM users, the mothership and DNS records stay.
   - What isn't there is fine, what is being deleted already is waited for. So the next run finishes an interrupted one.
   - When more children failed than C(kof_max_fail_percentage) allows, all regional clusters are left out.
@@ -36,13 +43,14 @@ attributes:
     support: full
     description:
       - Sends only C(dryRun=All) requests and reads, needs no confirmation and doesn't wait.
-      - Takes the children that the run would delete for gone when it looks at the regional clusters.
+      - Takes the children that the run would delete for gone when it looks at the regional clusters, and the services
+        that would be uninstalled likewise.
   diff_mode:
     support: full
     description: One entry per object that is deleted; Secret data and password-like fields are masked.
 notes:
   - C(kof_wait_timeout) bounds each wait (for the children, for the objects of the global view, for the regional
-    clusters). C(kof_wait=false) skips the last of them only.
+    clusters, and for the services of adopted ones). C(kof_wait=false) skips the wait for the regional clusters only.
 author:
   - k0rdent.kof contributors (@k0rdent)
 """
@@ -74,6 +82,18 @@ objects:
   type: list
   elements: dict
   sample: [{object: ClusterDeployment kcm-system/aws-us-east-2-child1, action: deleted}]
+uninstalled:
+  description: Hosts of clusters that live on, of which the services were uninstalled, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [adopted-1]
+left_behind:
+  description: Clusters that live on with these releases, because C(kof_delete_leave_services) says so.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{host: adopted-2, releases: [cert-manager/cert-manager, kof/kof-storage]}]
 refused:
   description: Clusters that may not be deleted, or aren't gone in time, with the reason. They don't stop the others.
   returned: success

@@ -203,7 +203,6 @@ def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Fa
         kcm_namespace=situation.kcm_namespace,
         layers=layers,
         secrets=frozenset(secrets),
-        credentials=frozenset(subject.credential for subject in situation.subjects),
         needs=needs_of(layers, situation.namespace, situation.kcm_namespace, replace=situation.replace_guide_objects),
         helm="mothership" in layers,
         helm_binary=inventory.value("kof_helm_binary"),
@@ -213,6 +212,7 @@ def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Fa
         promxy_deployment=(
             situation.release.promxy_deployment if "regional" in layers and "mothership" not in layers else None
         ),
+        credentials=frozenset((subject.name, subject.credential) for subject in situation.subjects),
     )
     try:
         return gather(connection, wanted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
@@ -19,6 +20,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     Situation,
     by_value,
+    grouped,
     hosts_told,
     suggestion,
 )
@@ -55,6 +57,25 @@ def credentials(s: Situation) -> list[Check]:
             checks.append(Check(title, f"not ready: {why}", "ready", remedy, FAILED, about, variable))
         else:
             checks.append(Check(title, f"ready{hosts_told(hosts)}"))
+    return checks
+
+
+def management_cluster(s: Situation) -> list[Check]:
+    """The management cluster must not be adopted as one of its own regional or child clusters."""
+    checks = []
+    applied = {(name, (item.get("spec") or {}).get("credential")) for name, item in s.live.items()}
+    for (name, variable), ones in grouped(s.subjects, lambda one: (one.credential, one.variable("credential"))).items():
+        found = s.facts.own_cluster.get(name)
+        about, title = tuple(one.host for one in ones), f"Credential {name}"
+        if found is None:
+            continue
+        if found.own:
+            told, wanted = f"leads to the management cluster itself: {found.own}", "another cluster"
+            checks.append(Check(title, told, wanted, own_cluster.WHY_NOT, FAILED, about, variable))
+        elif found.unread and any((one.name, name) not in applied for one in ones):
+            told = f"its kubeconfig may not be read ({found.unread})"
+            remedy = "make sure yourself that it isn't the management cluster's: " + own_cluster.WHY_NOT
+            checks.append(Check(title, told, "", remedy, WARNING, about, variable))
     return checks
 
 

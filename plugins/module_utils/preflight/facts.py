@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
 
 KCM_GROUP = "k0rdent.mirantis.com"
@@ -81,14 +82,13 @@ class Wanted:
     :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
     :ivar grafana_version: the same for GrafanaDatasource.
     :ivar promxy_deployment: name of promxy's Deployment; None where nobody wants to know how it is set up.
-    :ivar credentials: names of the Credentials whose identity's ConfigMap matters.
+    :ivar credentials: (cluster, Credential) of the clusters at hand.
     """
 
     namespace: str
     kcm_namespace: str
     layers: frozenset[str]
     secrets: frozenset[str] = frozenset()
-    credentials: frozenset[str] = frozenset()
     needs: tuple[Need, ...] = ()
     helm: bool = True
     helm_binary: str | None = None
@@ -96,6 +96,7 @@ class Wanted:
     promxy_version: str = "v1alpha1"
     grafana_version: str = "v1beta1"
     promxy_deployment: str | None = None
+    credentials: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Facts:
     :ivar kubernetes: gitVersion, `v1.34.4`.
     :ivar apis: served versions by API group.
     :ivar kcm_version: the newest version of kcm's API that is served and known here; None if there is none.
+    :ivar own_cluster: of Credentials with a kubeconfig, by name, whether they lead to the management cluster itself.
     :ivar secrets: data of the Secrets asked for by name, decoded; None for one that doesn't exist. Never printed.
     :ivar sveltos_clusters: what Sveltos reaches the adopted clusters by.
     :ivar resource_templates: by Credential, its identity's ConfigMap; None for one that doesn't exist. Those that may
@@ -125,6 +127,7 @@ class Facts:
     credentials: tuple[dict, ...] = ()
     resource_templates: Mapping[str, dict | None] = field(default_factory=dict)
     sveltos_clusters: tuple[dict, ...] = ()
+    own_cluster: Mapping[str, own_cluster.Finding] = field(default_factory=dict)
     cluster_templates: tuple[dict, ...] = ()
     service_templates: tuple[dict, ...] = ()
     cluster_deployments: tuple[dict, ...] = ()
@@ -287,10 +290,11 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
         for name in sorted(secrets)
     }
     found = _side_by_side(secret_jobs)
+    used = {credential for _cluster, credential in wanted.credentials}
     identities = {
         item["metadata"]["name"]: resource_template_of(item, wanted.kcm_namespace)
         for item in results.get("credentials", ())
-        if item["metadata"]["name"] in wanted.credentials
+        if item["metadata"]["name"] in used
     }
     templates = _side_by_side(
         {
@@ -298,6 +302,10 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
             for space, name in sorted(set(identities.values()))
         }
     )
+    applied = {
+        (item["metadata"]["name"], (item.get("spec") or {}).get("credential"))
+        for item in results.get("cluster_deployments", ())
+    }
     return Facts(
         server=connection.server,
         kubernetes=kubernetes,
@@ -310,6 +318,11 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
             for credential, (space, name) in identities.items()
             if templates[f"{space}/{name}"] != {}
         },
+        own_cluster=own_cluster.look(
+            connection,
+            [item for item in results.get("credentials", ()) if item["metadata"]["name"] in used],
+            {credential for _cluster, credential in wanted.credentials - applied},
+        ),
         now=clock(),
         unread=dict(reader.unread),
         **results,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -250,3 +252,132 @@ def test_a_run_of_the_mothership_alone_says_that_there_is_nothing(control_plane:
     assert run.returncode == 0, run.stdout + run.stderr
     assert "no host of kof_regional or kof_child" in run.stdout
     assert requests(control_plane, mark) == []
+
+
+# -- clusters that live on
+
+
+def adopted(control_plane: Any, name: str, **status: Any) -> dict[str, Any]:
+    """Sveltos' objects of an adopted cluster with two releases on it; gives its ClusterSummary."""
+    meta = {"namespace": "kcm-system", "labels": {"test": "adopted"}}
+    cluster = {
+        "apiVersion": "lib.projectsveltos.io/v1beta1",
+        "kind": "SveltosCluster",
+        "metadata": {**meta, "name": name},
+        "status": {"ready": True, "connectionStatus": "Healthy", **status},
+    }
+    releases = [{"releaseName": each, "releaseNamespace": "kof", "status": "Managing"} for each in ("one", "two")]
+    charts = [
+        {
+            "releaseName": each["releaseName"],
+            "releaseNamespace": "kof",
+            "repositoryURL": "oci://r",
+            "repositoryName": "r",
+        }
+        | {"chartName": "c", "chartVersion": "1"}
+        for each in releases
+    ]
+    summary = {
+        "apiVersion": "config.projectsveltos.io/v1beta1",
+        "kind": "ClusterSummary",
+        "metadata": {**meta, "name": f"p--{name}-sveltos-{name}"},
+        "spec": {
+            "clusterNamespace": "kcm-system",
+            "clusterName": name,
+            "clusterType": "Sveltos",
+            "clusterProfileSpec": {"helmCharts": charts},
+        },
+        "status": {
+            "featureSummaries": [{"featureID": "Helm", "status": "Provisioned", "hash": "YQ=="}],
+            "helmReleaseSummaries": releases,
+        },
+    }
+    for each in (cluster, summary):
+        text = json.dumps(each)
+        control_plane.kubectl("apply", "-f", "-", stdin=text)
+        what = f"{each['kind']}/{each['metadata']['name']}"
+        status_of = json.dumps({"status": each["status"]})
+        control_plane.kubectl(
+            "patch", what, "-n", "kcm-system", "--subresource=status", "--type=merge", "-p", status_of
+        )
+    return summary
+
+
+@pytest.fixture
+def sveltos(control_plane: Any) -> Any:
+    """adopted() and what Sveltos does once services are emptied: charts out, releases out, Helm Provisioned."""
+    stop = threading.Event()
+    threads = []
+
+    def play_on(summary: dict[str, Any]) -> None:
+        name, where = summary["spec"]["clusterName"], ("-n", "kcm-system", "--type=merge", "-p")
+        what = f"clustersummary/{summary['metadata']['name']}"
+        path = "jsonpath={.spec.serviceSpec.services}{.spec.config.clusterLabels}"
+        while not stop.wait(0.2):
+            left = control_plane.kubectl("get", f"clusterdeployment/{name}", "-n", "kcm-system", "-o", path)
+            if "template" not in left:
+                control_plane.kubectl("patch", what, *where, '{"spec":{"clusterProfileSpec":{"helmCharts":null}}}')
+                time.sleep(1)
+                events.append(f"{name} had {left or 'nothing'} in its spec")
+                gone = '{"status":{"helmReleaseSummaries":null}}'
+                control_plane.kubectl("patch", what, "--subresource=status", *where, gone)
+                return
+
+    events: list[str] = []
+
+    def start(name: str, *, works: bool = True, **status: Any) -> list[str]:
+        summary = adopted(control_plane, name, **status)
+        if works:
+            threads.append(threading.Thread(target=play_on, args=(summary,), daemon=True))
+            threads[-1].start()
+        return events
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    control_plane.kubectl("delete", "clustersummaries,sveltosclusters", "-n", "kcm-system", "-l", "test=adopted")
+
+
+def test_services_of_clusters_that_live_on_go_first(control_plane: Any, play: Any, sveltos: Any) -> None:
+    events = sveltos("us1")
+    said = play("us1", DELETE).stdout
+    assert re.search(r"Adopted clusters live on.*: kof/one, kof/two on us1\.", said), said
+    predicted = result(play("us1", DELETE, "-v", "--check"))
+    since = control_plane.audit.stat().st_size
+    done = result(play("us1", DELETE, *CONFIRMED))
+    assert done["uninstalled"] == predicted["uninstalled"] == ["us1"]
+    assert done["counts"] == predicted["counts"] == {"deleted": 3}
+    assert events == ["us1 had {} in its spec"]
+    assert deletes(control_plane, since) == [
+        "delete promxyservergroups/us1-metrics",
+        "delete grafanadatasources/us1-logs",
+        "patch clusterdeployments/us1",
+        "delete clusterdeployments/us1",
+    ]
+    assert there(control_plane) == OF_EU1
+    assert "promxy has" not in done["msg"]  # there is another region
+
+
+def test_services_that_do_not_go_keep_their_cluster(control_plane: Any, play: Any, sveltos: Any) -> None:
+    sveltos("us1", works=False)
+    run = play("us1", DELETE, *CONFIRMED, "-e", '{"kof_wait_timeout": 3}')
+    (refused,) = result(run)["refused"]
+    assert "its services are still on the cluster after 3 s" in refused["reason"]
+    assert "-e kof_delete_leave_services=us1" in refused["reason"]
+    assert "clusterdeployments/us1" in there(control_plane)
+
+
+def test_an_unreachable_cluster_goes_when_its_services_may_stay(control_plane: Any, play: Any, sveltos: Any) -> None:
+    sveltos("eu1-child1", works=False, connectionStatus="Down", failureMessage="dial tcp: connection refused")
+    (refused,) = result(play("kof_child", DELETE, *CONFIRMED))["refused"]
+    assert "connection refused" in refused["reason"]
+    assert there(control_plane) == ALL
+    done = result(play("kof_child", DELETE, *CONFIRMED, "-e", "kof_delete_leave_services=eu1-child1"))
+    assert done["left_behind"] == [{"host": "eu1-child1", "releases": ["kof/one", "kof/two"]}]
+    assert done["refused"] == done["uninstalled"] == []
+    assert "clusterdeployments/eu1-child1" not in there(control_plane)
+
+
+def test_the_last_region_of_promxy_is_told(play: Any) -> None:
+    assert re.search(r"promxy has (eu1|us1) in its configuration", play(EVERYTHING, DELETE, *CONFIRMED).stdout)

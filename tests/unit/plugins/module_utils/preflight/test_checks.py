@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.own_cluster import Finding
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import ANNOUNCED, FAILED, OK, WARNING
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Denied, Helm, Need
@@ -586,6 +587,29 @@ CASES = [
         r"release 'mine' tells no version",
     ),
 ]
+
+
+KUBECONFIG_OF = "aws-cluster-identity-cred"
+CASES += [
+    (
+        checks.management_cluster,
+        {"own_cluster": {KUBECONFIG_OF: Finding(own="its server 192.0.2.1:6443 is the management cluster's own")}},
+        FAILED,
+        r"^eu1, us1: regional_credential: Credential .*: leads to the management cluster itself: its",
+    ),
+    (
+        checks.management_cluster,
+        {"own_cluster": {KUBECONFIG_OF: Finding(unread="403 Forbidden")}},
+        WARNING,
+        r"its kubeconfig may not be read \(403 Forbidden\); make sure yourself",
+    ),
+]
+
+
+def test_what_was_applied_already_is_not_doubted_at_every_run():
+    unread = {"own_cluster": {KUBECONFIG_OF: Finding(unread="403 Forbidden")}}
+    live = tuple(named(name, "kcm-system", spec={"credential": KUBECONFIG_OF}) for name in ("eu1", "us1", "eu1-a"))
+    assert checks.management_cluster(situation(cluster_deployments=live, **unread)) == []
 
 
 def test_k0rdent_1_9_keeps_propagate_credentials_false():
