@@ -12,7 +12,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ def is_hand(manager: str, hands: Sequence[str] = HANDS) -> bool:
     return manager == FIELD_MANAGER or any(fnmatch.fnmatchcase(manager, pattern) for pattern in hands)
 
 
-def entries(live: dict[str, Any]) -> list[dict[str, Any]]:
+def entries(live: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The managedFields entries of `live`."""
     return live.get("metadata", {}).get("managedFields") or []
 
@@ -346,7 +346,7 @@ def without(value: Any, taken: Trie, keep: Trie) -> Any:
     return value
 
 
-def as_written(live: dict[str, Any], field: str, hands: Sequence[str] = HANDS) -> dict[str, Any]:
+def as_written(live: Mapping[str, Any], field: str, hands: Sequence[str] = HANDS) -> dict[str, Any]:
     """`metadata.labels` or another map of `live`, without what controllers put into it for themselves.
 
     Of an object that we apply only what we own: what a person adds stays theirs, and an apply leaves it alone. But a

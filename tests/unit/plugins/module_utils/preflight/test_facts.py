@@ -163,7 +163,7 @@ def test_the_config_map_beside_each_identity_is_read_by_name():
             f"{in_kcm}/secret-resource-template": refused,
         },
     )
-    facts = gather(connection, wanted(credentials=frozenset("abcd")))
+    facts = gather(connection, wanted(credentials=frozenset((each, each) for each in "abcd")))
     assert facts.resource_templates == {"a": named("aws-resource-template"), "b": None}
     asked = {path for _method, path in connection.asked if "configmaps" in path}
     assert asked == {
