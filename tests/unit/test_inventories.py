@@ -11,6 +11,8 @@ import yaml
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "inventories" / "example"
+PER_REGION = REPOSITORY / "inventories" / "per-region"
+REGIONS = ("us-east-2", "eu-west-1")
 
 
 def ansible(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +55,34 @@ def test_example_uses_what_it_sets(rendered: pathlib.Path) -> None:
     assert values["victoriametrics"]["vmcluster"]["vmstorage"]["storage"]["size"] == "50Gi"
     mothership = yaml.safe_load((rendered / "mothership" / "kof-mothership-values.yaml").read_text())
     assert mothership["promxy"]["resources"]["limits"]["memory"] == "512Mi"
+
+
+def rendered_files(into: pathlib.Path, *inventories: pathlib.Path) -> dict[str, str]:
+    """What render.yml writes for these inventories, by path."""
+    sources = [word for each in inventories for word in ("-i", str(each))]
+    done = ansible("ansible-playbook", "playbooks/render.yml", *sources, "-e", f"render_folder={into}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[WARNING]" not in done.stderr, done.stderr
+    return {str(path.relative_to(into)): path.read_text() for path in into.rglob("*.yaml")}
+
+
+def test_a_region_is_the_same_alone_and_among_others(tmp_path: pathlib.Path) -> None:
+    """Vars of one region's file may not reach another's clusters: both are in the same groups."""
+    assert {file.stem for file in PER_REGION.glob("*.yml")} == {"mothership", *REGIONS}
+    both = rendered_files(tmp_path / "both", PER_REGION)
+    assert {name for name in both if name.startswith(("regional/", "child/"))} == {
+        "regional/aws-us-east-2.yaml",
+        "regional/aws-eu-west-1.yaml",
+        "child/aws-us-east-2-child1.yaml",
+        "child/aws-us-east-2-child2.yaml",
+        "child/aws-eu-west-1-child1.yaml",
+    }
+    for region in REGIONS:
+        files = PER_REGION / "mothership.yml", PER_REGION / f"{region}.yml"
+        alone = rendered_files(tmp_path / region, *files)
+        assert alone == {name: text for name, text in both.items() if name.startswith("mothership/") or region in name}
+        for name in (f"regional/aws-{region}.yaml", f"child/aws-{region}-child1.yaml"):
+            assert next(yaml.safe_load_all(alone[name]))["spec"]["config"]["region"] == region
 
 
 def test_example_inventory_of_the_readme_is_a_right_one(tmp_path: pathlib.Path) -> None:
