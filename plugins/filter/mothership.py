@@ -42,6 +42,9 @@ _value:
       description: The namespace of kof.
       type: str
       sample: kof
+    namespace_object:
+      description: That namespace as it has to be, with our labels.
+      type: dict
     kcm_namespace:
       description: The namespace of kcm.
       type: str
@@ -66,6 +69,12 @@ _value:
       elements: dict
     deployments:
       description: Deployments that must work afterwards.
+      type: list
+      elements: str
+    entrances:
+      description: >-
+        One line for each thing that people open, Grafana and promxy: how to reach it, and the name of the Secret with
+        its login.
       type: list
       elements: str
     wait:

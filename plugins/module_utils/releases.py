@@ -40,6 +40,23 @@ class ExpectedDeployment:
 
 
 @dataclass(frozen=True)
+class Entrance:
+    """Something on the management cluster that a person opens in a browser.
+
+    :ivar service, port: the Service in the namespace of kof, and its port.
+    :ivar secret, keys: where user and password are, and under which keys; empty where it asks for none.
+    :ivar switch: path of the value of kof-mothership that takes it away when false.
+    """
+
+    name: str
+    service: str
+    port: int
+    secret: str
+    keys: tuple[str, ...]
+    switch: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Release:
     """One release of kof.
 
@@ -57,6 +74,7 @@ class Release:
     :ivar cert_manager_values: values of service cert-manager, as its ServiceTemplate's chart nests them.
     :ivar external_dns_without_secret: values of external-dns with the chart's mounted AWS credentials taken out.
     :ivar mothership_secrets: Secrets the charts make, with the keys that must be in them.
+    :ivar entrances: what people open, in the order of interest.
     :ivar minimum_operators: by app.kubernetes.io/name: least chart version, the one that comes, with which chart.
     """
 
@@ -92,6 +110,7 @@ class Release:
     external_dns_without_secret: Mapping[str, object]
     mothership_secrets: Mapping[str, tuple[str, ...]]
     mothership_deployments: tuple[ExpectedDeployment, ...]
+    entrances: tuple[Entrance, ...]
     service_templates: tuple[str, ...]
     guide_objects: Mapping[str, str]
     minimum_k0rdent: str
@@ -163,6 +182,17 @@ _KOF_0_1_1 = Release(
         ),
         ExpectedDeployment("kof-mothership-promxy", "kof-mothership", ("promxy", "enabled")),
         ExpectedDeployment("kof-mothership-promxy-operator", "kof-mothership", ("promxy", "enabled")),
+    ),
+    entrances=(
+        Entrance(
+            "Grafana",
+            "grafana-vm-service",
+            3000,
+            "grafana-admin-credentials",
+            ("GF_SECURITY_ADMIN_USER", "GF_SECURITY_ADMIN_PASSWORD"),
+            ("grafana", "enabled"),
+        ),
+        Entrance("promxy", "kof-mothership-promxy", 8082, "", (), ("promxy", "enabled")),
     ),
     service_templates=(
         "cert-manager-1-16-2",

@@ -85,17 +85,6 @@ def test_a_region_is_the_same_alone_and_among_others(tmp_path: pathlib.Path) -> 
             assert next(yaml.safe_load_all(alone[name]))["spec"]["config"]["region"] == region
 
 
-def test_example_inventory_of_the_readme_is_a_right_one(tmp_path: pathlib.Path) -> None:
-    text = (REPOSITORY / "README.md").read_text()
-    inventory = next(block for block in text.split("```yaml\n")[1:] if block.startswith("kof_mothership"))
-    (tmp_path / "one-region.yml").write_text(inventory.split("```")[0])
-    done = ansible(
-        "ansible-playbook", "playbooks/render.yml", "-i", str(tmp_path / "one-region.yml"),
-        "-e", f"render_folder={tmp_path / 'out'}",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_rollout_is_what_the_plays_read() -> None:
     rollout = yaml.safe_load((EXAMPLE / "rollout.yml").read_text())
     assert set(rollout) == {"kof_serial", "kof_max_fail_percentage"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.service_values import merged
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Mothership
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
@@ -75,12 +76,14 @@ def settings(mothership: Mothership, release: Release, variables: Mapping[str, A
     values = with_defaults("mothership", variables)
     return {
         "namespace": mothership.namespace,
+        "namespace_object": namespace(mothership.namespace, mothership.fleet),
         "kcm_namespace": mothership.kcm_namespace,
         "fleet": mothership.fleet,
         "connection": {name: values[f"kof_{name}"] for name in CONNECTION if f"kof_{name}" in values},
         "helm": {argument: values[name] for argument, name in HELM_ARGUMENTS.items() if name in values},
         "releases": releases(mothership, release),
         "deployments": expected_deployments(mothership, release),
+        "entrances": entrances(mothership, release),
         "wait": values["kof_wait"],
         "wait_timeout": values["kof_wait_timeout"],
     }
@@ -120,6 +123,24 @@ def expected_deployments(mothership: Mothership, release: Release) -> list[str]:
     """Deployments that must work after both charts are installed, without those the values switch off."""
     values = {each["name"]: each["values"] for each in releases(mothership, release)}
     return [each.name for each in release.mothership_deployments if _switched_on(values[each.chart], each.switch)]
+
+
+def entrances(mothership: Mothership, release: Release) -> list[str]:
+    """One line for each thing that people open: how to reach it, and in which Secret its login is (never the login)."""
+    values, namespace_of_kof = mothership_values(mothership, release), mothership.namespace
+    lines = []
+    for each in release.entrances:
+        if not _switched_on(values, each.switch):
+            continue
+        line = (
+            f"{each.name}: kubectl port-forward -n {namespace_of_kof} svc/{each.service} {each.port}:{each.port}, "
+            f"then http://127.0.0.1:{each.port}"
+        )
+        if each.secret:
+            line += f"; login: Secret {namespace_of_kof}/{each.secret}, keys {' and '.join(each.keys)}"
+        lines.append(line)
+    there = f"Secret {namespace_of_kof}/{release.grafana_secret} on that cluster"
+    return [*lines, f"each region: https://grafana.<regional_domain>; login: {there}"]
 
 
 def _switched_on(values: Any, switch: tuple[str, ...]) -> bool:

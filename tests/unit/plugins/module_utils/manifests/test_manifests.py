@@ -288,6 +288,21 @@ def test_deployments_that_the_values_switch_off_are_not_waited_for() -> None:
     }
 
 
+def test_what_people_open_is_told_with_the_names_of_secrets() -> None:
+    grafana, promxy, region = mothership_values.entrances(mothership(kof_namespace="obs"), RELEASE)
+    assert grafana == (
+        "Grafana: kubectl port-forward -n obs svc/grafana-vm-service 3000:3000, then http://127.0.0.1:3000; "
+        "login: Secret obs/grafana-admin-credentials, keys GF_SECURITY_ADMIN_USER and GF_SECURITY_ADMIN_PASSWORD"
+    )
+    assert promxy == (
+        "promxy: kubectl port-forward -n obs svc/kof-mothership-promxy 8082:8082, then http://127.0.0.1:8082"
+    )
+    assert "https://grafana.<regional_domain>" in region
+    assert "Secret obs/grafana-admin-credentials" in region
+    without = mothership_values.entrances(mothership(mothership_values={"promxy": {"enabled": False}}), RELEASE)
+    assert [line.partition(":")[0] for line in without] == ["Grafana", "each region"]
+
+
 def test_the_namespace_and_the_dns_secret() -> None:
     labels = {"app.kubernetes.io/managed-by": "k0rdent.kof", "app.kubernetes.io/part-of": "f"}
     assert namespace("kof", "f") == {
