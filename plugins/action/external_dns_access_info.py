@@ -24,8 +24,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTI
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -42,14 +43,15 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validated, options = self.validate_argument_spec(
-            argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
-        )
-        why_not = elsewhere(self)
+        why_not = elsewhere(self, task_vars or {})
         if why_not:
             return {**result, "failed": True, "msg": f"This looks from the controller's process only: {why_not}"}
         try:
-            result.update(_look(options))
+            with place.arguments(self, task_vars or {}) as said:
+                _validated, options = self.validate_argument_spec(
+                    argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
+                )
+                result.update(_look(options, said))
         except (Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
             result.update(failed=True, msg=str(problem))
         except (BotoCoreError, ClientError) as problem:
@@ -57,7 +59,7 @@ class ActionModule(ActionBase):
         return result
 
 
-def _look(options: Mapping[str, Any]) -> dict[str, Any]:
+def _look(options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any]:
     aws = iam.Aws(options)
     caller = iam.caller(aws.retrying("sts"))
     partition = caller["arn"].split(":")[1]
@@ -68,12 +70,12 @@ def _look(options: Mapping[str, Any]) -> dict[str, Any]:
         "caller": caller,
         "policy": iam.policy(client, policy_arn),
         "user": iam.user(client, options["user_name"]),
-        "access_key": _access_key(client, options),
+        "access_key": _access_key(client, options, said),
     }
 
 
-def _access_key(client: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    with connect({name: options[name] for name in CONNECTION_OPTIONS}) as connection:
+def _access_key(client: Any, options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any]:
+    with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
         report = KeyAndSecret(
             client,
             connection,

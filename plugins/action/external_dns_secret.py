@@ -23,9 +23,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
     checked,
     read_ini,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "access_key_id_variable": {"type": "str"},
@@ -46,14 +49,18 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validated, options = self.validate_argument_spec(
-            argument_spec={**CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS},
-            required_together=[("access_key_id_variable", "secret_access_key_variable")],
-            required_one_of=[("access_key_id_variable", "file")],
-            mutually_exclusive=[("access_key_id_variable", "file")],
-        )
+        why_not = elsewhere(self, task_vars or {})
+        if why_not:
+            return {**result, "failed": True, "msg": f"This writes from the controller's process only: {why_not}"}
         try:
-            result.update(self._write(options, self._read(options, task_vars or {})))
+            with place.arguments(self, task_vars or {}) as said:
+                _validated, options = self.validate_argument_spec(
+                    argument_spec={**CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS},
+                    required_together=[("access_key_id_variable", "secret_access_key_variable")],
+                    required_one_of=[("access_key_id_variable", "file")],
+                    mutually_exclusive=[("access_key_id_variable", "file")],
+                )
+                result.update(self._write(options, said, self._read(options, task_vars or {})))
         except (CredentialsFault, ApiError, ApiUnavailable, UnsendableString) as problem:
             result.update(failed=True, msg=str(problem))
         return result
@@ -93,10 +100,10 @@ class ActionModule(ActionBase):
         except CredentialsFault as fault:
             raise CredentialsFault(f"dns_credentials_file {path}: {fault}") from None
 
-    def _write(self, options: Mapping[str, Any], credentials: Credentials) -> dict[str, Any]:
+    def _write(self, options: Mapping[str, Any], said: Mapping[str, Said], credentials: Credentials) -> dict[str, Any]:
         check_mode = bool(self._task.check_mode)
         policy = policy_from(options)
-        connection = connect(options)
+        connection = connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said)
         try:
             # One after the other: in check mode the Secret's namespace may not exist yet.
             made = reconcile.reconcile(

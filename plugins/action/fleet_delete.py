@@ -170,7 +170,7 @@ class _Run:
         said = "" if confirmed is None else f"{CONFIRM} is another text than the fleet's name. "
         raise fleets.FleetFault(
             f"{said}This run would delete {len(going['child'])} child and {len(going['regional'])} regional clusters "
-            f"of fleet {fleet} on {self.connection.server}: {some(names, fleets.FAULTS_SHOWN)}. {self._stays()}"
+            f"of fleet {fleet} on {self.connection.place}: {some(names, fleets.FAULTS_SHOWN)}. {self._stays()}"
             "Nothing was changed. "
             f"If that is what you want, pass -e {CONFIRM}={fleet}"
         )

@@ -12,26 +12,24 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, ReleaseRun
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_diff = True
+class ActionModule(ModuleAction):
     _supports_async = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        seen = None if self._task.async_val or elsewhere(self) else self._as_wanted()
-        if seen is None:
-            return {**result, **self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)}
-        return {**result, **seen}
+    def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
+        # What an environment means to helm is the module's to know.
+        alone = any(self._task.environment or []) or self._task.async_val or elsewhere(self, task_vars)
+        seen = None if alone else self._as_wanted()
+        return super().module(said, task_vars) if seen is None else seen
 
     def _as_wanted(self) -> dict[str, Any] | None:
         try:

@@ -26,7 +26,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     one_line,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Settings, settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import (
+    CONNECTION_OPTIONS,
+    Said,
+    Settings,
+    settings,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.transport import Answer, Failure, Pace, Transport, describe
 
 __all__ = [
@@ -67,11 +72,14 @@ class Resource:
     verbs: tuple[str, ...]
 
 
-def connect(options: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Connection:
+def connect(
+    options: Mapping[str, Any], environ: Mapping[str, str] | None = None, said: Mapping[str, Said] | None = None
+) -> Connection:
     """A connection for kubernetes.core's options (see CONNECTION_OPTIONS), each standing in for by its K8S_AUTH_*
-    variable in `environ` (None: this process's). Reads kubeconfig files, sends nothing. Raises ApiUnavailable."""
+    variable in `environ` (None: this process's); `said`: who said them, see kubeconfig.settings. Reads kubeconfig
+    files, sends nothing. Raises ApiUnavailable."""
     chosen, surroundings = dict(options), dict(os.environ if environ is None else environ)
-    return Connection(settings(chosen, surroundings), renew=lambda: settings(chosen, surroundings))
+    return Connection(settings(chosen, surroundings, said), renew=lambda: settings(chosen, surroundings, said))
 
 
 class Connection:
@@ -89,7 +97,9 @@ class Connection:
         self._trouble = "no reason known"  # why requests have to wait for their turn
         self._resources: dict[str, dict[str, Resource]] = {}
         self.pace = Pace(POOL_SIZE)
-        self.server = chosen.server
+        self.server = chosen.address
+        self.place = chosen.place  # server, context and who said so, for people
+        self.unsaid = chosen.unsaid  # nobody did: it is kubectl's default
         self.user_agent = USER_AGENT
         self.counts: dict[str, int] = {}  # requests sent by method, for benchmarks and tests
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
@@ -46,7 +48,24 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
     "impersonate_groups": {"type": "list", "elements": "str"},
 }
 
+#: How near to the task something was said, the nearest first: the task itself or module_defaults, a kof_* variable, the
+#: keyword `environment`, this process's own environment.
+BY_TASK, BY_VARIABLE, BY_KEYWORD, BY_PROCESS = range(4)
+#: kubectl's own way to say where, no option of kubernetes.core.
+KUBECTLS = "KUBECONFIG"
+
+
+@dataclass(frozen=True)
+class Said:
+    """Where an option was said. `words` name the place ("kof_host in group_vars/all.yml:3"), never the value."""
+
+    rank: int
+    words: str
+
+
 _IN_CLUSTER = "/var/run/secrets/kubernetes.io/serviceaccount"
+#: How a file begins that Ansible Vault made.
+VAULTED = "$ANSIBLE_VAULT;"
 _FALSE_WORDS = ("0", "false", "no", "off")
 
 
@@ -66,51 +85,138 @@ class Settings:
     proxy_source: str = ""
     proxy_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     renewable: bool = False  # reading again may give a fresh token (exec, token file)
+    said: str = ""  # by what the server was chosen: "kof_kubeconfig in group_vars/all.yml:3"
+    unsaid: bool = False  # by nothing: kubectl's default was left
+
+    @property
+    def address(self) -> str:
+        """The server for messages: a URL may hold a password."""
+        parts = urlsplit(self.server)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def place(self) -> str:
+        """Which cluster this is and who said so, in words; nothing secret."""
+        which = f"{self.address} ({self.source})" if self.source.startswith("kubeconfig") else self.address
+        return f"{which}, by {self.said}" if self.said else which
 
 
-def settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+def settings(
+    options: Mapping[str, Any], environ: Mapping[str, str], said: Mapping[str, Said] | None = None
+) -> Settings:
     """The settings for `options` (keys of CONNECTION_OPTIONS; None or "" is unset) and `environ`.
 
     As kubernetes.core: host with credentials stands for itself, else a named kubeconfig or context, else the
     service account of the pod we run in, else $KUBECONFIG or ~/.kube/config; options given besides win over these.
-    Other than there, a host without credentials gets none from a kubeconfig that nobody named.
+    Other than there, a host without credentials gets none from a kubeconfig that nobody named, and where that order
+    would drop what was said nearer to the task for what was said farther off, nobody is believed.
+
+    :param said: where options, by name, and variables of `environ`, by name, were said, as far as that is known.
     Raises ApiUnavailable with what is wrong and what to do.
     """
-    given = _given(options, environ)
+    given, by = judged(options, environ, said or {})
     by_itself = given.get("host") and (
         (given.get("username") and given.get("password"))
         or given.get("api_key")
         or (given.get("client_cert") and given.get("client_key"))
     )
     if by_itself or (given.get("host") and not (given.get("kubeconfig") or given.get("context"))):
-        base = Settings(server="", source="option host")
+        base = Settings(server="", source=by["host"].words)
     elif given.get("kubeconfig") or given.get("context"):
         base = _from_kubeconfig(given, environ)
     else:
         base = _in_cluster(environ) or _from_kubeconfig(given, environ)
-    return _with_proxy(_with_options(base, given), given, environ)
+    return replace(_with_proxy(_with_options(base, given), given, environ), **_sayer(by, base))
 
 
-def _given(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The options that are set, their K8S_AUTH_* variables standing in for those that aren't."""
+def judged(
+    options: Mapping[str, Any], environ: Mapping[str, str], said: Mapping[str, Said]
+) -> tuple[dict[str, Any], dict[str, Said]]:
+    """What `settings` goes by, and who said it; reads nothing. Raises ApiUnavailable where nobody is to be believed."""
+    given, by = _given(options, environ, said)
+    _contradiction(given, by)
+    if not by.keys() & {"host", "kubeconfig", "context"}:
+        _nothing_named(options, environ, said)
+        if KUBECTLS in by and _runs_in_a_pod(environ):
+            raise ApiUnavailable(
+                f"{by[KUBECTLS].words} names a kubeconfig, but in a pod with a service account kubernetes.core's "
+                "modules take that: name the kubeconfig by kof_kubeconfig or K8S_AUTH_KUBECONFIG, or unset it"
+            )
+    return given, by
+
+
+def _given(
+    options: Mapping[str, Any], environ: Mapping[str, str], said: Mapping[str, Said]
+) -> tuple[dict[str, Any], dict[str, Said]]:
+    """The options that are set, their K8S_AUTH_* variables standing in for those that aren't, and who said each.
+
+    KUBECONFIG is among the latter where it is set.
+    """
     given: dict[str, Any] = {}
+    by: dict[str, Said] = {}
+
+    def of_environment(name: str) -> Said:
+        return said.get(name) or Said(BY_PROCESS, f"{name} of the environment")
+
     for name, spec in CONNECTION_OPTIONS.items():
+        who = said.get(name) or Said(BY_TASK, f"option {name}")
         value = options.get(name)
         if value is None:
             value = next((options[alias] for alias in spec.get("aliases", ()) if options.get(alias) is not None), None)
         if value is None and name == "proxy_headers":
             found = {key: environ.get(f"K8S_AUTH_PROXY_HEADERS_{key.upper()}") for key in spec["options"]}
             value = {key: text for key, text in found.items() if text} or None
-        elif value is None:
-            names = [name, *spec.get("aliases", ())]
-            value = next((text for text in (environ.get(f"K8S_AUTH_{n.upper()}") for n in names) if text), None)
-            if value is not None and spec["type"] == "bool":
-                value = value.strip().lower() not in _FALSE_WORDS
-            elif value is not None and spec["type"] == "list":
-                value = [part for part in value.split(",") if part]
+        elif value is None or value == "":
+            names = (f"K8S_AUTH_{each.upper()}" for each in (name, *spec.get("aliases", ())))
+            variable = next((each for each in names if environ.get(each)), None)
+            if variable is not None:
+                value, who = environ[variable], of_environment(variable)
+                if spec["type"] == "bool":
+                    value = value.strip().lower() not in _FALSE_WORDS
+                elif spec["type"] == "list":
+                    value = [part for part in value.split(",") if part]
         if value is not None and value != "":
-            given[name] = value
-    return given
+            given[name], by[name] = value, who
+    if environ.get(KUBECTLS):
+        given[KUBECTLS], by[KUBECTLS] = environ[KUBECTLS], of_environment(KUBECTLS)
+    return given, by
+
+
+def _contradiction(given: Mapping[str, Any], by: Mapping[str, Said]) -> None:
+    """Raise where kubernetes.core's order takes a cluster that was named farther from the task than one it drops."""
+    for taken, dropped in (("host", ("kubeconfig", "context", KUBECTLS)), ("kubeconfig", (KUBECTLS,))):
+        for name in dropped:
+            if taken in by and name in by and by[name].rank < by[taken].rank and given[name] != given[taken]:
+                raise ApiUnavailable(
+                    f"which management cluster? {by[name].words} names one, but kubernetes.core's modules would take "
+                    f"the one of {by[taken].words}: take one of them away, or say {taken} where the other is said"
+                )
+
+
+def _nothing_named(options: Mapping[str, Any], environ: Mapping[str, str], said: Mapping[str, Said]) -> None:
+    """Raise where somebody meant to name a cluster, and the name came out empty: the default isn't what they meant."""
+    for name in ("kubeconfig", "host"):
+        variable = f"K8S_AUTH_{name.upper()}"
+        for empty, who in (
+            (options.get(name) == "", said.get(name) or Said(BY_TASK, f"option {name}")),
+            (variable in said and not environ.get(variable), said.get(variable)),
+        ):
+            if empty and who:
+                raise ApiUnavailable(
+                    f"{who.words} is empty, so it names no management cluster: give it a value, or take it away to "
+                    "have kubectl's default"
+                )
+
+
+def _sayer(by: Mapping[str, Said], base: Settings) -> dict[str, Any]:
+    """The fields `said` and `unsaid`."""
+    named = [by[name].words for name in ("host", "kubeconfig") if name in by][:1]
+    if not named and base.source.startswith("kubeconfig"):
+        named = [by[KUBECTLS].words if KUBECTLS in by else "kubectl's default, since nothing says which cluster"]
+    if "context" in by and base.source.startswith("kubeconfig"):
+        named = [*(named if KUBECTLS in by or "kubeconfig" in by or "host" in by else []), by["context"].words]
+    unsaid = not by.keys() & {"host", "kubeconfig", "context", KUBECTLS} and base.source.startswith("kubeconfig")
+    return {"said": " and ".join(dict.fromkeys(named or [base.source])), "unsaid": unsaid}
 
 
 def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
@@ -209,11 +315,15 @@ def _excepted(host: str, exceptions: str) -> bool:
     return False
 
 
+def _runs_in_a_pod(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("KUBERNETES_SERVICE_HOST")) and os.path.exists(f"{_IN_CLUSTER}/token")
+
+
 def _in_cluster(environ: Mapping[str, str]) -> Settings | None:
     """The service account of the pod we run in, None when we don't run in one."""
-    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host or not os.path.exists(f"{_IN_CLUSTER}/token"):
+    if not _runs_in_a_pod(environ):
         return None
+    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
     token = _read(f"{_IN_CLUSTER}/token", "the service account's token").decode().strip()
     return Settings(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
@@ -224,14 +334,24 @@ def _in_cluster(environ: Mapping[str, str]) -> Settings | None:
     )
 
 
+def paths_of(kubeconfig: str) -> list[str]:
+    """The files that a kubeconfig option names. Raises ApiUnavailable for a text that can't be any."""
+    if "\n" in kubeconfig or kubeconfig.lstrip().startswith(("{", "apiVersion:")):
+        # Not quoted: it has credentials in it.
+        raise ApiUnavailable(
+            "kubeconfig is the text of a kubeconfig: give a path, or its content as a dictionary (from_yaml makes one)"
+        )
+    return [path for path in kubeconfig.split(os.pathsep) if path]
+
+
 def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     named = given.get("kubeconfig")
     if isinstance(named, Mapping):
-        config, where, files = _localised(dict(named), os.getcwd()), "the kubeconfig given as a dictionary", []
+        config, where = localised(dict(named), os.getcwd()), "kubeconfig given as a dictionary"
     else:
-        paths = str(named or environ.get("KUBECONFIG") or "~/.kube/config")
-        files = [os.path.expanduser(path) for path in paths.split(os.pathsep) if path]
-        config, where = _merged(files, explicit=bool(named)), f"kubeconfig {paths}"
+        files = paths_of(str(named or environ.get(KUBECTLS) or "~/.kube/config"))
+        config = merged([os.path.expanduser(path) for path in files], explicit=bool(named))
+        where = f"kubeconfig {os.pathsep.join(map(_shown, files))}"
     context_name = given.get("context") or config.get("current-context")
     if not context_name:
         raise ApiUnavailable(f"{where} has no current-context: name one with the option context or K8S_AUTH_CONTEXT")
@@ -269,34 +389,56 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
     return result
 
 
-def _merged(files: list[str], explicit: bool) -> dict[str, Any]:
-    """Several kubeconfigs as one, by kubectl's rule: the first file that sets a value or a name wins."""
+def _shown(path: str) -> str:
+    """The name of a kubeconfig's file for messages; one in memory tells what it holds by its own name."""
+    if path.startswith("/proc/"):
+        with contextlib.suppress(OSError):
+            return os.readlink(path).removeprefix("/memfd:").removesuffix(" (deleted)")
+    return path
+
+
+def text_of(path: str) -> str:
+    """A kubeconfig file's text. Raises OSError, UnicodeDecodeError, and ApiUnavailable for a vaulted one."""
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    if text.startswith(VAULTED):
+        raise ApiUnavailable(
+            f"the kubeconfig {path} is encrypted by Ansible Vault, which is undone only where the option kubeconfig or "
+            "kof_kubeconfig names it and the connection is local: name it there"
+        )
+    return text
+
+
+def merged(files: Sequence[str], *, explicit: bool, read: Callable[[str], str] = text_of) -> dict[str, Any]:
+    """Several kubeconfigs as one, by kubectl's rule: the first file that sets a value or a name wins. Paths in it are
+    absolute.
+
+    explicit: somebody named the files, so none may be missing: another one's current context would be taken.
+    Raises ApiUnavailable.
+    """
     merged: dict[str, Any] = {}
-    found = False
     for path in files:
         try:
-            with open(path, "rb") as stream:
-                content = foreign_yaml.read(stream.read())
+            content = foreign_yaml.read(read(path))
         except FileNotFoundError:
+            if explicit:
+                raise ApiUnavailable(f"there is no kubeconfig {path}: give the path of one, or host") from None
             continue
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise ApiUnavailable(f"can't read the kubeconfig {path}: {error}") from None
         except foreign_yaml.NotYaml as error:
             cause = f"not YAML at line {error.line}" if error.line else f"not YAML: {error.why}"
             raise ApiUnavailable(f"can't read the kubeconfig {path}: {cause}") from None
         if not isinstance(content, dict):
             raise ApiUnavailable(f"{path} is no kubeconfig: it holds no mapping")
-        found = True
-        content = _localised(content, os.path.dirname(os.path.abspath(path)))
-        merged.setdefault("current-context", None)
-        merged["current-context"] = merged["current-context"] or content.get("current-context")
+        content = localised(content, os.path.dirname(os.path.abspath(path)))
+        merged["current-context"] = merged.get("current-context") or content.get("current-context")
         for section in ("clusters", "users", "contexts"):
             merged.setdefault(section, []).extend(content.get(section) or [])
-    if not found:
-        hint = "" if explicit else ", no option host or kubeconfig is given and we don't run in a pod"
+    if not merged:
         raise ApiUnavailable(
-            f"there is no kubeconfig {os.pathsep.join(files)}{hint}: "
-            "set kubeconfig (or K8S_AUTH_KUBECONFIG), or host with api_key or a client certificate"
+            f"there is no kubeconfig {os.pathsep.join(files)}, no option host or kubeconfig is given and we don't run "
+            "in a pod: set kubeconfig (or K8S_AUTH_KUBECONFIG), or host with api_key or a client certificate"
         )
     return merged
 
@@ -304,7 +446,7 @@ def _merged(files: list[str], explicit: bool) -> dict[str, Any]:
 _FILE_FIELDS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
-def _localised(config: dict[str, Any], folder: str) -> dict[str, Any]:
+def localised(config: dict[str, Any], folder: str) -> dict[str, Any]:
     """`config` with relative file names made absolute from `folder`, the kubeconfig's own; commands with a "/" too."""
     result = dict(config)
     for section, inner in (("clusters", "cluster"), ("users", "user")):

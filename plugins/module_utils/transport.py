@@ -192,12 +192,12 @@ class Transport:
         parts = urlsplit(settings.server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ApiUnavailable(
-                f"{settings.server!r} ({settings.source}) is no address of an API server: it starts with https://"
+                f"{settings.address!r} ({settings.source}) is no address of an API server: it starts with https://"
             )
         try:
             self._port = parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError:
-            raise ApiUnavailable(f"{settings.server!r} ({settings.source}) has no usable port") from None
+            raise ApiUnavailable(f"{settings.address!r} ({settings.source}) has no usable port") from None
         self._host, self._scheme, self.prefix = parts.hostname, parts.scheme, parts.path.rstrip("/")
         self._context = _tls(settings) if parts.scheme == "https" else None
         self._proxy = urlsplit(settings.proxy) if settings.proxy else None

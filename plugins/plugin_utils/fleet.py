@@ -19,16 +19,20 @@ from ansible.utils.display import Display
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
+    CONNECTION_OPTIONS,
     ApiError,
     ApiUnavailable,
     Connection,
     UnsendableString,
     connect,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec, misspelt, with_defaults
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import variables
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import place, variables, vars_folders
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 
 display = Display()
 
@@ -39,14 +43,6 @@ FAILED_GROUP = "kof_failed"
 #: Roles whose variables a host of the layer may carry.
 ROLES_OF_LAYER = {"mothership": ("mothership", "dns_credentials"), "regional": ("regional",), "child": ("child",)}
 PREFIXES = ("kof_", "mothership_", "dns_credentials_", "regional_", "child_")
-#: kof_* variables that are kubernetes.core's connection options, by option name.
-CONNECTION_VARIABLES = {
-    name: f"kof_{name}"
-    for name in (
-        "kubeconfig", "context", "host", "api_key", "username", "password", "client_cert", "client_key", "ca_cert",
-        "validate_certs", "proxy", "no_proxy", "impersonate_user", "impersonate_groups",
-    )
-}  # fmt: skip
 #: A batch speaks to one management cluster, in one way.
 SAME_IN_A_BATCH = (*CONNECTION_VARIABLES.values(), "kof_version", "kof_namespace", "kof_kcm_namespace", "kof_fleet")
 #: How many faults a result carries; the total is always said.
@@ -240,7 +236,7 @@ def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -
             continue
         if name not in raw and name in defaults and defaults[name] == value:
             continue  # the role's own default
-        where = _origin(value) or "on a play, in vars_files or on a role"
+        where = origin(value) or "on a play, in vars_files or on a role"
         faults.append(
             Fault(
                 host,
@@ -250,18 +246,6 @@ def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -
             )
         )
     return faults
-
-
-def _origin(value: Any) -> str:
-    """File and line of a value, as far as Ansible's data tags tell; only ever shown, never decided by."""
-    try:
-        from ansible._internal._datatag._tags import Origin
-    except ImportError:  # no public name for it yet
-        return ""
-    origin = Origin.get_tag(value)
-    if origin is None or not origin.path:
-        return ""
-    return f"{origin.path}:{origin.line_num}" if origin.line_num else str(origin.path)
 
 
 def _differences(fleet: Fleet) -> list[Fault]:
@@ -300,6 +284,10 @@ class FleetAction(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
     _supports_async = False
+    _task_vars: dict[str, Any]
+    _by_keyword: dict[str, Said]
+    #: The management cluster that was connected to, in words.
+    _place: str
     #: Beside kubernetes.core's connection options, which every subclass takes.
     OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {}
 
@@ -308,14 +296,34 @@ class FleetAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _validated, options = self.validate_argument_spec(argument_spec=dict(self.OPTIONS, **connection_spec()))
+        self._task_vars = task_vars or {}
+        self._place = ""
         try:
-            result.update(self.fleet(options, task_vars or {}))
+            with place.environment(self) as self._by_keyword:
+                _validated, options = self.validate_argument_spec(argument_spec={**self.OPTIONS, **connection_spec()})
+                self._stands_right()
+                result.update(self.fleet(options, self._task_vars))
+                if self._place:
+                    result["management_cluster"] = self._place
         except FleetFault as fault:
             result.update(failed=True, msg=str(fault), errors=fault.faults)
         except (ApiUnavailable, ApiError, UnsendableString) as problem:
             result.update(failed=True, msg=f"{problem}")
         return result
+
+    def _stands_right(self) -> None:
+        """
+        :raises FleetFault: the task is meant for another process than this one, or variables are where nobody reads.
+        """
+        why = elsewhere(self, self._task_vars)
+        if why:
+            raise FleetFault(
+                f"{why}, but {self._task.action} works in the controller's process, for all hosts at once: set "
+                "connection: local and become: false, without delegate_to. Nothing was changed."
+            )
+        unread = vars_folders.unread(self._loader, self._task_vars, PREFIXES)
+        if unread:
+            raise FleetFault.of(unread, "where variables are kept")
 
     @property
     def check_mode(self) -> bool:
@@ -323,18 +331,23 @@ class FleetAction(ActionBase):
 
     def connect(self, fleet: Fleet, options: Mapping[str, Any]) -> Connection:
         """One connection for the batch: the task's own options first, then kof_*, then K8S_AUTH_*."""
-        return connect(
-            {
-                name: options[name] if options.get(name) is not None else fleet.shared(variable)
-                for name, variable in CONNECTION_VARIABLES.items()
-            }
-        )
+        wanted = dict(options)
+        said = place.by_options(options) | self._by_keyword
+        raw = self._task_vars["hostvars"].raw_get(fleet.hosts[0])
+        for name, variable in CONNECTION_VARIABLES.items():
+            if wanted.get(name) is None and fleet.shared(variable) is not None:
+                wanted[name] = fleet.shared(variable)
+                said[name] = place.by_variable(variable, raw.get(variable), self._task_vars)
+        place.unheard(self, wanted, said)
+        if wanted.get("kubeconfig"):
+            wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
+        connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
+        self._place = connection.place
+        return connection
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:
     """The connection options as an argument spec, without environment fallbacks: those come after the variables."""
-    from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
-
     return {
         name: {key: value for key, value in option.items() if key not in ("fallback", "default")}
         for name, option in CONNECTION_OPTIONS.items()

@@ -80,7 +80,11 @@ def unique(s: Situation) -> list[Check]:
 
 
 def api_server(s: Situation) -> list[Check]:
-    return [Check("API server", f"{s.facts.server} answers")]
+    found = f"{s.facts.place or s.facts.server} answers"
+    if not s.facts.unsaid:
+        return [Check("API server", found)]
+    remedy = "kof_kubeconfig and kof_context (in group_vars/all.yml), or K8S_AUTH_KUBECONFIG: another shell has another"
+    return [Check("API server", found, "a cluster that was named", remedy, WARNING, (), "kof_kubeconfig")]
 
 
 def kubernetes_version(s: Situation) -> list[Check]:

@@ -103,6 +103,7 @@ class Wanted:
 class Facts:
     """The management cluster and the controller as they are. Objects are as the API server sent them.
 
+    :ivar place: which server that is and who named it, in words; `unsaid`: nobody did, it is kubectl's default.
     :ivar kubernetes: gitVersion, `v1.34.4`.
     :ivar apis: served versions by API group.
     :ivar kcm_version: the newest version of kcm's API that is served and known here; None if there is none.
@@ -118,6 +119,8 @@ class Facts:
     """
 
     server: str
+    place: str = ""
+    unsaid: bool = False
     kubernetes: str | None = None
     apis: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kcm_version: str | None = None
@@ -308,6 +311,8 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
     }
     return Facts(
         server=connection.server,
+        place=connection.place,
+        unsaid=connection.unsaid,
         kubernetes=kubernetes,
         apis=apis,
         kcm_version=kcm_version,

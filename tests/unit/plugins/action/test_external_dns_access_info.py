@@ -79,7 +79,6 @@ def test_what_is_there_and_what_is_missing(control_plane: Any, play: Any, iam: A
 @pytest.mark.parametrize(
     ("keywords", "why"),
     [
-        ({"environment": {"AWS_PROFILE": "production"}}, "the task has an environment"),
         ({"connection": "ssh"}, "the connection is ssh, not local"),
         ({"become": True}, "the task becomes another user"),
     ],
@@ -88,6 +87,19 @@ def test_a_look_that_would_see_another_account_is_none(play: Any, iam: Any, keyw
     run = play("kof_mothership", look(iam), **keywords)
     assert run.returncode != 0
     assert why in run.stdout + run.stderr
+
+
+def test_a_look_for_another_machine_is_none(play: Any, iam: Any) -> None:
+    run = play("kof_mothership", {**look(iam), "delegate_to": "bastion"})
+    assert run.returncode != 0
+    assert "delegate_to names bastion" in run.stdout + run.stderr
+
+
+def test_an_environment_counts_as_in_a_module(play: Any, iam: Any) -> None:
+    task = {**look(iam), "environment": {"AWS_URL": iam.meta.endpoint_url}}
+    del task["k0rdent.kof.external_dns_access_info"]["endpoint_url"]
+    found = result(play("kof_mothership", task, "-v"))
+    assert found["caller"]["account"] == "123456789012"
 
 
 def test_aws_that_cannot_be_asked_is_one_clear_message(play: Any, iam: Any) -> None:

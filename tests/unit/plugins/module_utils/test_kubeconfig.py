@@ -50,7 +50,6 @@ def test_a_token_and_the_defaults():
 @pytest.mark.parametrize(
     ("name", "text", "field", "value"),
     [
-        ("K8S_AUTH_HOST", "https://h", "server", "https://h"),
         ("K8S_AUTH_API_KEY", "t", "authorization", "Bearer t"),
         ("K8S_AUTH_VERIFY_SSL", "false", "verify", False),
         ("K8S_AUTH_VALIDATE_CERTS", "True", "verify", True),

@@ -393,6 +393,7 @@ class Recorder:
     """A management cluster with nothing in it, which notes what it is asked."""
 
     server = "https://fake:6443"
+    place, unsaid = "https://fake:6443, by option host", False
 
     def __init__(self) -> None:
         self.asked: list[str] = []

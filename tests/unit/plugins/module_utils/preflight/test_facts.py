@@ -36,6 +36,7 @@ class FakeConnection:
     """Answers from a dict of path -> object, list of items, or error to raise; notes what was asked."""
 
     server = "https://fake:6443"
+    place, unsaid = "https://fake:6443, by option host", False
 
     def __init__(self, answers: dict[str, Any], groups: dict[str, list[str]] | None = None, may: Any = None) -> None:
         self.answers: dict[str, Any] = {

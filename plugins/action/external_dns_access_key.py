@@ -1,0 +1,12 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of modules/external_dns_access_key.py, which does the work."""
+
+from __future__ import annotations
+
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
+
+
+class ActionModule(ModuleAction):
+    pass

@@ -1,0 +1,34 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of a module that speaks to the management cluster: all that was said about where becomes its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+
+
+class ModuleAction(ActionBase):
+    """Runs the module of the same name with the task's arguments, completed by place.arguments."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        try:
+            with place.arguments(self, task_vars or {}) as said:
+                return {**result, **self.module(said, task_vars or {})}
+        except ApiUnavailable as problem:
+            return {**result, "failed": True, "msg": str(problem)}
+
+    def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's result. `said`: who said the connection's options."""
+        return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)

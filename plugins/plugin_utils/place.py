@@ -1,0 +1,245 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which management cluster a task speaks to: everything that Ansible lets one say it by, heard as kubernetes.core's
+actions hear it, so that all actions and modules of a play speak to one.
+
+What the options then amount to is module_utils/kubeconfig.py. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
+
+#: kof_* variables that are kubernetes.core's connection options, by option name.
+CONNECTION_VARIABLES = {
+    name: f"kof_{name}"
+    for name in (
+        "kubeconfig", "context", "host", "api_key", "username", "password", "client_cert", "client_key", "ca_cert",
+        "validate_certs", "proxy", "no_proxy", "impersonate_user", "impersonate_groups",
+    )
+}  # fmt: skip
+#: The options that choose a server.
+_NAMING = ("kubeconfig", "context", "host")
+_MEMFD_NAME_LIMIT = 249
+
+
+@contextlib.contextmanager
+def environment(action: ActionBase) -> Iterator[dict[str, Said]]:
+    """The task's keyword `environment` in this process, as a module's would have it; who said each variable of it.
+
+    An action runs in a process of its own, so nobody else sees it.
+    """
+    given: dict[str, Any] = {}
+    action._compute_environment_string(given)
+    before = dict(os.environ)
+    os.environ.update({str(name): str(value) for name, value in given.items()})
+    try:
+        yield {
+            str(name): Said(kubeconfig.BY_KEYWORD, f"{name} of the keyword environment{_in(value)}")
+            for name, value in given.items()
+        }
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict[str, Said]]:
+    """Have the task's own arguments say all that was said about the cluster: the keyword `environment` is this
+    process's, kof_* variables stand in for options that aren't given, a kubeconfig is where a module finds it.
+
+    Gives who said what. Raises ApiUnavailable for what names no cluster, or more than one.
+    """
+    args = dict(action._task.args)
+    said = {name: _by_task(name, args[name]) for name in CONNECTION_OPTIONS if args.get(name) is not None}
+    for name, variable in CONNECTION_VARIABLES.items():
+        names = (name, *CONNECTION_OPTIONS[name].get("aliases", ()))
+        if variable in task_vars and all(args.get(each) is None for each in names):
+            value = _templated(action, variable, task_vars[variable])
+            if value is not None:
+                args[name], said[name] = value, by_variable(variable, task_vars[variable], task_vars)
+    # On another machine its environment and its files count, as they do for every module.
+    if action._connection.transport != "local":
+        action._task.args = args
+        yield said
+        return
+    with environment(action) as by_keyword:
+        machine = delegated(action, task_vars)
+        if machine:
+            raise ApiUnavailable(
+                f"delegate_to names {machine}, but the connection is local, so this would run here: give {machine} "
+                "its ansible_connection, or take delegate_to away"
+            )
+        said |= by_keyword
+        heard = {name: args.get(name) for name in CONNECTION_OPTIONS}
+        unheard(action, heard, said)
+        kubeconfig.judged(heard, os.environ, said)
+        if args.get("kubeconfig"):
+            args["kubeconfig"] = found(action, args["kubeconfig"])
+            if action._task.async_val and args["kubeconfig"].startswith("/proc/"):
+                raise ApiUnavailable("async outlives a kubeconfig in memory: give a file that isn't vaulted")
+        action._task.args = args
+        yield said
+
+
+def by_variable(name: str, raw: Any, task_vars: Mapping[str, Any]) -> Said:
+    """Who said a kof_* variable; `raw`: its value with the tags that Ansible gave it."""
+    extra = getattr(getattr(task_vars.get("hostvars"), "_variable_manager", None), "extra_vars", {})
+    where = " of the extra variables (-e)" if name in extra else _in(raw) or " of the inventory"
+    return Said(kubeconfig.BY_VARIABLE, f"{name}{where}")
+
+
+def by_options(options: Mapping[str, Any]) -> dict[str, Said]:
+    """Who said the options of a task that are given."""
+    return {name: _by_task(name, value) for name, value in options.items() if value is not None}
+
+
+def unheard(action: ActionBase, options: Mapping[str, Any], said: Mapping[str, Said]) -> None:
+    """Raise ApiUnavailable where module_defaults name a cluster for other modules of the same play, and not for this.
+
+    That is another cluster for another action of ours, or any for kubernetes.core's where nothing nearer to this task
+    than the environment names one.
+    """
+    named = any(options.get(name) and said[name].rank <= kubeconfig.BY_VARIABLE for name in _NAMING if name in said)
+    entries: dict[str, Any] = {}
+    for each in action._task.module_defaults or []:
+        entries.update(each)
+    for name, raw in entries.items():
+        of = name.removeprefix("group/")
+        ours = of.startswith("k0rdent.kof.") and of != "k0rdent.kof.kof"
+        theirs = of.startswith("kubernetes.core.") or of == "ansible.builtin.k8s"
+        if not (ours or (theirs and not named)):
+            continue
+        values = action._templar.template(raw)
+        where = {key: values[key] for key in _NAMING if values.get(key)} if isinstance(values, Mapping) else {}
+        if any(options.get(key) != value for key, value in where.items()):
+            raise ApiUnavailable(
+                f"which management cluster? module_defaults name one for {name}{_in(raw)}, which isn't that of "
+                f"{action._task.action}: give it to group/k0rdent.kof.kof, which holds all of k0rdent.kof"
+            )
+
+
+def found(action: ActionBase, named: Any) -> Any:
+    """The kubeconfig option as what any process of this user can open: the paths of its files, absolute; or, where it
+    is a dictionary or a file is vaulted, the path of all of it in memory.
+
+    Relative paths are searched as kubernetes.core does (files/ of role and playbook, and these themselves), then so at
+    the playbook that was called, and in the working folder. Raises ApiUnavailable.
+    """
+    if isinstance(named, Mapping):
+        try:
+            return _in_memory("given as a dictionary", kubeconfig.localised(to_plain(named), os.getcwd()))
+        except NotPlain as problem:
+            raise ApiUnavailable(f"kubeconfig: {problem}") from None
+    files = [_found(action, path) for path in kubeconfig.paths_of(str(named))]
+    if not any(map(_is_vaulted, files)):
+        return os.pathsep.join(files)
+    return _in_memory(os.pathsep.join(files), kubeconfig.merged(files, explicit=True, read=_reader(action)))
+
+
+def called_from() -> list[str]:
+    """The folders of the playbooks that ansible-playbook was called with; of a collection's own, the working folder."""
+    called = context.CLIARGS.get("args") or ()
+    if not isinstance(called, (list, tuple)):
+        return []  # not ansible-playbook
+    return [os.path.dirname(os.path.abspath(each)) if os.path.isfile(each) else os.getcwd() for each in called]
+
+
+def origin(value: Any) -> str:
+    """File and line of a value, as far as Ansible's data tags tell; only ever shown, never decided by."""
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:  # no public name for it yet
+        return ""
+    tag = Origin.get_tag(value)
+    if tag is None or not tag.path:
+        return ""
+    return f"{tag.path}:{tag.line_num}" if tag.line_num else str(tag.path)
+
+
+def _by_task(name: str, value: Any) -> Said:
+    return Said(kubeconfig.BY_TASK, f"option {name}{_in(value)}")
+
+
+def _in(value: Any) -> str:
+    """` in <file>:<line>`, short where the file is below the working folder; empty where it isn't known."""
+    where = origin(value)
+    below = os.getcwd() + os.sep
+    return f" in {where.removeprefix(below)}" if where else ""
+
+
+def _templated(action: ActionBase, name: str, raw: Any) -> Any:
+    try:
+        return to_plain(action._templar.template(raw))
+    except (AnsibleError, NotPlain):
+        # Not quoted: it may hold a password.
+        raise ApiUnavailable(
+            f"{name}{_in(raw)} can't be read: a template in it fails, or no vault password fits"
+        ) from None
+
+
+def _found(action: ActionBase, path: str) -> str:
+    path = os.path.expandvars(path)
+    with contextlib.suppress(AnsibleFileNotFound):
+        return os.path.abspath(action._find_needle("files", path))
+    folders = list(dict.fromkeys([*called_from(), os.getcwd()]))
+    for candidate in (os.path.join(folder, *files, path) for folder in folders for files in (("files",), ())):
+        if os.path.isfile(candidate):
+            return candidate
+    looked = (
+        ""
+        if os.path.isabs(os.path.expanduser(path))
+        else (f" in files/ of the role and the playbook, beside the playbook, or in {' or '.join(folders)}")
+    )
+    raise ApiUnavailable(f"there is no kubeconfig {path}{looked}: give the path of one, or host")
+
+
+def _is_vaulted(path: str) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        return stream.read(len(kubeconfig.VAULTED)) == kubeconfig.VAULTED.encode()
+    return False
+
+
+def _reader(action: ActionBase) -> Any:
+    def read(path: str) -> str:
+        try:
+            return str(action._loader.get_text_file_contents(path))
+        except AnsibleError:
+            raise ApiUnavailable(
+                f"the kubeconfig {path} is encrypted by Ansible Vault, and no given vault password fits: see "
+                "--vault-password-file, or the Vault credential of AWX"
+            ) from None
+
+    return read
+
+
+def _in_memory(name: str, content: Mapping[str, Any]) -> str:
+    """A path under which only processes of this user, and only while this one lives, can read a kubeconfig; where the
+    system has no files in memory, a file of mode 0600 that goes with Ansible's temporary folder."""
+    data = json.dumps(content, default=str).encode()
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        descriptor = os.memfd_create(name.encode()[:_MEMFD_NAME_LIMIT].decode(errors="ignore"))
+        os.fchmod(descriptor, 0o600)
+        path = f"/proc/{os.getpid()}/fd/{descriptor}"
+    else:
+        descriptor, path = tempfile.mkstemp(dir=C.DEFAULT_LOCAL_TMP)
+    with os.fdopen(os.dup(descriptor), "wb") as stream:
+        stream.write(data)
+    return path
