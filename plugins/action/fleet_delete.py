@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import KCM_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings

@@ -89,9 +89,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     ApiUnavailable,
     connect,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, NoKcm, version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import FoundCluster, found_clusters
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
 
@@ -134,19 +135,34 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _ask(self, path: str) -> list[FoundCluster]:
         try:
             with connect({name: to_plain(self.get_option(name)) for name in CONNECTION_OPTIONS}) as connection:
-                group = connection.api_groups(KCM_GROUP)
-                api = f"{KCM_GROUP}/{group['preferred']}" if group else ""
-                if not api or not connection.resource(api, "ClusterDeployment"):
-                    raise AnsibleParserError(
-                        f"{path}: {connection.server} serves no ClusterDeployment ({KCM_GROUP}): it is no k0rdent "
-                        "management cluster, or kcm is not installed there. Check kubeconfig and context."
-                    )
+                api = f"{KCM_GROUP}/{version_of(connection)}"
+                if not connection.resource(api, "ClusterDeployment"):
+                    raise NoKcm(f"{connection.server} serves no ClusterDeployment ({api})")
                 live, _version = connection.list_objects(
                     connection.path(api, "ClusterDeployment", to_plain(self.get_option("namespace")))
                 )
+                release = list(RELEASES.values())[-1]
+                groups = self._server_groups(connection, release)
+        except NoKcm as problem:
+            raise AnsibleParserError(f"{path}: {problem}. Check kubeconfig and context.") from None
         except (ApiError, ApiUnavailable) as problem:
             raise AnsibleParserError(f"{path}: {problem}") from problem
-        return found_clusters(live, list(RELEASES.values())[-1])
+        return found_clusters(live, release, groups)
+
+    @staticmethod
+    def _server_groups(connection: Any, release: Any) -> list[dict[str, Any]]:
+        """Where promxy looks for a regional's metrics: they know the domains of some that were made by hand.
+
+        In whatever namespace kof is; who may not list them there gets what the ClusterDeployments say.
+        """
+        if connection.resource(release.promxy_api_version, PROMXY_SERVER_GROUP) is None:
+            return []
+        try:
+            return connection.list_objects(connection.path(release.promxy_api_version, PROMXY_SERVER_GROUP, None))[0]
+        except ApiError as error:
+            if error.status == 403:
+                return []
+            raise
 
     def _populate(self, clusters: list[FoundCluster]) -> None:
         mothership = to_plain(self.get_option("name"))

@@ -1,7 +1,8 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From live ClusterDeployments back to the variables that would render them: the inverse of `manifests`.
+"""From live ClusterDeployments back to the variables that would render them: the inverse of `manifests`; and the one
+answer to which domain a live regional cluster has.
 
 Pure: listed objects in, clusters out. Only what a ClusterDeployment says can be found; no request is made here.
 """
@@ -15,6 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, model, ownership, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
+    VMAUTH,
+    domain_of_target,
+    domain_of_url,
+    fleet_of,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import (
     DOMAIN_ANNOTATION,
@@ -22,7 +29,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_depl
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import labels
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import VMAUTH, domain_of_url, fleet_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
 
 #: The service by which a layer's clusters are known, made by hand or by us.
@@ -72,8 +78,68 @@ class FoundCluster:
     left_out: list[str] = field(default_factory=list)
 
 
-def found_clusters(cluster_deployments: Iterable[Mapping[str, Any]], release: Release) -> list[FoundCluster]:
+def regional_domain(
+    cluster_deployment: Mapping[str, Any] | None, promxy_server_groups: Iterable[Mapping[str, Any]] = ()
+) -> str | None:
+    """The domain of a live regional cluster; None for a cluster that has none, and for no cluster.
+
+    Our annotation says it. For a regional made by hand, the target of its PromxyServerGroup does, else the values of
+    its kof-storage.
+    """
+    if cluster_deployment is None:
+        return None
+    annotated = regional_domain_of(cluster_deployment)
+    if annotated:
+        return annotated
+    in_view = _domains_in_view(promxy_server_groups).get(cluster_deployment["metadata"]["name"])
+    return in_view or _domain_in_values(cluster_deployment)
+
+
+def regional_domains(
+    cluster_deployments: Iterable[Mapping[str, Any]], promxy_server_groups: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """`regional_domain` of every live cluster that has one, by the cluster's name.
+
+    Groups for clusters without a ClusterDeployment are left out: they are no place for a child to send to.
+    """
+    in_view = _domains_in_view(promxy_server_groups)
+    found = {}
+    for item in cluster_deployments:
+        name = item["metadata"]["name"]
+        domain = regional_domain_of(item) or in_view.get(name) or _domain_in_values(item)
+        if domain:
+            found[name] = domain
+    return found
+
+
+def _domains_in_view(promxy_server_groups: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """By cluster name, where promxy looks for its metrics."""
+    domains: dict[str, str] = {}
+    for group in promxy_server_groups:
+        spec = group.get("spec") or {}
+        for target in spec.get("targets") or ():
+            domain = domain_of_target(target)
+            if domain and isinstance(spec.get("cluster_name"), str):
+                domains.setdefault(spec["cluster_name"], domain)
+    return domains
+
+
+def _domain_in_values(item: Mapping[str, Any]) -> str | None:
+    for service in _services(item):
+        if service.get("name") == MAIN_SERVICE["regional"]:
+            host = _dig(_parsed(service), ("victoriametrics", "vmauth", "ingress", "host"))
+            return host.removeprefix(VMAUTH) if isinstance(host, str) and host.startswith(VMAUTH) else None
+    return None
+
+
+def found_clusters(
+    cluster_deployments: Iterable[Mapping[str, Any]],
+    release: Release,
+    promxy_server_groups: Iterable[Mapping[str, Any]] = (),
+) -> list[FoundCluster]:
     """The regional and child clusters among ClusterDeployments, by name; others are not kof's and are left out."""
+    cluster_deployments = list(cluster_deployments)
+    domains = regional_domains(cluster_deployments, promxy_server_groups)
     found, regionals = [], {}
     endpoints: dict[str, str | None] = {}
     for item in sorted(cluster_deployments, key=lambda each: each["metadata"]["name"]):
@@ -84,7 +150,7 @@ def found_clusters(cluster_deployments: Iterable[Mapping[str, Any]], release: Re
         found.append(cluster)
         main = values.get(MAIN_SERVICE[layer], {})
         if layer == "regional":
-            domain = _regional_domain(item, main)
+            domain = domains.get(cluster.name)
             if domain:
                 cluster.variables["regional_domain"] = domain
                 regionals[domain.lower()] = cluster.name
@@ -211,22 +277,21 @@ def _extra_service(service: Mapping[str, Any], values: dict[str, Any]) -> dict[s
 
 def _values(service: Mapping[str, Any], cluster: FoundCluster) -> dict[str, Any]:
     """The values of a service as a map; empty, and noted, where they are no plain YAML."""
+    values = _parsed(service)
+    if values is None:
+        cluster.left_out.append(f"the values of service {service['name']}, a template or no YAML map")
+    return values or {}
+
+
+def _parsed(service: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The values of a service as a map; None where they are no plain YAML map."""
     text = service.get("values") or ""
     try:
         # Ours never has two braces beside each other: as a variable a template of kcm's would become mere text.
         values = to_plain(foreign_yaml.read(text) or {}) if "{{" not in text else None
     except (foreign_yaml.NotYaml, NotPlain, TypeError):
         values = None
-    if isinstance(values, dict):
-        return values
-    cluster.left_out.append(f"the values of service {service['name']}, a template or no YAML map")
-    return {}
-
-
-def _regional_domain(item: Mapping[str, Any], storage: Mapping[str, Any]) -> str | None:
-    annotated = regional_domain_of(item)
-    host = _dig(storage, ("victoriametrics", "vmauth", "ingress", "host"))
-    return annotated or (host.removeprefix(VMAUTH) if isinstance(host, str) and host.startswith(VMAUTH) else None)
+    return values if isinstance(values, dict) else None
 
 
 def _recover(cluster: FoundCluster, values: dict[str, dict[str, Any]], domain: str | None, release: Release) -> None:

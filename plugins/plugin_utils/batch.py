@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domain
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import regional_domain_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
@@ -118,7 +118,7 @@ def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> 
 def regional_domains(
     fleet: Fleet, layer: str, surroundings: Surroundings, task_vars: Mapping[str, Any]
 ) -> tuple[dict[str, str], list[Fault]]:
-    """The domain of each child's regional: from the inventory, else from its live ClusterDeployment, else a fault."""
+    """The domain of each child's regional: from the inventory, else of the live cluster, else a fault."""
     domains: dict[str, str] = {}
     faults: list[Fault] = []
     if layer != "child":
@@ -127,21 +127,28 @@ def regional_domains(
         if child.regional in domains:
             continue
         regional = read_regional(fleet, child.regional, task_vars)
-        live = surroundings.deployments.get(child.regional, {})
-        annotated = regional_domain_of(live)
         if regional is not None:
             domains[child.regional] = regional.domain
-        elif annotated:
-            domains[child.regional] = annotated
+            continue
+        live = surroundings.deployments.get(child.regional)
+        # Where our annotation says it, nobody is asked for the groups.
+        domain = regional_domain(live) or (live and regional_domain(live, surroundings.server_groups()))
+        if domain:
+            domains[child.regional] = domain
         elif child.regional in members(task_vars["groups"], "regional"):
             faults += [fault for fault in fleet.faults if fault.host == child.regional]
         else:
             known = ", ".join(members(task_vars["groups"], "regional")[:5]) or "none"
+            what = (
+                f"{child.regional} is live, but nothing says its domain: no regional cluster of kof's"
+                if live
+                else f"no regional cluster {child.regional}, neither in the inventory nor on the management cluster"
+            )
             faults.append(
                 Fault(
                     child.host,
                     "child_regional",
-                    f"no regional cluster {child.regional}, neither in the inventory nor on the management cluster",
+                    what,
                     f"a host of kof_regional: {known}",
                 )
             )

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import readiness, reconcile
-from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import domains_sent_to, layer_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import (
+    domains_sent_to,
+    layer_of,
+    regional_domain,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import regional_domain_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import (
     FLEET_LABEL,
     MANAGED_BY,
@@ -105,7 +108,7 @@ class Deletion:
         """By host, what would be wrong with promxy once the cluster is gone: somebody's own group still names it."""
         regionals = {each.cluster_name: each for each in self.fleet.of("regional") if self.refs[each.host][0] in live}
         expected = [expected_of(each) for each in regionals.values()]
-        groups = [item for ref, item in live.items() if ref.kind == PROMXY_SERVER_GROUP]
+        groups = _server_groups(live)
         return {
             regionals[
                 found.cluster
@@ -227,11 +230,12 @@ class Deletion:
         Both count: what an inventory says of a child need not have been applied.
         """
         by_domain = {}
+        groups = _server_groups(live)
         for regional in self.fleet.of("regional"):
             cluster = live.get(self.refs[regional.host][0])
             if cluster is not None:
                 by_domain.update(
-                    {domain: regional.host for domain in (regional.domain, regional_domain_of(cluster)) if domain}
+                    {domain: regional.host for domain in (regional.domain, regional_domain(cluster, groups)) if domain}
                 )
         hosts = set(by_domain.values())
         regional_of = {child.cluster_name: child.regional for child in self.fleet.of("child")}
@@ -258,9 +262,14 @@ class Deletion:
 
     def dns_records(self, hosts: Collection[str], live: Live) -> list[str]:
         """The names that external-dns made for regionals: its policy is never to take one back."""
+        groups = _server_groups(live)
         domains = [
-            regional_domain_of(live.get(self.refs[regional.host][0])) or regional.domain
+            regional_domain(live.get(self.refs[regional.host][0]), groups) or regional.domain
             for regional in self.fleet.of("regional")
             if regional.host in hosts and regional.external_dns != "none"
         ]
         return [f"{name}.{domain}" for domain in domains for name in NAMES]
+
+
+def _server_groups(live: Live) -> list[Mapping[str, Any]]:
+    return [item for ref, item in live.items() if ref.kind == PROMXY_SERVER_GROUP]

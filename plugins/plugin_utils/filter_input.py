@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_VERSIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
@@ -56,8 +57,8 @@ def plain(value: Any, what: str) -> Any:
 def chosen(cluster: Any, release: Release, kcm_version: str | None, template: str | None) -> tuple[str, str]:
     """Version of kcm's API and ClusterTemplate: the cluster's own, the given ones, or those of the release."""
     version = plain(kcm_version, "kcm_version") or release.kcm_version
-    if version not in ("v1alpha1", "v1beta1"):
-        raise AnsibleFilterError(f"kcm_version: {version!r:.60} must be v1alpha1 or v1beta1")
+    if version not in KCM_VERSIONS:
+        raise AnsibleFilterError(f"kcm_version: {version!r:.60} must be {' or '.join(reversed(KCM_VERSIONS))}")
     named = (
         cluster.template or plain(template, "template") or f"{cluster.template_kind}-{release.cluster_template_version}"
     )

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import Fleet
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import KCM_GROUP
 
 
 def of_mothership(connection: Connection, fleet: Fleet, kcm_version: str) -> list[tuple[str, str]]:

@@ -8,11 +8,13 @@ Pure but for `look_up`, the few reads a rendering depends on (served API version
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, NoKcm, version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
     cluster_deployment,
     grafana_datasource,
@@ -20,11 +22,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
     promxy_server_group,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import template_for
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import Fleet, FleetFault
-
-KCM_GROUP = "k0rdent.mirantis.com"
 
 
 @dataclass
@@ -34,26 +35,25 @@ class Surroundings:
     :ivar kcm_version: the version of k0rdent.mirantis.com it serves (discovered, not assumed).
     :ivar templates: the ClusterTemplates of the kcm namespace.
     :ivar deployments: the live ClusterDeployments by name: they keep their template, and carry a regional's domain.
+    :ivar server_groups: lists the PromxyServerGroups, where a regional's domain is looked for that we didn't make.
     """
 
     kcm_version: str
     templates: list[dict[str, Any]] = field(default_factory=list)
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
     offline: bool = False
+    server_groups: Callable[[], list[dict[str, Any]]] = list
 
 
 def kcm_version_of(connection: Connection) -> str:
-    """The version of kcm's API that the management cluster prefers.
+    """The version of kcm's API to speak with the management cluster.
 
-    :raises FleetFault: it serves none.
+    :raises FleetFault: it serves none that is known here.
     """
-    group = connection.api_groups(KCM_GROUP)
-    if group is None:
-        raise FleetFault(
-            f"{connection.server} serves no {KCM_GROUP} API: it is no k0rdent management cluster, or kcm is not "
-            "installed there. Check kof_kubeconfig and kof_context; nothing was changed."
-        )
-    return group["preferred"]
+    try:
+        return version_of(connection)
+    except NoKcm as problem:
+        raise FleetFault(f"{problem}. Check kof_kubeconfig and kof_context; nothing was changed.") from None
 
 
 def look_up(connection: Connection, fleet: Fleet, layer: str) -> Surroundings:
@@ -67,7 +67,16 @@ def look_up(connection: Connection, fleet: Fleet, layer: str) -> Surroundings:
     api, kcm_namespace = f"{KCM_GROUP}/{version}", fleet.shared("kof_kcm_namespace")
     deployments, _version = connection.list_objects(connection.path(api, "ClusterDeployment", kcm_namespace))
     templates, _version = connection.list_objects(connection.path(api, "ClusterTemplate", kcm_namespace))
-    return Surroundings(version, templates, {each["metadata"]["name"]: each for each in deployments})
+    by_name = {each["metadata"]["name"]: each for each in deployments}
+    groups = functools.partial(_server_groups, connection, fleet)
+    return Surroundings(version, templates, by_name, server_groups=groups)
+
+
+def _server_groups(connection: Connection, fleet: Fleet) -> list[dict[str, Any]]:
+    api, kind = fleet.release.promxy_api_version, PROMXY_SERVER_GROUP
+    if connection.resource(api, kind) is None:
+        return []
+    return connection.list_objects(connection.path(api, kind, fleet.shared("kof_namespace")))[0]
 
 
 def offline(release: Release) -> Surroundings:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import expected_deployments
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
@@ -22,7 +23,7 @@ def of_layer(fleet: Fleet, layer: str, kcm_version: str) -> list[tuple[str, wait
     namespace, release = fleet.shared("kof_kcm_namespace"), fleet.release
     targets = []
     for cluster in fleet.of(layer):
-        ref = Ref(f"k0rdent.mirantis.com/{kcm_version}", "ClusterDeployment", namespace, cluster.cluster_name)
+        ref = Ref(f"{KCM_GROUP}/{kcm_version}", "ClusterDeployment", namespace, cluster.cluster_name)
         targets.append((cluster.host, wait.cluster_deployment(ref)))
         if layer == "regional":
             name = grafana_datasource.name_of(cluster.cluster_name)
@@ -40,7 +41,7 @@ def of_mothership(fleet: Fleet, kcm_version: str) -> list[wait.Target]:
         wait.secret(Ref("v1", "Secret", namespace, name), keys) for name, keys in release.mothership_secrets.items()
     ]
     if all(mothership.install_templates for mothership in fleet.of("mothership")):
-        api = f"k0rdent.mirantis.com/{kcm_version}"
+        api = f"{KCM_GROUP}/{kcm_version}"
         templates = fleet.shared("kof_kcm_namespace")
         targets += [
             wait.service_template(Ref(api, "ServiceTemplate", templates, name)) for name in release.service_templates

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import service_values, yaml_text
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import head
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release, Service
 
-KCM_GROUP = "k0rdent.mirantis.com"
 #: A regional's domain, for children whose regional is in another inventory.
 DOMAIN_ANNOTATION = "k0rdent-kof/regional-domain"
 

@@ -43,7 +43,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     Expected,
     StandIn,
     guide_objects,
-    regional_domains,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.table import render
@@ -63,7 +62,6 @@ __all__ = [
     "failures",
     "guide_objects",
     "message",
-    "regional_domains",
     "render",
     "run",
     "template_for",

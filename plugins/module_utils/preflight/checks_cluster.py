@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import CHECKS_SCHEMAS, OLDEST_HELM
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, KCM_VERSIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
@@ -18,8 +19,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
     some,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
-    KCM_GROUP,
-    KCM_VERSIONS,
     OPERATORS,
     SVELTOS_GROUP,
     Need,

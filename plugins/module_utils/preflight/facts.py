@@ -22,10 +22,8 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, served_version
 
-KCM_GROUP = "k0rdent.mirantis.com"
-#: Versions of kcm's API whose fields this collection knows, newest first.
-KCM_VERSIONS = ("v1beta1", "v1alpha1")
 PROMXY_GROUP = "kof.k0rdent.mirantis.com"
 GRAFANA_GROUP = "grafana.integreatly.org"
 SVELTOS_GROUP = "config.projectsveltos.io"
@@ -249,7 +247,7 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
     reader = _Reader(connection)
     kubernetes, groups = _who_is_there(connection)
     apis = {group["name"]: tuple(version["version"] for version in group["versions"]) for group in groups}
-    kcm_version = next((version for version in KCM_VERSIONS if version in apis.get(KCM_GROUP, ())), None)
+    kcm_version = served_version(apis.get(KCM_GROUP, ()))
     kcm = f"/apis/{KCM_GROUP}/{kcm_version}"
     in_kcm = f"{kcm}/namespaces/{wanted.kcm_namespace}"
 

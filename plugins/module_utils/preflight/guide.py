@@ -12,17 +12,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
+    MANAGED_BY,
+    OURS,
+    PART_OF,
+    VMAUTH,
+    domain_of_target,
+    domain_of_url,
+    fleet_of,
+)
+
+__all__ = [
+    "GRAFANA_DATASOURCE",
+    "MANAGED_BY",
+    "OURS",
+    "PART_OF",
+    "PROMXY_SERVER_GROUP",
+    "VMAUTH",
+    "Expected",
+    "StandIn",
+    "domain_of_target",
+    "domain_of_url",
+    "fleet_of",
+    "guide_objects",
+]
 
 PROMXY_SERVER_GROUP = "PromxyServerGroup"
 GRAFANA_DATASOURCE = "GrafanaDatasource"
-#: The first label of the host name under which a regional cluster's vmauth is reached.
-VMAUTH = "vmauth."
-MANAGED_BY = "app.kubernetes.io/managed-by"
-PART_OF = "app.kubernetes.io/part-of"
-OURS = "k0rdent.kof"
-#: Annotation of a regional ClusterDeployment of ours, so that its children need no inventory to find the domain.
-DOMAIN_ANNOTATION = "k0rdent-kof/regional-domain"
 
 
 @dataclass(frozen=True)
@@ -108,12 +125,6 @@ def _stand_in(item: Mapping[str, Any], kind: str, regional: Expected, why: str, 
     )
 
 
-def fleet_of(item: Mapping[str, Any]) -> str | None:
-    """The fleet of an object that this collection made; None for anybody else's object."""
-    labels = item["metadata"].get("labels") or {}
-    return labels.get(PART_OF) if labels.get(MANAGED_BY) == OURS else None
-
-
 def _group_of(
     item: Mapping[str, Any], by_name: Mapping[str, Expected], by_domain: Mapping[str, Expected]
 ) -> tuple[Expected, str] | None:
@@ -139,42 +150,3 @@ def _datasource_of(
     if name in by_name and "logs" in str(datasource.get("type", "")):
         return by_name[name], f"spec.datasource.name is {name}"
     return None
-
-
-def domain_of_target(target: object) -> str | None:
-    """`vmauth.eu1.kof.example.com:443` -> `eu1.kof.example.com`; None for a target that isn't a vmauth."""
-    host = target.rpartition(":")[0] or target if isinstance(target, str) else ""
-    return host[len(VMAUTH) :].lower() if host.startswith(VMAUTH) else None
-
-
-def domain_of_url(url: object) -> str | None:
-    """`https://vmauth.eu1.kof.example.com/vls` -> `eu1.kof.example.com`; None for an url that isn't a vmauth's."""
-    try:
-        host = urlsplit(url).hostname or "" if isinstance(url, str) else ""
-    except ValueError:
-        return None
-    return host[len(VMAUTH) :] if host.startswith(VMAUTH) else None
-
-
-def regional_domains(
-    cluster_deployments: Iterable[Mapping[str, Any]], promxy_server_groups: Iterable[Mapping[str, Any]]
-) -> dict[str, str]:
-    """The domain of every regional cluster that is live, by the cluster's name.
-
-    Our annotation says it; for a regional made by hand with the guide, the target of its PromxyServerGroup does.
-    Groups for clusters without a ClusterDeployment are left out: they are no place for a child to send to.
-    """
-    domains: dict[str, str] = {}
-    for group in promxy_server_groups:
-        spec = group.get("spec") or {}
-        for target in spec.get("targets") or ():
-            domain = domain_of_target(target)
-            if domain and isinstance(spec.get("cluster_name"), str):
-                domains.setdefault(spec["cluster_name"], domain)
-    live: dict[str, str] = {}
-    for item in cluster_deployments:
-        name = item["metadata"]["name"]
-        domain = (item["metadata"].get("annotations") or {}).get(DOMAIN_ANNOTATION) or domains.get(name)
-        if domain:
-            live[name] = domain
-    return live

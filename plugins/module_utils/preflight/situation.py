@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domains
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     some,
 )
@@ -22,7 +23,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     Expected,
     StandIn,
     guide_objects,
-    regional_domains,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault

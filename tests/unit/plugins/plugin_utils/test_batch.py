@@ -54,6 +54,21 @@ def test_domain_comes_from_the_inventory_else_from_the_live_regional(tmp_path: p
     assert "eu1" in faults[0].example
 
 
+def test_domain_of_a_regional_made_by_hand_is_the_one_that_promxy_asks(tmp_path: pathlib.Path) -> None:
+    fleet, variables = read(tmp_path, "child", FLEET.replace("child_regional: us1", "child_regional: by-hand"))
+    live = {"by-hand": {"metadata": {"name": "by-hand"}}}
+    group = {"spec": {"cluster_name": "by-hand", "targets": ["vmauth.hand.example.com:443"]}}
+    asked = render.Surroundings("v1alpha1", deployments=live, server_groups=lambda: [group])
+    assert batches.regional_domains(fleet, "child", asked, variables) == (
+        {"eu1": "eu1.example.com", "by-hand": "hand.example.com"},
+        [],
+    )
+    _domains, faults = batches.regional_domains(
+        fleet, "child", render.Surroundings("v1alpha1", deployments=live), variables
+    )
+    assert "is live, but nothing says its domain" in faults[0].problem
+
+
 def test_result_has_names_and_reasons_never_objects() -> None:
     by_host = [
         ("eu1", outcome("eu1", "created")),

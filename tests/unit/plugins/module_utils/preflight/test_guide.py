@@ -9,10 +9,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     domain_of_target,
     domain_of_url,
     guide_objects,
-    regional_domains,
 )
 
-from .situations import OURS, THEIRS, datasource, deployment, group
+from .situations import OURS, THEIRS, datasource, group
 
 EU1 = Expected("eu1", "eu1.example.com", "eu1-metrics", "eu1-logs")
 
@@ -84,17 +83,3 @@ def test_domain_of_an_url():
     assert domain_of_url("https://vmauth.eu1.example.com:8443/vls") == "eu1.example.com"
     assert domain_of_url("http://grafana.example.com") is None
     assert domain_of_url("http://[") is None
-
-
-def test_domains_of_live_regionals():
-    clusters = [
-        deployment("a", annotations={"k0rdent-kof/regional-domain": "a.example.com"}),
-        deployment("b"),
-        deployment("c"),
-    ]
-    groups = [
-        group("x", "a", "stale.example.com"),
-        group("y", "b", "b.example.com"),
-        group("z", "gone", "z.example.com"),
-    ]
-    assert regional_domains(clusters, groups) == {"a": "a.example.com", "b": "b.example.com"}
