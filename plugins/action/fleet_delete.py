@@ -21,6 +21,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import policy_of, progress_lines
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE, Deletion
 
@@ -57,6 +58,8 @@ class ActionModule(fleets.FleetAction):
         outcomes = result.pop("outcomes")
         if self._play_context.diff or self._task.diff:
             result["diff"] = reconcile.diff_of(outcomes)
+        if result["refused"] and not report_follows(task_vars):
+            result["failed"] = True  # the play that would say so is skipped
         return result
 
 

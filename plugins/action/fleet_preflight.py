@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 
 LAYERS = ("dns_credentials", *fleets.LAYERS)
@@ -28,13 +29,10 @@ class ActionModule(fleets.FleetAction):
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if options["scope"] == "inventory":
-            faults = fleets.group_faults(task_vars["groups"])
-            if faults:
-                raise fleets.FleetFault.of(faults)
+            self._look(options, task_vars)
             return {"changed": False, "checks": [], "announced": 0, "msg": "the inventory has clusters"}
-        # dns_credentials is a role of the mothership's host.
-        layers = {"mothership" if layer == "dns_credentials" else layer for layer in options["layers"]}
-        fleet = fleets.read_fleet(task_vars, layers, everywhere=True)
+        options["layers"] = asked.by_tags(options["layers"], task_vars, self._task.tags)
+        fleet = fleets.read_fleet(task_vars, _of_hosts(options["layers"]), everywhere=True)
         if not fleet.hosts:
             return {"changed": False, "checks": [], "announced": 0, "msg": "no cluster of these layers is in the batch"}
         checks = self._checks(fleet, options)
@@ -54,6 +52,18 @@ class ActionModule(fleets.FleetAction):
         else:
             result["msg"] = f"{len(checks)} checks, {len(checks) - len(told)} fine, {len(told)} to read"
         return result
+
+    def _look(self, options: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """
+        :raises FleetFault: the inventory's groups are wrong, or what the command line asks for is nothing.
+        """
+        groups = [fleets.GROUPS[layer] for layer in fleets.LAYERS if layer in _of_hosts(options["layers"])]
+        faults = fleets.group_faults(task_vars["groups"])
+        if faults:
+            raise fleets.FleetFault.of(faults)
+        nothing = asked.faults(self, task_vars, groups)
+        if nothing:
+            raise fleets.FleetFault.of(nothing, "what this run is asked for")
 
     def _checks(self, fleet: fleets.Fleet, options: dict[str, Any]) -> list[preflight.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))
@@ -82,3 +92,8 @@ class ActionModule(fleets.FleetAction):
         finally:
             if not isinstance(connection, ApiUnavailable):
                 connection.close()
+
+
+def _of_hosts(layers: list[str]) -> set[str]:
+    """The layers by the groups of their hosts: dns_credentials is a role of the mothership's."""
+    return {"mothership" if layer == "dns_credentials" else layer for layer in layers}

@@ -18,7 +18,9 @@ description:
 options:
   scope:
     description:
-      - V(inventory) only looks whether the inventory has clusters and whether a group looks misspelt.
+      - V(inventory) only looks whether the inventory has clusters, whether a group looks misspelt, and whether the run
+        is asked for anything at all. It fails where C(--limit), C(--tags) or C(--skip-tags) name what isn't there, and
+        where no play of the run would have something to do. Core runs on no host without a word.
       - V(all) checks everything.
     type: str
     choices: [inventory, all]
@@ -31,6 +33,7 @@ options:
   layers:
     description:
       - The layers that will be applied after this. What an earlier one of them brings is announced, not missed.
+      - Those that C(--tags) or C(--skip-tags) leave out, by the names of the layers, are not checked.
     type: list
     elements: str
     choices: [dns_credentials, mothership, regional, child]

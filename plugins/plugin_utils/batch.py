@@ -28,6 +28,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Outcome, Pending, Policy
 from ansible_collections.k0rdent.kof.plugins.module_utils.wait import PROGRESS_SECONDS
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
     FAILED_GROUP,
     FAULTS_SHOWN,
@@ -263,12 +264,14 @@ def within_limit(
     """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty,
     and which clusters are done, failed and untouched.
 
-    There is one mothership, and nothing works without it: its failure always is the batch's.
+    There is one mothership, and nothing works without it: its failure always is the batch's. So is any failure where
+    the play that would report it is skipped.
 
     :param finished: whether what isn't refused is ready, or was only applied.
     """
     refused, size = result["refused"], len(fleet.batch[layer])
-    limit = 0 if layer == "mothership" else fleet.shared("kof_max_fail_percentage")
+    alone = layer == "mothership" or not report_follows(task_vars)
+    limit = 0 if alone else fleet.shared("kof_max_fail_percentage")
     if refused and len(refused) * 100 > limit * size:
         guilty = [f"{each['host']}: {each['reason']}" for each in refused]
         more = [f"... and {len(guilty) - FAULTS_SHOWN} more"] if len(guilty) > FAULTS_SHOWN else []

@@ -1,0 +1,173 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the command line asked this run for, and whether any of it selects something to do.
+
+Core runs a play on no host, and a misspelt tag, without a word and ends with 0. May know plays, tasks, tags and
+patterns; knows nothing of Kubernetes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.playbook import Playbook
+from ansible.playbook.block import Block
+from ansible.playbook.play import Play
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
+
+#: Tags that core gives a meaning of their own.
+SPECIAL_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
+ALWAYS = "always"
+
+
+def by_tags(layers: Sequence[str], task_vars: Mapping[str, Any], around: Collection[str]) -> list[str]:
+    """The layers whose plays `--tags` and `--skip-tags` leave: each is tagged with its name.
+
+    :param around: tags of the task that asks; all but `always` were put around our playbook by whoever imports it.
+    """
+    wanted, unwanted = _run_tags(task_vars), _skip_tags(task_vars)
+
+    def left(layer: str) -> bool:
+        tags = {layer, *around} - {ALWAYS}
+        return bool(wanted & {"all", "tagged", *tags}) and not unwanted & {"all", "tagged", *tags}
+
+    return [layer for layer in layers if left(layer)]
+
+
+def report_follows(task_vars: Mapping[str, Any]) -> bool:
+    """Whether the report play, at the end of each of our playbooks, will be run to fail what was refused."""
+    return not _skip_tags(task_vars) & {ALWAYS, "tagged"}
+
+
+def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str]) -> list[str]:
+    """Names of the command line that select nothing, and whether all that it asks for is nothing.
+
+    :param action: the action plugin of a running task.
+    :param groups: groups on whose hosts the playbook works.
+    """
+    limit = task_vars.get("ansible_limit")
+    wanted, unwanted = _run_tags(task_vars), _skip_tags(task_vars)
+    if limit is None and wanted == {"all"} and not unwanted and any(task_vars["groups"].get(each) for each in groups):
+        return []
+    inventory = task_vars["hostvars"]._inventory
+    found = _patterns(inventory) if limit is not None else []
+    plays = _plays(action, task_vars)
+    if plays is None:
+        return found
+    tags = set(SPECIAL_TAGS).union(*(task.tags for play in plays for task in _tasks(play)))
+    misspelt = [
+        f"{option} {tag}: no task of this run has that tag{_did_you_mean(tag, tags - SPECIAL_TAGS)}"
+        for option, given in (("--tags", wanted), ("--skip-tags", unwanted))
+        for tag in sorted(given - tags)
+    ]
+    if misspelt:
+        return [*misspelt, *found]
+    # Where all tasks are tagged so, as in preflight.yml, they are what was asked for.
+    also_always = ALWAYS in wanted or all(ALWAYS in task.tags for play in plays for task in _tasks(play))
+    if any(_does_something(play, action, task_vars, also_always) for play in plays):
+        return found
+    by = [f"--limit {limit}"] if limit is not None else []
+    by += [f"--tags {','.join(sorted(wanted))}"] if wanted != {"all"} else []
+    by += [f"--skip-tags {','.join(sorted(unwanted))}"] if unwanted else []
+    names = [host for group in groups for host in task_vars["groups"].get(group, ())]
+    what = f"with {' and '.join(by)} this run" if by else "this run"
+    clusters = f"clusters that its playbook is for are {some(names, 5)}" if names else "the inventory has none"
+    return [
+        f"{what} would do nothing: it has no host of {' or '.join(groups)}, or no task for it ({clusters})",
+        *found,
+    ]
+
+
+def _run_tags(task_vars: Mapping[str, Any]) -> set[str]:
+    return set(task_vars.get("ansible_run_tags") or ()) or {"all"}
+
+
+def _skip_tags(task_vars: Mapping[str, Any]) -> set[str]:
+    return set(task_vars.get("ansible_skip_tags") or ())
+
+
+def _patterns(inventory: Any) -> list[str]:
+    """The parts of --limit, files opened, that match no host; those that exclude, too: they would exclude nobody."""
+    found = []
+    for pattern in inventory._subset or ():
+        name = str(pattern).lstrip("!&")
+        if name in inventory.groups or inventory.get_hosts(name, ignore_limits=True, ignore_restrictions=True):
+            continue
+        near = _did_you_mean(name, [*inventory.hosts, *inventory.groups])
+        found.append(f"--limit {pattern}: no host or group of the inventory matches{near}")
+    return found
+
+
+def _did_you_mean(name: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.65)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _plays(action: Any, task_vars: Mapping[str, Any]) -> list[Play] | None:
+    """The plays of all playbooks of the command line, read again as --list-tags does; None where they can't be."""
+    loader = action._loader
+    folder = loader.get_basedir()
+    plays: list[Play] = []
+    try:
+        for argument in context.CLIARGS.get("args") or ():
+            path = _path(str(argument), str(task_vars.get("playbook_dir", "")))
+            if path is None:
+                return None
+            manager = task_vars["hostvars"]._variable_manager
+            plays += Playbook.load(path, variable_manager=manager, loader=loader).get_plays()
+    except AnsibleError:
+        return None  # running, they say themselves what is wrong
+    finally:
+        loader.set_basedir(folder)
+    return plays or None
+
+
+def _path(argument: str, playbook_dir: str) -> str | None:
+    """The file of a playbook that is named by its path, or as a collection's (namespace.collection.name)."""
+    if pathlib.Path(argument).is_file():
+        return argument
+    *_collection, name = argument.split(".", 2)
+    for ending in (".yml", ".yaml", ""):
+        file = pathlib.Path(playbook_dir, *name.split(".")).with_suffix(ending)
+        if file.is_file():
+            return str(file)
+    return None
+
+
+def _tasks(play: Play) -> Iterator[Any]:
+    """The tasks of a play as it is written, before any tag has its say."""
+    for block in play.compile():
+        yield from _in_block(block)
+
+
+def _in_block(block: Any) -> Iterator[Any]:
+    for part in (block.block, block.rescue, block.always):
+        for each in part:
+            if isinstance(each, Block):
+                yield from _in_block(each)
+            elif not getattr(each, "implicit", False):
+                yield each
+
+
+def _does_something(play: Play, action: Any, task_vars: Mapping[str, Any], also_always: bool) -> bool:
+    selected = [
+        task
+        for block in play.compile()
+        for task in _in_block(block.filter_tagged_tasks(dict(task_vars)))
+        # The look that asks this is no work.
+        if task.args.get("scope") != "inventory" and (also_always or ALWAYS not in task.tags)
+    ]
+    if not selected:
+        return False
+    try:
+        hosts = action._templar.template(play.hosts)
+    except AnsibleError:
+        return True  # it depends on what the run finds out
+    return bool(task_vars["hostvars"]._inventory.get_hosts(hosts, ignore_restrictions=True)) if hosts else False
