@@ -24,6 +24,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTI
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import shared_by_another
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
@@ -51,12 +52,29 @@ class ActionModule(ActionBase):
                 _validated, options = self.validate_argument_spec(
                     argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
                 )
+                theirs = _another_fleet(options, said)
+                if theirs:
+                    # Told apart from what the look merely can't see: nobody may go on and make anything then.
+                    return {**result, "failed": True, "refused": True, "msg": theirs}
                 result.update(_look(options, said))
         except (Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
             result.update(failed=True, msg=str(problem))
         except (BotoCoreError, ClientError) as problem:
             result.update(failed=True, msg=f"AWS can't show what external-dns has: {problem}")
         return result
+
+
+def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said]) -> str | None:
+    with connect({name: options[name] for name in CONNECTION_OPTIONS}, said) as connection:
+        path = connection.path("v1", "Namespace", None, options["namespace"])
+        try:
+            namespace = connection.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+    theirs = shared_by_another(namespace, options["fleet"], options.get("take_over_fleet") or ())
+    return "; ".join(theirs) if theirs else None
 
 
 def _look(options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     pending_of,
     policy_of,
     progress_lines,
+    refuse_another_kof,
     regional_domains,
     unless_lost,
     within_limit,
@@ -49,6 +50,8 @@ class ActionModule(fleets.FleetAction):
         self, connection: Connection, fleet: fleets.Fleet, layer: str, task_vars: dict[str, Any]
     ) -> dict[str, Any]:
         surroundings = render.look_up(connection, fleet, layer)
+        if layer == "mothership":
+            refuse_another_kof(connection, fleet)
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
         if faults:
             raise fleets.FleetFault.of(faults)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, zones
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 
 LAYERS = ("dns_credentials", *fleets.LAYERS)
@@ -81,13 +81,21 @@ class ActionModule(fleets.FleetAction):
             {name: value for each in motherships for name, value in fleet.variables[each.host].items()}
             | fleet.variables[fleet.hosts[0]],
         )
+        variables = inventory.shared if motherships and motherships[0].host in fleet.hosts else {}
+        looked_up = zones.look(variables) if "dns_credentials" in options["layers"] else ()
         try:
             connection: Any = self.connect(fleet, options)
         except ApiUnavailable as problem:
             connection = problem
         try:
             return preflight.run(
-                connection, fleet.hosts, inventory, release, check_mode=self.check_mode, layers=options["layers"]
+                connection,
+                fleet.hosts,
+                inventory,
+                release,
+                check_mode=self.check_mode,
+                layers=options["layers"],
+                zones=looked_up,
             )
         finally:
             if not isinstance(connection, ApiUnavailable):

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.diff import changes, is_secret_name
 from ansible_collections.k0rdent.kof.plugins.module_utils.foreign_yaml import NotYaml, documents
+from ansible_collections.k0rdent.kof.plugins.module_utils.versions import parse
 
 #: A helm is at work on the release, or was killed at it.
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
@@ -37,6 +38,7 @@ GRACE = 10.0
 
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_FLUX_LABEL = re.compile(r"^\s+[\"']?helm\.toolkit\.fluxcd\.io/(name|namespace)[\"']?: [\"']?([^\s\"']+)", re.MULTILINE)
 _GZIP = b"\x1f\x8b"
 
 
@@ -219,6 +221,16 @@ def differs(revision: Revision, wanted: Wanted) -> str:
     return ""
 
 
+def downgrade(history: Sequence[Revision], wanted: Wanted) -> str | None:
+    """The newer chart version that a release would come down from; None if it wouldn't. A revision that never worked
+    doesn't count."""
+    base = _last_good(history)
+    if base is None or base.chart != wanted.chart:
+        return None
+    there, version = parse(base.chart_version), parse(wanted.chart_version)
+    return base.chart_version if there and version and version < there else None
+
+
 def _plain(version: str) -> str:
     """helm takes v1.2.3 for 1.2.3."""
     return version.removeprefix("v")
@@ -278,6 +290,12 @@ def _documents(found: Iterable[Any]) -> Iterator[dict[str, Any]]:
             yield from _documents(document["items"])
         else:
             yield document
+
+
+def flux_keeper(manifest: str) -> str | None:
+    """The Flux HelmRelease (namespace/name) that rendered a manifest: it labels every object; None for anybody else."""
+    found = dict(_FLUX_LABEL.findall(manifest))
+    return f"{found.get('namespace', '?')}/{found['name']}" if "name" in found else None
 
 
 # -- what is asked

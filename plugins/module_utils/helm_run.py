@@ -32,6 +32,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
     Wanted,
     age,
     decide,
+    downgrade,
+    flux_keeper,
     objects,
     seconds,
     secrets_of,
@@ -45,6 +47,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
     find_helm,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import shared_by_another
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -55,6 +58,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "chart_version": {"type": "str"},
     "release_values": {"type": "dict", "default": {}, "aliases": ["values"]},
     "create_namespace": {"type": "bool", "default": False},
+    "allow_downgrade": {"type": "bool", "default": False},
+    "fleet": {"type": "str"},
+    "take_over_fleet": {"type": "list", "elements": "str", "default": []},
     "wait": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "5m"},
     "skip_schema_validation": {"type": "bool", "default": False},
@@ -75,6 +81,10 @@ _NAMED = 5
 
 class BadInput(Exception):
     """An argument can't be right; the message is for the person."""
+
+
+class Refused(Exception):
+    """The release may not be changed so; the message says why, and what would be right."""
 
 
 class StuckObject(Exception):
@@ -129,6 +139,7 @@ class ReleaseRun:
                 self.took.append(f"missing {_some([str(each.ref) for each in missing])}")
                 decision = Decision("upgrade", f"{len(missing)} of its objects are missing")
             action = self._action(decision, bool(missing))
+            self._guard(wanted)
             if self._check_mode:
                 return self._told(action, decision, first, wanted, not_checked=self._validated(decision))
             self._wait_until_gone([each for each in missing if each.deleted_at])
@@ -142,6 +153,30 @@ class ReleaseRun:
             self.look()
             return self._told(action, decision, first, wanted)
         raise AssertionError("unreachable")
+
+    def _guard(self, wanted: Wanted | None) -> None:
+        """What may not be done to the release as it is now, whatever is wanted.
+
+        :raises Refused: it is another fleet's or another controller's, or it would come down to an older chart unasked.
+        """
+        if self._parameters["fleet"]:
+            theirs = shared_by_another(
+                self._store.namespace(), self._parameters["fleet"], self._parameters["take_over_fleet"]
+            )
+            if theirs:
+                raise Refused("; ".join(theirs))
+        keeper = flux_keeper(self.history[-1].manifest) if self.history else None
+        if keeper and self.history[-1].status != "uninstalled":
+            raise Refused(
+                f"the Flux HelmRelease {keeper} keeps it, and would put back what is changed here: change it there, or "
+                "remove that HelmRelease first"
+            )
+        newer = downgrade(self.history, wanted) if wanted else None
+        if wanted and newer and not self._parameters["allow_downgrade"]:
+            raise Refused(
+                f"it has chart version {newer}, and {wanted.chart_version} is older: a downgrade has to be asked for "
+                "(allow_downgrade), and few charts bear one"
+            )
 
     def _wanted(self) -> Wanted:
         reference = self._parameters["chart_ref"]
@@ -329,6 +364,7 @@ class ReleaseRun:
             if self.history[-1].status not in PENDING or self._check_mode:
                 break
             self._wait_for(self.history[-1])
+        self._guard(None)
         decision = Decision("check", "it shall be absent")
         if not self._check_mode:
             with self._helm() as helm:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,3 +37,56 @@ def domain_of_url(url: object) -> str | None:
     except ValueError:
         return None
     return host[len(VMAUTH) :] if host.startswith(VMAUTH) else None
+
+
+def shared_by_another(
+    namespace: Mapping[str, Any] | None, fleet: str, taken_over: Collection[str] = ()
+) -> tuple[str, str] | None:
+    """Why a fleet may not change what all fleets of a management cluster share (kof's namespace, its charts, the DNS
+    Secret), and what to do instead; None if it may. Helm releases have no label of ours: whose the namespace is, they
+    are.
+
+    :param namespace: as it is on the management cluster; None where it isn't there.
+    :param taken_over: fleets whose objects this run may take over.
+    """
+    theirs = fleet_of(namespace) if namespace else None
+    if namespace is None or theirs is None or theirs == fleet or theirs in taken_over:
+        return None
+    name = namespace["metadata"]["name"]
+    return (
+        f"namespace {name} belongs to fleet {theirs}, and with it the charts and the DNS Secret that all fleets share",
+        f"leave them to that fleet: no host in kof_mothership, or --skip-tags dns_credentials,mothership. If this is "
+        f"its inventory: kof_fleet: {theirs}. If fleet {fleet} is to take them over: -e kof_take_over_fleet={theirs}",
+    )
+
+
+#: By what GitOps controllers mark what they keep: of each, the label or annotation, and what its value names.
+_GITOPS_MARKS = (
+    ("kustomize.toolkit.fluxcd.io/name", "the Flux Kustomization {}"),
+    ("helm.toolkit.fluxcd.io/name", "the Flux HelmRelease {}"),
+    ("argocd.argoproj.io/tracking-id", "the Argo CD application {}"),
+    ("argocd.argoproj.io/instance", "the Argo CD application {}"),
+    ("projectsveltos.io/reference-name", "Sveltos ({})"),
+    ("objectset.rio.cattle.io/id", "Rancher Fleet ({})"),
+    ("configsync.gke.io/manager", "Config Sync ({})"),
+)
+#: Their field managers, for an object whose marks were taken away.
+_GITOPS_MANAGERS = {
+    "kustomize-controller": "Flux (kustomize-controller)",
+    "helm-controller": "Flux (helm-controller)",
+    "argocd-controller": "Argo CD",
+    "argocd-application-controller": "Argo CD",
+    "fleetagent": "Rancher Fleet",
+}
+
+
+def gitops_keeper(item: Mapping[str, Any]) -> str | None:
+    """The GitOps controller that keeps an object, and would put back what somebody else changes; None for nobody."""
+    metadata = item["metadata"]
+    marks = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
+    for key, what in _GITOPS_MARKS:
+        if marks.get(key):
+            # A tracking id is application:group/kind:namespace/name.
+            return what.format(str(marks[key]).partition(":")[0])
+    managers = {entry.get("manager") for entry in metadata.get("managedFields") or ()}
+    return next((told for manager, told in _GITOPS_MANAGERS.items() if manager in managers), None)

@@ -212,3 +212,18 @@ _KOF_0_1_1 = Release(
 
 #: By `kof_version`.
 RELEASES: Mapping[str, Release] = {release.version: release for release in (_KOF_0_1_1,)}
+
+#: By the line (0.0, 0.1, 0.2 ...) that a management cluster has, what hinders writing a known release over its charts;
+#: `newer` for every line that came after those.
+UPGRADES_FROM: Mapping[str, str] = {
+    "0.0": (
+        "0.0 is upgraded by hand: helm must take over Secret kof-mothership-promxy-config (--take-ownership), the "
+        "storage classes of before must be pinned, and every cluster's services get their new ServiceTemplates before "
+        "the old ones go. The charts alone would leave running clusters without theirs"
+    ),
+    "newer": (
+        "there is no way back: from 0.2 on kof installs its services by labels, and these charts would take away the "
+        "operators and ServiceTemplates that its clusters run with. Use a release of this collection that knows the "
+        "installed kof, with its kof_version"
+    ),
+}

@@ -124,6 +124,11 @@ access_key:
       type: list
       elements: str
       sample: []
+refused:
+  description: That the namespace of the Secret belongs to another fleet. Nothing may be made then.
+  returned: where it is so
+  type: bool
+  sample: true
 msg:
   description: What can't be read, and why.
   returned: failure

@@ -26,6 +26,7 @@ description:
     revision where it was of another chart or had other values. Secrets that such a rollback would put back to older
     data keep what they hold.
   - Nothing is ever forced, and no release Secret is deleted.
+  - A release that a Flux HelmRelease keeps is left alone, it would take back every change.
 options:
   release_name:
     description: Name of the release.
@@ -67,6 +68,23 @@ options:
     description: Whether to make the namespace if it is not there.
     type: bool
     default: false
+  allow_downgrade:
+    description:
+      - Whether a release that is deployed with a newer version of the chart may be brought down to O(chart_version).
+      - Going back from an upgrade that failed is no downgrade.
+    type: bool
+    default: false
+  fleet:
+    description:
+      - For a release of what all fleets of a management cluster share, the fleet (C(kof_fleet)) that this is done for.
+      - Nothing is changed then in a namespace that belongs to another fleet, by its labels
+        C(app.kubernetes.io/managed-by=k0rdent.kof) and C(app.kubernetes.io/part-of).
+    type: str
+  take_over_fleet:
+    description: Fleets in whose namespace the release may be changed all the same.
+    type: list
+    elements: str
+    default: []
   wait:
     description:
       - Whether helm waits until the objects it made are ready, and fails the release if they are not within
@@ -233,7 +251,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease, secrets_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, HelmUnusable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, ReleaseRun, StuckObject
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import (
+    OPTIONS,
+    BadInput,
+    Refused,
+    ReleaseRun,
+    StuckObject,
+)
 
 
 def main() -> None:
@@ -252,7 +276,7 @@ def main() -> None:
         if not module._diff:
             del result["diff"]
         module.exit_json(**result)
-    except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, StuckObject) as error:
+    except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, Refused, StuckObject) as error:
         _fail(module, run, str(error))
     except ApiError as error:
         _fail(module, run, f"the API server refused: {error.message}")

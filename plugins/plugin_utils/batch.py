@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domain
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
@@ -154,6 +156,20 @@ def regional_domains(
                 )
             )
     return domains, faults
+
+
+def refuse_another_kof(connection: Connection, fleet: Fleet) -> None:
+    """Ask anew, in whose cluster this run is about to change the charts: preflight may be hours ago, or not have been.
+
+    :raises FleetFault: they are of a newer kof, or of one that this release can't follow.
+    """
+    try:
+        charts = installed.look(connection, fleet.shared("kof_namespace")) or ()
+    except NotARelease as problem:
+        raise FleetFault(str(problem)) from None
+    hindered = installed.hindrances(charts, fleet.release)
+    if hindered:
+        raise FleetFault.of([str(each) for each in hindered], "what this run would install")
 
 
 def batch_result(

@@ -1,6 +1,6 @@
 """The stand-in for AWS: moto's server on loopback. It keeps all in memory, so a restart is an empty account.
 
-May hold: its start and end. May not hold: AWS objects.
+May hold: its start and end. May not hold: AWS objects (those that are there from the beginning are in aws_server).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def start(state: pathlib.Path) -> str:
     for attempt in (1, 2, 3):
         port = state_files.ports(state, NAME, ("http",), fresh=attempt > 1)["http"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = pathlib.Path(__file__).with_name("aws_server.py")
+        command = [sys.executable, str(server), "-H", "127.0.0.1", "-p", str(port)]
         processes.start(state, NAME, command, environment)
         if answers(state, NAME, port):
             return f"http://127.0.0.1:{port}"

@@ -33,6 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
     message,
     narrowed,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_live import DNS_METHODS_WITH_SECRET
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
     Facts,
     Wanted,
@@ -44,7 +45,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     StandIn,
     guide_objects,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.table import render
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import choose_template, template_for
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
@@ -105,6 +106,7 @@ def run(
     before: str = "site",
     layers: Collection[str] | None = None,
     announce: bool | None = None,
+    zones: Sequence[Zone] = (),
 ) -> list[Check]:
     """Make every check that a run before `before` needs, in the order of the table.
 
@@ -117,6 +119,7 @@ def run(
     :param check_mode: nothing that an earlier layer brings can be there yet.
     :param announce: whether what kof-mothership brings will be there when it is needed, and is announced instead of
         missed. None: if this run has a mothership to install, or in check mode the inventory has one.
+    :param zones: the hosted zones that dns_credentials gives rights in, as AWS has them.
     """
     chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
     batch = frozenset(batch)
@@ -143,6 +146,9 @@ def run(
         layers=frozenset(walked),
         announce=comes,
         announce_dns=comes or ("dns_credentials" in chosen and in_batch),
+        makes_dns_secret="dns_credentials" in chosen
+        and in_batch
+        and inventory.value("dns_credentials_method") in DNS_METHODS_WITH_SECRET,
         namespace=inventory.value("kof_namespace", "kof"),
         kcm_namespace=inventory.value("kof_kcm_namespace", "kcm-system"),
         fleet=inventory.value("kof_fleet", "kof"),
@@ -158,6 +164,7 @@ def run(
         replace_guide_objects=inventory.value("kof_replace_guide_objects", False),
         adopt=inventory.value("kof_adopt", True),
         promxy_memory=_promxy_memory(mothership, release),
+        zones=tuple(zones),
         hosted_zones=len(inventory.value("dns_credentials_hosted_zones", ())),
         groups=tuple(
             promxy_server_group.of_regional(regional, release)

@@ -39,6 +39,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_clust
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_live import (
     external_dns,
     guide_names,
+    hosted_zones,
     live_domains,
     ownership,
     promxy_groups,
@@ -54,6 +55,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_refer
     resource_templates,
     service_templates,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_shared import installed_kof, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
 
 #: In the order of the table.
@@ -68,6 +70,8 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     k0rdent_version,
     management,
     namespaces,
+    shared_layer,
+    installed_kof,
     helm,
     chart_repository,
     operator_charts,
@@ -87,6 +91,7 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     vmuser_secret,
     promxy_groups,
     external_dns,
+    hosted_zones,
     promxy_config_size,
     promxy_reloads,
     promxy_memory,

@@ -28,7 +28,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation im
     grouped,
     suggestion,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import Version, of_name, parse
+from ansible_collections.k0rdent.kof.plugins.module_utils.versions import Version, of_name, parse
 
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 NO_PROVISIONER = "kubernetes.io/no-provisioner"

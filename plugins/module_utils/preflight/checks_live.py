@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import gitops_keeper
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
+    WARNING,
     Check,
     some,
 )
@@ -32,6 +34,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation im
 SAFE = 'no ", \\ or line breaks'
 #: Methods of dns_credentials that end in a Secret.
 DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
+#: By method, the regional_external_dns of the clusters that get its rights.
+EXTERNAL_DNS_OF = {"iam_user": "secret", "node_role": "node", "irsa": "node"}
 #: Managers of objects that other software keeps; what they made isn't ours to take over.
 OTHER_MANAGERS = ("kof-operator", "promxy-operator")
 
@@ -107,6 +111,12 @@ def ownership(s: Situation) -> list[Check]:
                 whose = f"helm release {release}" if release else keeper
                 remedy = "another name, or remove it there"
                 checks.append(Check(title, f"belongs to {whose}", "nobody's or ours", remedy, FAILED, about, variable))
+            elif gitops_keeper(item):
+                found = f"kept by {gitops_keeper(item)}, which puts back whatever others change"
+                remedy = "change it there, or take it out of there first; or another name"
+                # What is as it should be isn't touched, so ours may be there by way of Git.
+                status = WARNING if keeper == OURS else FAILED
+                checks.append(Check(title, found, "nobody's or ours", remedy, status, about, variable))
             elif keeper != OURS and not s.adopt:
                 remedy = "kof_adopt: true to take it over, or another name"
                 found = "exists, and this collection has not made it"
@@ -262,3 +272,35 @@ def external_dns(s: Situation) -> list[Check]:
         else "dns_credentials_method: iam_user or existing on the mothership, or regional_external_dns: node or none"
     )
     return [Check(title, f"not in {s.namespace}", "there", remedy, FAILED, hosts, "regional_external_dns")]
+
+
+def hosted_zones(s: Situation) -> list[Check]:
+    """The zones in which dns_credentials gives rights: they are there, and every regional that needs one has one."""
+    checks, variable = [], "dns_credentials_hosted_zones"
+    for zone in s.zones:
+        title, about = f"hosted zone {zone.id}", s.mothership_hosts
+        if zone.problem:
+            remedy = "the right route53:GetHostedZone on it; or see by hand that it is there, and of which domain"
+            checks.append(Check(title, f"can't be looked up: {zone.problem}", "", remedy, WARNING, about, variable))
+        elif zone.domain is None:
+            remedy = "aws route53 list-hosted-zones shows those that are there (is it this account?)"
+            checks.append(
+                Check(title, "doesn't exist", "a zone of the regionals' domains", remedy, FAILED, about, variable)
+            )
+    domains = [zone.domain for zone in s.zones if zone.domain]
+    if not domains or checks:
+        return checks
+    homeless = [
+        one
+        for one in s.everyone
+        if one.external_dns == EXTERNAL_DNS_OF.get(s.dns_method)
+        and not any(f".{one.domain}".lower().endswith(f".{domain}") for domain in domains)
+    ]
+    if homeless:
+        found = (
+            f"external-dns may write to {some(domains)}, and {some(str(one.domain) for one in homeless)} isn't in there"
+        )
+        remedy = "the zone of that domain, or regional_external_dns: none for a regional whose records are made by hand"
+        hosts = tuple(one.host for one in homeless)
+        return [Check("hosted zones", found, "every regional's domain in one", remedy, FAILED, hosts, variable)]
+    return [Check("hosted zones", f"{', '.join(f'{zone.id} is {zone.domain}' for zone in s.zones)}")]

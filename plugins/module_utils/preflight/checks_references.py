@@ -31,7 +31,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates im
     template_for,
     unknown_keys,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import of_name
+from ansible_collections.k0rdent.kof.plugins.module_utils.versions import of_name
 
 #: Without it Sveltos takes a ConfigMap's content as it is.
 TEMPLATE_ANNOTATION = "projectsveltos.io/template"

@@ -22,7 +22,10 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, served_version
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
 
 PROMXY_GROUP = "kof.k0rdent.mirantis.com"
 GRAFANA_GROUP = "grafana.integreatly.org"
@@ -111,6 +114,7 @@ class Facts:
     :ivar resource_templates: by Credential, its identity's ConfigMap; None for one that doesn't exist. Those that may
         not be read are left out.
     :ivar promxy_deployment: None where it wasn't asked for, doesn't exist or may not be read.
+    :ivar installed: the Helm releases of kof's own charts; None where they may not be read.
     :ivar now: the time at which this was true; None where it is made up.
     :ivar ca_file_problem: why the file with the chart repository's CA is of no use; None if it is, or isn't needed.
     :ivar unread: what could not be read: kind -> the server's reason.
@@ -136,6 +140,7 @@ class Facts:
     grafana_datasources: tuple[dict, ...] = ()
     operators: tuple[dict, ...] = ()
     promxy_deployment: dict | None = None
+    installed: tuple[InstalledChart, ...] | None = ()
     now: datetime | None = None
     namespaces: Mapping[str, dict | None] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes] | None] = field(default_factory=dict, repr=False)
@@ -238,7 +243,8 @@ def _utc() -> datetime:
 def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc) -> Facts:
     """Read what the checks need: two requests to get to know the server, then about a dozen side by side.
 
-    Secrets are read by name, never listed. Nothing is written: an access review is a question sent as POST.
+    Secrets are read by name, never listed but for helm's of kof's own releases. Nothing is written: an access review is
+    a question sent as POST.
 
     :param clock: gives the time in UTC.
     :raises ApiUnavailable: the API server can't be reached.
@@ -273,6 +279,8 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
         if version in apis.get(group, ()) and wanted.layers & {"regional", "child"}:
             path = f"/apis/{group}/{version}/namespaces/{wanted.namespace}/{plural}"
             jobs[name] = lambda kind=kind, path=path: reader.listed(kind, path)  # type: ignore[misc]
+    if wanted.layers:
+        jobs["installed"] = lambda: _installed(reader, wanted.namespace)
     if wanted.promxy_deployment:
         path = f"/apis/apps/v1/namespaces/{wanted.namespace}/deployments/{wanted.promxy_deployment}"
         jobs["promxy_deployment"] = lambda path=path: _if_allowed(connection, path)  # type: ignore[misc]
@@ -400,6 +408,16 @@ def _operators(reader: _Reader, namespace: str) -> tuple[dict, ...]:
             reader.note("Deployment", error)
             return ()
     return reader.listed("Deployment", f"/apis/apps/v1/namespaces/{namespace}/deployments", query)
+
+
+def _installed(reader: _Reader, namespace: str) -> tuple[InstalledChart, ...] | None:
+    try:
+        return installed.look(reader.connection, namespace)
+    except NotARelease as problem:
+        reader.unread["Helm releases"] = str(problem)
+    except ApiError as error:
+        reader.note("Helm releases", error)
+    return None
 
 
 def _if_allowed(connection: Any, path: str) -> dict | None:

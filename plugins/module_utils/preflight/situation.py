@@ -65,17 +65,32 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Zone:
+    """A hosted zone of Route 53 that the inventory names.
+
+    :ivar domain: without the last dot; None where there is no such zone, or AWS couldn't be asked.
+    :ivar problem: why it couldn't.
+    """
+
+    id: str
+    domain: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Situation:
     """All a check may look at.
 
     :ivar layers: layers this run walks through.
     :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
         announce_dns: the same of the DNS credentials.
+    :ivar makes_dns_secret: the run writes the Secret with external-dns' credentials.
+    :ivar take_over: other fleets whose objects this one run may take over.
     :ivar subjects: the clusters of the batch; `others` those of the inventory outside it.
     :ivar faults: of the model, of whatever host; `unparsed` the hosts that are no clusters here because of theirs.
     :ivar groups: the PromxyServerGroups this run would write, rendered.
     :ivar promxy_memory: promxy's limit as the mothership's values have it, a quantity; None for no limit.
-    :ivar hosted_zones: how many Route 53 zones the inventory names.
+    :ivar hosted_zones: how many Route 53 zones the inventory names; `zones` those that were looked up.
     :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
     """
 
@@ -87,6 +102,8 @@ class Situation:
     namespace: str
     kcm_namespace: str
     fleet: str
+    makes_dns_secret: bool = False
+    take_over: frozenset[str] = frozenset()
     subjects: tuple[Subject, ...] = ()
     others: tuple[Subject, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -100,6 +117,7 @@ class Situation:
     adopt: bool = True
     promxy_memory: Any = None
     hosted_zones: int = 0
+    zones: tuple[Zone, ...] = ()
     groups: tuple[Mapping[str, Any], ...] = ()
     render_promxy_config: Callable[[Sequence[Mapping[str, Any]], Mapping[str, tuple[str, str]]], str] | None = None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import Version, parse_dashed
+from ansible_collections.k0rdent.kof.plugins.module_utils.versions import Version, parse_dashed
 
 #: Maps of a cluster template whose keys are the user's own, although the template may have some by default.
 FREE_FORM = (

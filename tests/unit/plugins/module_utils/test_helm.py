@@ -156,6 +156,41 @@ def test_decide_holds_for_any_history(statuses: list[str], same: list[bool]) -> 
         assert last.status not in ("deployed", *helm.PENDING)
 
 
+@pytest.mark.parametrize(
+    ("deployed", "failed", "wanted", "newer"),
+    [
+        ("1.10.0", None, "0.1.1", "1.10.0"),
+        ("v0.1.2", None, "0.1.1", "v0.1.2"),
+        ("0.1.1", None, "0.1.1", None),
+        ("0.1.1-rc1", None, "0.1.1", None),
+        ("0.1.0", None, "0.1.1", None),
+        # Back from an upgrade that failed.
+        ("0.1.1", "0.1.2", "0.1.1", None),
+        ("0.1.1", None, None, None),
+        ("custom", None, "0.1.1", None),
+    ],
+)
+def test_what_comes_down(deployed: str, failed: str | None, wanted: str | None, newer: str | None) -> None:
+    revisions = [revision(1, "deployed", chart_version=deployed)]
+    revisions += [revision(2, "failed", chart_version=failed)] if failed else []
+    assert helm.downgrade(revisions, dataclasses.replace(WANTED, chart_version=wanted)) == newer
+    assert helm.downgrade([], WANTED) is None
+    assert helm.downgrade(revisions, Wanted("another", "0.0.1", {})) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "keeper"),
+    [
+        ("    helm.toolkit.fluxcd.io/name: a\n    helm.toolkit.fluxcd.io/namespace: b\n", "b/a"),
+        ("    'helm.toolkit.fluxcd.io/name': 'a'\n", "?/a"),
+        ("    note: helm.toolkit.fluxcd.io/name\n", None),
+        ("", None),
+    ],
+)
+def test_a_flux_release_is_known_by_the_labels_in_its_manifest(labels: str, keeper: str | None) -> None:
+    assert helm.flux_keeper(f"metadata:\n  labels:\n{labels}") == keeper
+
+
 def test_install_hooks_that_did_not_run_make_it_an_install_again() -> None:
     hooks = [
         {"kind": "HelmRepository", "name": "catalog", "events": ["pre-install"], "last_run": {"phase": ""}},

@@ -533,6 +533,48 @@ def test_values_that_the_chart_refuses_fail_the_check(release: Release) -> None:
         assert "this value is refused" in failed["msg"]
 
 
+def test_a_downgrade_has_to_be_asked_for(release: Release) -> None:
+    release.run(chart_version="1.1.0")
+    before = release.everything()
+    for check in (True, False):
+        refused = release.run(check=check)
+        assert refused["failed"]
+        assert (
+            "chart version 1.1.0, and 1.0.0 is older: a downgrade has to be asked for (allow_downgrade)"
+            in refused["msg"]
+        )
+    assert release.everything() == before
+    release.same_as_predicted(allow_downgrade=True)
+
+
+def test_what_flux_keeps_is_left_alone(release: Release) -> None:
+    release.run()
+    label_manifest(release, "helm.toolkit.fluxcd.io/name: demo", "helm.toolkit.fluxcd.io/namespace: flux-system")
+    before = release.everything()
+    assert release.run()["action"] == "unchanged"
+    for arguments in ({"values": {"text": "other"}}, {"chart_version": "1.1.0"}, {"release_state": "absent"}):
+        for check in (True, False):
+            refused = release.run(check=check, **arguments)
+            assert refused["failed"], arguments
+            assert "the Flux HelmRelease flux-system/demo keeps it" in refused["msg"]
+    assert release.everything() == before
+
+
+def test_another_fleets_namespace(release: Release) -> None:
+    release.run(fleet="team-b")
+    labels = ("app.kubernetes.io/managed-by=k0rdent.kof", "app.kubernetes.io/part-of=team-a")
+    release.cluster.kubectl("label", "namespace", release.namespace, *labels)
+    before = release.everything()
+    assert release.run(fleet="team-b")["action"] == "unchanged"
+    for arguments in ({"values": {"text": "other"}}, {"release_state": "absent"}):
+        refused = release.run(fleet="team-b", **arguments)
+        assert refused["failed"]
+        assert "belongs to fleet team-a" in refused["msg"]
+    assert release.everything() == before
+    assert release.run(fleet="team-b", take_over_fleet=["team-a"], values={"text": "other"})["changed"]
+    assert release.run(fleet="team-a", values={"text": "third"})["changed"]
+
+
 def test_absent(release: Release) -> None:
     assert release.same_as_predicted(state="absent")["action"] == "unchanged"
     release.run()
@@ -605,12 +647,21 @@ def test_bad_input(release: Release, arguments: dict[str, Any], why: str) -> Non
 
 def restate(release: Release, status: str) -> None:
     """Give the last revision another status, as a helm killed at that moment would have left it."""
+    rewrite(release, lambda payload: {"info": {**payload["info"], "status": status}}, {"status": status})
+
+
+def label_manifest(release: Release, *labels: str) -> None:
+    """Have the last revision's objects labelled, as Flux' helm-controller does it."""
+    added = "".join(f"    {label}\n" for label in labels)
+    rewrite(release, lambda payload: {"manifest": payload["manifest"] + f"---\nmetadata:\n  labels:\n{added}"}, {})
+
+
+def rewrite(release: Release, change: Callable[[dict[str, Any]], dict[str, Any]], labels: dict[str, str]) -> None:
     secrets = json.loads(release.kubectl("get", "secrets", "-l", f"owner=helm,name={NAME}", "-o", "json"))["items"]
     last = max((helm_facts.decode(secret) for secret in secrets), key=lambda each: each.version)
-    payload = dict(last.payload)
-    payload["info"] = {**payload["info"], "status": status}
+    payload = {**last.payload, **change(dict(last.payload))}
     stored = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(payload).encode()))).decode()
-    patch = {"metadata": {"labels": {"status": status}}, "data": {"release": stored}}
+    patch = {"metadata": {"labels": labels}, "data": {"release": stored}}
     release.kubectl("patch", "secret", last.secret, "-p", json.dumps(patch))
 
 

@@ -11,6 +11,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.own_cluster import Fin
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import ANNOUNCED, FAILED, OK, WARNING
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Denied, Helm, Need
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
 
 from .situations import (
@@ -40,6 +42,10 @@ MANAGEMENT_ERROR = {
 
 def secret(**data: bytes) -> dict:
     return {**HEALTHY.secrets, "storage-vmuser-credentials": data}
+
+
+def chart(name: str, version: str, *, line: str = "0.1", keeper: str | None = None) -> InstalledChart:
+    return InstalledChart(name, version, "deployed", line, keeper)
 
 
 def without(*names: str) -> dict:
@@ -141,10 +147,101 @@ CASES = [
         r"0\.0\.5",
     ),
     (
+        checks.hosted_zones,
+        {"zones": (Zone("Z1", "example.com"), Zone("Z2")), "dns_method": "iam_user", "mothership_in_batch": True},
+        FAILED,
+        r"dns_credentials_hosted_zones: hosted zone Z2: doesn't exist",
+    ),
+    (
+        checks.hosted_zones,
+        {"zones": (Zone("Z1", "other.example.org"),), "dns_method": "iam_user", "subjects": (EU1,), "others": ()},
+        FAILED,
+        r"^eu1: dns_credentials_hosted_zones: .*may write to other\.example\.org, and eu1\.\S+ isn't in there",
+    ),
+    (
+        # Not by the ending of a text: the zone of ple.com isn't example.com's.
+        checks.hosted_zones,
+        {"zones": (Zone("Z1", "ple.com"),), "dns_method": "iam_user", "subjects": (EU1,), "others": ()},
+        FAILED,
+        r"isn't in there",
+    ),
+    (
+        checks.hosted_zones,
+        {"zones": (Zone("Z1", problem="AccessDenied: no"), Zone("Z2", "example.org")), "dns_method": "iam_user"},
+        WARNING,
+        r"Z1: can't be looked up: AccessDenied: no; the right route53:GetHostedZone",
+    ),
+    (
+        checks.hosted_zones,
+        {"zones": (Zone("Z1", "other.example.org"),), "dns_method": "node_role", "subjects": (EU1,), "others": ()},
+        OK,
+        r"Z1 is other\.example\.org",
+    ),
+    (
         checks.namespaces,
         {"namespaces": {"kof": None, "kcm-system": None}},
         FAILED,
         r"^kof_kcm_namespace: namespace kcm-system: missing",
+    ),
+    (
+        checks.shared_layer,
+        {"namespaces": {"kof": named("kof", labels=THEIRS)}, "mothership_host": "m", "mothership_in_batch": True},
+        FAILED,
+        r"^m: shared layer: namespace kof belongs to fleet other.*no host in kof_mothership.*kof_take_over_fleet=other",
+    ),
+    (
+        checks.shared_layer,
+        {"namespaces": {"kof": named("kof", labels=THEIRS)}, "makes_dns_secret": True, **REGIONAL_ONLY},
+        FAILED,
+        r"belongs to fleet other",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-operators", "1.10.0"), chart("kof-mothership", "1.10.0", line="1.10"))},
+        FAILED,
+        r"^kof_version: installed kof: kof-mothership 1\.10\.0 is installed, of line 1\.10.*no way back",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof", "1.9.0", line="1.9"),), **REGIONAL_ONLY},
+        FAILED,
+        r"no way back",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-operators", "0.1.0"), chart("kof-mothership", "0.1.11", line="0.0"))},
+        FAILED,
+        r"of line 0\.0.*upgraded by hand: helm must take over",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-mothership", "0.1.2"),)},
+        FAILED,
+        r"0\.1\.2 is installed .*downgrade",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-mothership", "0.1.1", keeper="kof/kof-mothership"),), "mothership_host": "m"},
+        FAILED,
+        r"kept by the Flux HelmRelease kof/kof-mothership",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-operators", "0.1.1"), chart("kof-mothership", "0.1.0"))},
+        ANNOUNCED,
+        r"kof-mothership 0\.1\.0 \(wanted: kof_version 0\.1\.1\); kof-mothership will be upgraded",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-mothership", "0.1.0"),), **REGIONAL_ONLY},
+        WARNING,
+        r"run the mothership playbook first",
+    ),
+    (
+        checks.installed_kof,
+        {"installed": (chart("kof-mothership", "0.1.1", keeper="kof/kof-mothership"),), **REGIONAL_ONLY},
+        OK,
+        r"kof-mothership 0\.1\.1$",
     ),
     (
         checks.namespaces,
@@ -428,6 +525,26 @@ CASES = [
         {"grafana_datasources": (datasource("eu1-logs", "eu1", annotations={"meta.helm.sh/release-name": "mine"}),)},
         FAILED,
         r"belongs to helm release mine",
+    ),
+    (
+        checks.ownership,
+        {
+            "cluster_deployments": (
+                deployment("eu1", labels={"kustomize.toolkit.fluxcd.io/name": "fleet", "kof": "storage"}),
+            )
+        },
+        FAILED,
+        r"^eu1: regional_cluster_name: .*kept by the Flux Kustomization fleet",
+    ),
+    (
+        checks.ownership,
+        {
+            "cluster_deployments": (
+                deployment("eu1", labels=OURS, annotations={"argocd.argoproj.io/tracking-id": "kof:k0rdent/x:a/b"}),
+            )
+        },
+        WARNING,
+        r"^eu1: .*kept by the Argo CD application kof, which",
     ),
     (
         checks.ownership,

@@ -12,7 +12,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates im
     template_for,
     unknown_keys,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.versions import (
     Version,
     of_name,
     parse,

@@ -1,0 +1,76 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosted zones that an inventory names, as Route 53 has them. Only reads; what they mean is preflight's to say."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+# iam.Aws says so where it is missing.
+with contextlib.suppress(ImportError):
+    from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
+
+#: Methods of dns_credentials that give rights in the named zones.
+METHODS = ("iam_user", "node_role", "irsa")
+#: A table must not wait for an AWS that isn't there.
+PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 1}}
+_PREFIX = "dns_credentials_"
+#: Names of the options of amazon.aws, by our variables.
+_VARIABLES = {
+    "endpoint_url": "endpoint_url",
+    "access_key": "aws_access_key",
+    "secret_key": "aws_secret_key",
+    "session_token": "aws_session_token",
+    "profile": "aws_profile",
+    "region": "aws_region",
+    "aws_ca_bundle": "aws_ca_bundle",
+    "aws_validate_certs": "aws_validate_certs",
+}
+
+
+def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
+    """The zones of `dns_credentials_hosted_zones`, each once, where the method gives rights in them.
+
+    Whatever keeps AWS from answering is told with the zone.
+
+    :param variables: of the mothership's host, plain.
+    """
+    ids = [str(each).rpartition("/")[2] for each in variables.get(f"{_PREFIX}hosted_zones") or ()]
+    if variables.get(f"{_PREFIX}method") not in METHODS or variables.get(f"{_PREFIX}all_zones") or not ids:
+        return ()
+    try:
+        client = iam.Aws(_options(variables)).client("route53")
+        return tuple(_zone(client, each) for each in dict.fromkeys(ids))
+    except (AnsibleError, BotoCoreError, ClientError) as problem:
+        why = " ".join(str(problem).split())[:200]
+        return tuple(Zone(each, problem=why) for each in dict.fromkeys(ids))
+
+
+def _options(variables: Mapping[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {name: option.get("default") for name, option in aws_beside_kubernetes().items()}
+    given = {name: variables.get(_PREFIX + variable) for name, variable in _VARIABLES.items()}
+    options.update({name: value for name, value in given.items() if value not in (None, "")})
+    options["aws_config"] = PATIENCE
+    # Route 53 is the same from every region; the SDK wants one all the same.
+    options["region"] = options.get("region") or "us-east-1"
+    return options
+
+
+def _zone(client: Any, zone_id: str) -> Zone:
+    try:
+        found = client.get_hosted_zone(Id=zone_id)["HostedZone"]
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        if details.get("Code") in ("NoSuchHostedZone", "InvalidInput"):
+            return Zone(zone_id)
+        return Zone(zone_id, problem=f"{details.get('Code')}: {details.get('Message', '')}"[:200])
+    return Zone(zone_id, domain=found["Name"].rstrip(".").lower())
