@@ -45,7 +45,7 @@ demo: sandbox ## start the sandbox, run site.yml on it, and say what to look at 
 	ansible-playbook -i inventories/sandbox playbooks/site.yml
 	@python -m sandbox next-steps
 
-.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-long
+.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-long test-cores newest-core
 lint: setup ## ruff, mypy, ansible-lint (profile production)
 	ruff check .
 	ruff format --check .
@@ -53,7 +53,7 @@ lint: setup ## ruff, mypy, ansible-lint (profile production)
 	ansible-lint
 
 sanity: setup ## ansible-test sanity, on a copy
-	tests/sanity.sh
+	tests/sanity.sh $(COLLECTIONS)
 
 unit: binaries ## unit and property tests
 	pytest tests/unit
@@ -66,6 +66,12 @@ molecule: binaries ## one scenario per role and per playbook with a job of its o
 	molecule reset -s default
 	molecule test --all
 
+test-cores: binaries ## sanity, unit tests and site.yml twice on each ansible-core, with the Python of each
+	python tests/cores.py
+
+newest-core: binaries ## what touches Ansible itself, on the newest ansible-core that this machine has a Python for
+	python tests/cores.py --newest --part plugins,site
+
 TOPIC ?= *
 acceptance: binaries ## what the issues ask to be shown: make acceptance TOPIC=site
 	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC)*.py)
@@ -76,7 +82,7 @@ acceptance-long: binaries ## the same with what takes minutes
 .PHONY: test
 test: binaries ## everything CI runs
 	@# Two at a time, each with servers of its own: most of them wait for a control plane half of the time.
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory acceptance molecule unit sandbox-test sanity lint
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory acceptance molecule unit newest-core sandbox-test sanity lint
 
 # Nothing else should run on this machine meanwhile. BENCH="--rounds 1 --regions 3 --children 20" tries it in minutes.
 BENCH ?= --page

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # ansible-test sanity on a copy of the tracked files: it insists on a real .../ansible_collections/k0rdent/kof path.
-# Usage: tests/sanity.sh [ansible-test sanity arguments]
+# Usage: tests/sanity.sh COLLECTIONS_PATH [ansible-test sanity arguments]
 set -eu -o pipefail
+collections="$1"
+shift
 cd "$(dirname "$0")/.."
-repository="$PWD"
 # Outside the clone: in a git-ignored folder ansible-test would see no file.
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
@@ -22,6 +23,6 @@ for version in 24_2 23_1_2 20_3_4; do
 done
 cd "$copy"
 # The collections it imports from must be beside it.
-ln -sfn "$repository/.work/collections/ansible_collections/kubernetes" ../../kubernetes
-ln -sfn "$repository/.work/collections/ansible_collections/amazon" ../../amazon
+ln -sfn "$collections/ansible_collections/kubernetes" ../../kubernetes
+ln -sfn "$collections/ansible_collections/amazon" ../../amazon
 ansible-test sanity --venv --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" --color no "$@"

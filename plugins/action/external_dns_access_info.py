@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
 
 
 def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said]) -> str | None:
-    with connect({name: options[name] for name in CONNECTION_OPTIONS}, said) as connection:
+    with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
         path = connection.path("v1", "Namespace", None, options["namespace"])
         try:
             namespace = connection.request("GET", path)
