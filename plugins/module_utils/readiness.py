@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_line
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.versions import parse
 from ansible_collections.k0rdent.kof.plugins.module_utils.sveltos import values_hash
+from ansible_collections.k0rdent.kof.plugins.module_utils.versions import parse
 
 READY, PROGRESSING, FAILED = "ready", "progressing", "failed"
 # A ServiceTemplate is false for a while after its creation: the chart has to be fetched first. Seconds.
