@@ -299,7 +299,8 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
         if what:
             # Yesterday's summary says Provisioned for yesterday's values.
             return _progressing(f"Sveltos hasn't deployed {what} of {'/'.join(pair)} yet", behind)
-    left = [pair for pair in {**charts, **releases} if pair not in _services_of(obj)]
+    declared = _services_of(obj)
+    left = [pair for pair in {**charts, **releases} if pair not in declared]
     if left:
         return _progressing(f"{'/'.join(map(str, left[0]))} is no service of it any more, but still deployed", behind)
     features = status.get("featureSummaries") or []

@@ -353,13 +353,11 @@ class _Wait:
             scope = groups.setdefault(pair, _Scope(*pair, None))
             scope.names.add((ref.namespace, ref.name))
             spaces.setdefault(pair, set()).add(ref.namespace)
-            for related in target.related:
-                other = (related.api_version, related.kind)
-                about = groups.setdefault(other, _Scope(*other, None))
-                if related not in about.related:
-                    about.related.append(related)
-                # Sveltos keeps what is about a cluster in the cluster's namespace.
-                spaces.setdefault(other, set()).add(ref.namespace)
+        for related, indexes in self._by_related.items():
+            pair = (related.api_version, related.kind)
+            groups.setdefault(pair, _Scope(*pair, None)).related.append(related)
+            # Sveltos keeps what is about a cluster in the cluster's namespace, and kcm looks for templates there.
+            spaces.setdefault(pair, set()).update(self._targets[index].ref.namespace for index in indexes)
         for pair, scope in groups.items():
             scope.namespace = next(iter(spaces[pair])) if len(spaces[pair]) == 1 else None
         return (
