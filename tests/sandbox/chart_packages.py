@@ -110,6 +110,7 @@ def assemble(chart: Chart, folder: pathlib.Path) -> pathlib.Path:
     target = folder / chart.name
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(CHARTS / chart.name, target)
+    (target / "templates").mkdir(exist_ok=True)  # a chart of subcharts only has none, and git keeps no empty folder
     shutil.copy(CHARTS / "shared" / "_workloads.tpl", target / "templates" / "_workloads.tpl")
     places = {"crds": chart.crds}
     places |= {f"charts/{name}/files" if name else "files": files for name, files in chart.files.items()}
