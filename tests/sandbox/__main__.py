@@ -1,4 +1,4 @@
-"""The sandbox's command line: `python -m sandbox up | down | status | kubeconfig | user | fault | restart-apiserver`.
+"""The sandbox's command line: `python -m sandbox up`, `down`, `status`, `fault` and others (`--help`).
 
 May hold: arguments, printing and exit codes. May not hold: anything that does the work.
 
@@ -36,6 +36,8 @@ def _arguments() -> argparse.ArgumentParser:
     kubeconfig.add_argument("name", help="a cluster's name, or kof: the collection's own user on the mothership")
     user = commands.add_parser("user", help="print the path of a kubeconfig for a user who has no rights yet")
     user.add_argument("name", help="the user's name; a kubeconfig of that name on the mothership is made")
+    adopt = commands.add_parser("adopt", help="make a cluster that kcm can adopt, and its Credential NAME-cred")
+    adopt.add_argument("name", help="the cluster's name")
     fault = commands.add_parser(
         "fault",
         help="make the simulator fail; without arguments print what is set",
@@ -95,6 +97,9 @@ def main() -> int:
         print(file)
     elif arguments.command == "user":
         print(lifecycle.make_user(state, arguments.name))
+    elif arguments.command == "adopt":
+        lifecycle.adopt(state, arguments.name)
+        print(f"Credential {arguments.name}-cred, for the ClusterTemplate adopted-cluster-0-1-0")
     elif arguments.command == "next-steps":
         print(_next_steps(state))
     elif arguments.command == "fault":

@@ -225,6 +225,26 @@ def make_user(state: pathlib.Path, name: str) -> pathlib.Path:
     return file
 
 
+def adopt(state: pathlib.Path, name: str) -> None:
+    """Make `NAME-cred`, a Credential by which kcm can adopt a cluster, and that cluster where clusters are real.
+
+    It is one that kcm knows nothing of, and that stays when its ClusterDeployment goes.
+    """
+    from sandbox.simulator.api import Api as SimulatorApi
+    from sandbox.simulator.fleet import SYSTEM, create_all
+    from sandbox.simulator.seed import adopt as make_credential
+
+    facts = state_files.read_json(state / "sandbox.json")
+    if facts is None:
+        raise SandboxError("it is not up")
+    kubeconfig = None
+    if facts["clusters"] == "real":
+        started = cluster.start(name, state=state)
+        create_all(SimulatorApi(started.kubeconfig), SYSTEM, manager="k0s")
+        kubeconfig = started.kubeconfig.read_text()
+    make_credential(SimulatorApi(state / f"{MOTHERSHIP}.kubeconfig"), name, kubeconfig)
+
+
 def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], oci: str | None, aws_url: str | None) -> None:
     state_files.write_json(
         state / "endpoints.json",

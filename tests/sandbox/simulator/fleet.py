@@ -111,7 +111,8 @@ def namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-_SYSTEM: tuple[tuple[Kind, Object], ...] = (
+#: What runs in a cluster before anybody deploys to it.
+SYSTEM: tuple[tuple[Kind, Object], ...] = (
     (NAMESPACE, namespace("projectsveltos")),
     (STORAGE_CLASS, storage_class(DEFAULT_STORAGE_CLASS, "ebs.csi.aws.com", default=True)),
     (DEPLOYMENT, deployment("kube-system", "coredns", "quay.io/k0sproject/coredns:1.11.4", 2)),
@@ -241,7 +242,7 @@ class RealFleet:
             try:
                 cluster_operators(cluster)
                 cluster.start()
-                create_all(cluster.api, _SYSTEM, manager="k0s")
+                create_all(cluster.api, SYSTEM, manager="k0s")
             except Exception:
                 cluster.stop()
                 raise

@@ -155,15 +155,15 @@ def _resource_template(identity: str) -> tuple[Kind, Object]:
     return _typed(CONFIG_MAP, meta)
 
 
-def _nowhere() -> str:
-    """A kubeconfig of a cluster that isn't there, for sandboxes whose clusters are none."""
-    named = {"name": ADOPTED}
+def _nowhere(name: str) -> str:
+    """A kubeconfig of a cluster that isn't there."""
+    named = {"name": name}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": ADOPTED,
-        "clusters": [{**named, "cluster": {"server": f"https://{ADOPTED}.invalid:6443"}}],
-        "contexts": [{**named, "context": {"cluster": ADOPTED, "user": ADOPTED}}],
+        "current-context": name,
+        "clusters": [{**named, "cluster": {"server": f"https://{name}.invalid:6443"}}],
+        "contexts": [{**named, "context": {"cluster": name, "user": name}}],
         "users": [{**named, "user": {}}],
     }
     return json.dumps(config)
@@ -204,7 +204,7 @@ def _objects() -> tuple[tuple[Kind, Object], ...]:
             spec={"secretRef": "aws-cluster-identity-secret", "allowedNamespaces": {"selector": {"matchLabels": {}}}},
         ),
         _resource_template("aws-cluster-identity"),
-        *adoption(ADOPTED, _nowhere()),
+        *adoption(ADOPTED, _nowhere(ADOPTED)),
         _typed(SVELTOS_CLUSTER, {"name": "mgmt", "namespace": "mgmt"}, spec={"data": {}}),
     )
 
@@ -255,9 +255,12 @@ def _with_status() -> tuple[tuple[Kind, Object, Object], ...]:
     )
 
 
-def adopt(api: Api, name: str, kubeconfig: str) -> None:
-    """Make what a cluster needs to be adopted; a kubeconfig that was there is replaced. Raises ApiError."""
-    for kind, obj in adoption(name, kubeconfig):
+def adopt(api: Api, name: str, kubeconfig: str | None) -> None:
+    """Make what a cluster needs to be adopted; a kubeconfig that was there is replaced. Raises ApiError.
+
+    None: a kubeconfig that leads nowhere, for a sandbox whose clusters are none.
+    """
+    for kind, obj in adoption(name, kubeconfig or _nowhere(name)):
         api.apply(kind, obj, manager="kubectl")
 
 

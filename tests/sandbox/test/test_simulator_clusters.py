@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from sandbox.simulator.kinds import (
     CLUSTER_PROFILE,
     CLUSTER_SUMMARY,
     CONFIG_MAP,
+    CREDENTIAL,
     HELM_REPOSITORY,
     NAMESPACE,
     PVC,
@@ -31,6 +33,7 @@ from sandbox.simulator.kinds import (
     SERVICE,
     SERVICE_TEMPLATE,
     STORAGE_CLASS,
+    SVELTOS_CLUSTER,
     Kind,
 )
 
@@ -215,6 +218,54 @@ def test_a_cluster_from_birth_to_death(sandbox: Sandbox) -> None:
     assert not (sandbox.state / "one.kubeconfig").exists()
     assert api.get(SECRET, KCM, "one-kubeconfig") is None
     within(5, lambda: not [s for s in api.list(CLUSTER_SUMMARY)[0] if s["spec"]["clusterName"] == "one"])
+
+
+def test_an_adopted_cluster_outlives_its_deployment(sandbox: Sandbox) -> None:
+    """Deployed to by its kubeconfig, noticed when it doesn't answer, and left with all that was deployed."""
+    api = sandbox.api
+    lifecycle.adopt(sandbox.state, "own")
+    credential = within(5, lambda: (api.get(CREDENTIAL, KCM, "own-cred") or {}).get("status"))
+    assert credential["ready"]
+    spec = {
+        "template": "adopted-cluster-0-1-0",
+        "credential": "own-cred",
+        "config": {"clusterLabels": {"secrets": "true"}},
+        "serviceSpec": {"services": [service("first", "1")]},
+    }
+    sandbox.make(CLUSTER_DEPLOYMENT, "own", KCM, spec=spec)
+    there = Api(sandbox.state / "own.kubeconfig")
+
+    def text() -> str | None:
+        return ((there.get(CONFIG_MAP, KOF, "first") or {}).get("data") or {}).get("text")
+
+    within(30, lambda: text() == "1")
+    copied = there.get(SECRET, KOF, "credentials") or {}
+    assert copied["metadata"]["ownerReferences"][0]["kind"] == "ClusterProfile"
+    within(5, lambda: (there.get(SERVICE, KOF, "first") or {})["status"]["loadBalancer"].get("ingress"))
+    within(10, lambda: (there.get(PVC, KOF, "data-first-0") or {}).get("status", {}).get("phase") == "Bound")
+
+    def connection() -> Object:
+        return (api.get(SVELTOS_CLUSTER, KCM, "own") or {}).get("status") or {}
+
+    assert connection()["connectionStatus"] == "Healthy"
+    away = threading.Thread(
+        target=cluster.restart_apiserver, args=("own",), kwargs={"down_seconds": 4, "state": sandbox.state}
+    )
+    away.start()
+    down = within(4, lambda: connection().get("connectionStatus") == "Down" and connection())
+    assert down["failureMessage"].endswith("connect: connection refused")
+    live = api.get(CLUSTER_DEPLOYMENT, KCM, "own") or {}
+    live["spec"]["serviceSpec"]["services"] = [service("first", "2")]
+    api.replace(CLUSTER_DEPLOYMENT, live, manager="test")
+    away.join()
+    within(20, lambda: text() == "2")
+
+    api.delete(CLUSTER_DEPLOYMENT, KCM, "own")
+    within(10, lambda: api.get(CLUSTER_DEPLOYMENT, KCM, "own") is None)
+    within(10, lambda: not [s for s in api.list(CLUSTER_SUMMARY)[0] if s["spec"]["clusterName"] == "own"])
+    assert api.get(SVELTOS_CLUSTER, KCM, "own") is None
+    assert text() == "2"
+    assert there.get(SECRET, KOF, "credentials") is not None
 
 
 def helm_revisions(api: Api) -> list[str]:
