@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+import time
 from collections.abc import Iterator
+from typing import Any
 
+import example_fleet
 import pytest
 import yaml
-from support import REPOSITORY, Forks, Sandbox
+from support import REPOSITORY, Forks, Run, Sandbox, finish
 
 REGIONAL = {
     "regional_domain": "aws-us-east-2.kof.example.com",
@@ -117,3 +121,163 @@ def test_in_a_playbook_of_somebodys_own_what_others_do_counts(
     # Ours goes on to the server, where nobody is; with theirs alone all is well.
     assert ("can't reach the API server" in run.output) is reached, run.output
     assert run.code == (2 if reached else 0), run.output
+
+
+REFUSED, FINE = "aws-us-east-1-1", "aws-us-east-2-1"
+WHY = "change freeze until Monday"
+FREEZE = f"""
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: freeze}}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+      - apiGroups: [k0rdent.mirantis.com]
+        apiVersions: ["*"]
+        operations: [CREATE, UPDATE]
+        resources: [clusterdeployments]
+  validations: [{{expression: "object.metadata.name != '{REFUSED}'", message: {WHY}}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: freeze}}
+spec: {{policyName: freeze, validationActions: [Deny]}}
+"""
+
+
+@pytest.fixture
+def two_regions(fleet_sandbox: Sandbox, tmp_path: pathlib.Path) -> Iterator[str]:
+    yield fleet_sandbox.inventory(tmp_path / "inventory", example_fleet.fleet(2, 0))
+    fleet_sandbox.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=FREEZE)
+    fleet_sandbox.delete_clusters()
+
+
+@pytest.fixture
+def frozen(fleet_sandbox: Sandbox, two_regions: str) -> str:
+    """One of the two regions may not be made."""
+    fleet_sandbox.kubectl("apply", "-f", "-", stdin=FREEZE)
+    probe = json.dumps(
+        {
+            "apiVersion": "k0rdent.mirantis.com/v1alpha1",
+            "kind": "ClusterDeployment",
+            "metadata": {"name": REFUSED, "namespace": "kcm-system"},
+            "spec": {"template": "aws-standalone-cp-0-1-0", "credential": "aws-cluster-identity-cred"},
+        }
+    )
+    end = time.monotonic() + 30
+    # A policy is in force a moment after it was made.
+    while fleet_sandbox.kubectl("create", "--dry-run=server", "-o", "name", "-f", "-", stdin=probe, check=False):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    return two_regions
+
+
+def own_play(sandbox: Sandbox, folder: pathlib.Path, inventory: str, *arguments: str, **more: Any) -> Run:
+    """A play of somebody's own with our role in it, and a task of theirs after it."""
+    play = {
+        "name": "One layer of our regions",
+        "hosts": "kof_regional",
+        "gather_facts": False,
+        "connection": "local",
+        "roles": ["k0rdent.kof.regional"],
+        "post_tasks": [{"name": "Go on", "ansible.builtin.debug": {"msg": "goes on {{ inventory_hostname }}"}}],
+        **more,
+    }
+    file = folder / "play.yml"
+    file.write_text(yaml.safe_dump([play]))
+    return finish(sandbox.start(["-i", inventory, str(file), *arguments], {}))
+
+
+def test_a_role_in_ones_own_play_fails_what_was_refused_on_its_own_host(
+    fleet_sandbox: Sandbox, frozen: str, tmp_path: pathlib.Path
+) -> None:
+    for arguments in ((), ("-e", "kof_wait=false")):
+        run = own_play(fleet_sandbox, tmp_path, frozen, *arguments)
+        assert run.code == 2, run.output
+        assert WHY in run.output
+        assert {host: counts["failures"] for host, counts in run.stats.items() if counts["failures"]} == {REFUSED: 1}
+        assert f"goes on {FINE}" in run.output
+        assert f"goes on {REFUSED}" not in run.output
+
+
+def test_a_role_in_ones_own_play_fails_what_never_becomes_ready(
+    fleet_sandbox: Sandbox, two_regions: str, tmp_path: pathlib.Path
+) -> None:
+    run = own_play(fleet_sandbox, tmp_path, two_regions, "-e", "kof_wait_timeout=1")
+    assert run.code == 2, run.output
+    assert {host for host, counts in run.stats.items() if counts["failures"]} == {REFUSED, FINE}
+    assert "ClusterDeployment kcm-system/aws-us-east-1-1" in run.output
+    # Nothing failed: the role says nothing.
+    fine = own_play(fleet_sandbox, tmp_path, two_regions)
+    assert fine.code == 0, fine.output
+    assert fine.total("failures") == 0
+
+
+def test_what_was_refused_fails_also_where_the_report_play_is_skipped(fleet_sandbox: Sandbox, frozen: str) -> None:
+    run = fleet_sandbox.playbook("regional", "--skip-tags", "always", inventory=frozen)
+    assert run.code == 2, run.output
+    assert WHY in run.output
+
+
+def test_a_child_of_a_regional_that_was_made_by_hand(
+    fleet_sandbox: Sandbox, two_regions: str, tmp_path: pathlib.Path
+) -> None:
+    """Preflight and apply say the same; its domain is in promxy's group, and of another only in its values."""
+    registry: list[dict[str, Any]] = []
+    for name, with_group in (("hand-1", True), ("hand-2", False)):
+        host = f"vmauth.{name}.by-hand.example.org"
+        values = yaml.safe_dump({"victoriametrics": {"vmauth": {"ingress": {"host": host}}}})
+        registry.append(
+            {
+                "apiVersion": "k0rdent.mirantis.com/v1alpha1",
+                "kind": "ClusterDeployment",
+                "metadata": {"name": name, "namespace": "kcm-system", "labels": {"kof": "storage"}},
+                "spec": {
+                    "template": "aws-standalone-cp-0-1-0",
+                    "credential": "aws-cluster-identity-cred",
+                    "config": {"region": "us-east-2"},
+                    "serviceSpec": {
+                        "services": [
+                            {"name": "kof-storage", "namespace": "kof", "template": "kof-storage-0-1-1"}
+                            | ({} if with_group else {"values": values})
+                        ]
+                    },
+                },
+            }
+        )
+        if with_group:
+            registry.append(
+                {
+                    "apiVersion": "kof.k0rdent.mirantis.com/v1alpha1",
+                    "kind": "PromxyServerGroup",
+                    "metadata": {
+                        "name": "promxyservergroup-sample",
+                        "namespace": "kof",
+                        "labels": {"k0rdent.mirantis.com/promxy-secret-name": "kof-mothership-promxy-config"},
+                    },
+                    "spec": {
+                        "cluster_name": name,
+                        "targets": [f"{host}:443"],
+                        "path_prefix": "/vm/select/0/prometheus/",
+                        "scheme": "https",
+                        "http_client": {"basic_auth": {"credentials_secret_name": "storage-vmuser-credentials"}},
+                    },
+                }
+            )
+    fleet_sandbox.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": registry}))
+    fleet = example_fleet.fleet(0, 0)
+    for name in ("hand-1", "hand-2"):
+        fleet.children[f"{name}-child"] = {"child_regional": name, "child_config": {"region": "us-east-2"}}
+        fleet.usual[name] = {}
+    inventory = fleet_sandbox.inventory(tmp_path / "children", fleet)
+    try:
+        run = fleet_sandbox.playbook("child", "-e", "kof_wait=false", inventory=inventory)
+        assert run.code == 0, run.output
+        for name in ("hand-1", "hand-2"):
+            child = fleet_sandbox.get("clusterdeployment", "-n", "kcm-system", f"{name}-child")
+            assert f"vmauth.{name}.by-hand.example.org" in json.dumps(child["spec"]), name
+    finally:
+        fleet_sandbox.kubectl(
+            "delete", "promxyservergroup", "-n", "kof", "promxyservergroup-sample", "--ignore-not-found"
+        )
