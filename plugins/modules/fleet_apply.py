@@ -15,9 +15,9 @@ description:
   - Validates the variables of every host of the batch, renders their objects, compares them with what is there and
     applies only what differs, by server-side apply as field manager C(k0rdent.kof).
   - What somebody changed by hand is taken back and named; what another controller owns is refused and named.
-  - A cluster that is refused is no failure of the task, unless they are more than C(kof_max_fail_percentage) allows. The
-    roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each on its own host; whoever uses the action
-    alone has to look at RV(refused).
+  - A cluster that is refused is no failure of the task, unless they are more than
+    C(kof_max_fail_percentage) allows. The roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each
+    on its own host; whoever uses the action alone has to look at RV(refused).
 options:
   layer:
     description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.

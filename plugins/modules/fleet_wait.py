@@ -17,9 +17,9 @@ description:
     wanted service as provisioned. A failure that can't heal ends the wait for that cluster; a time-out gives a
     diagnosis.
   - In check mode it says what it would wait for and returns.
-  - A cluster that doesn't become ready is no failure of the task, unless they are more than C(kof_max_fail_percentage) allows. The
-    roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each on its own host; whoever uses the action
-    alone has to look at RV(refused).
+  - A cluster that doesn't become ready is no failure of the task, unless they are more than
+    C(kof_max_fail_percentage) allows. The roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each
+    on its own host; whoever uses the action alone has to look at RV(refused).
 options:
   layer:
     description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.
