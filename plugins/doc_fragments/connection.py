@@ -11,7 +11,10 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - Path of a kubeconfig, several separated by C(:), or its content as a dictionary.
+      - Path of a kubeconfig, several separated by C(:), or its content as a dictionary. A file may be vaulted.
+      - A relative path is looked for as by M(kubernetes.core.k8s), in C(files/) of the role and the playbook and beside
+        it, then in the working folder.
+      - The variable C(kof_kubeconfig) of the host stands in for it, and so for the other options; then the environment.
       - Without it, and without O(host) or O(context), the service account of the pod that Ansible runs in is used, then
         E(KUBECONFIG), then C(~/.kube/config).
       - Certificates, tokens, token files and passwords need no library; users with C(exec) or C(auth-provider) need the

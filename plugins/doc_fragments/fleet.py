@@ -15,5 +15,7 @@ notes:
   - The variables are those of the roles P(k0rdent.kof.mothership#role), P(k0rdent.kof.regional#role) and
     P(k0rdent.kof.child#role), from the inventory or as extra variables. Set on a play or a role they would be ignored,
     so that is an error.
+  - Works in the controller's process, so it refuses C(become), a connection that isn't C(local), and
+    C(delegate_to) another machine. The C(environment) of the task counts as for a module.
   - C(async) is not supported, the whole batch is one task; a job's time-out must exceed C(kof_wait_timeout).
 """

@@ -27,7 +27,9 @@ notes:
     it (C(regional_promxy_*), C(regional_datasource_resync_period) and everything about the mothership). Service values
     that are templates of kcm are left out with a warning.
   - Strings from the cluster are data. They are never taken for templates.
-  - Connection options of the file, but no secrets, are handed on as C(kof_kubeconfig), C(kof_context) and so on.
+  - Connection options of the file, but no secrets, are handed on as C(kof_kubeconfig), C(kof_context) and so on; of a
+    kubeconfig that is given as a dictionary only the server, as C(kof_host).
+  - A relative O(kubeconfig) is looked for beside the file, then in the working folder. It may be vaulted.
     E(K8S_AUTH_KUBECONFIG) and its siblings serve the plugin and the playbooks alike.
   - A cache holds the clusters' configuration and service values, as they are in the ClusterDeployments.
 extends_documentation_fragment:
@@ -78,11 +80,14 @@ compose:
 """
 
 import dataclasses
+import hashlib
+import os
 from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     CONNECTION_OPTIONS,
     ApiError,
@@ -94,6 +99,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import Foun
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
 
 
@@ -106,6 +112,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
+        self._given = self._said(path)
         clusters = self._clusters(path, cache)
         fleet = self.get_option("fleet")
         if fleet:
@@ -120,8 +127,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _clusters(self, path: str, cache: bool) -> list[FoundCluster]:
         """From the cache, if that is wanted and has them, else from the management cluster."""
         caching = self.get_option("cache")
-        # Another file content may mean another namespace; the key Ansible gives is of the path alone.
-        key = f"{self.get_cache_key(path)}_{self.get_option('namespace')}"
+        # Another file content may mean another namespace, and the environment another cluster; the key Ansible gives is
+        # of the path alone.
+        elsewhere = sorted((name, text) for name, text in os.environ.items() if name.startswith(("K8S_AUTH_", "KUBE")))
+        place_key = hashlib.sha256(repr((self._given, elsewhere)).encode()).hexdigest()[:16]
+        key = f"{self.get_cache_key(path)}_{self.get_option('namespace')}_{place_key}"
         if caching and cache:
             try:
                 return [FoundCluster(**kept) for kept in to_plain(self._cache[key])]
@@ -132,9 +142,27 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._cache[key] = [dataclasses.asdict(cluster) for cluster in clusters]
         return clusters
 
+    def _said(self, path: str) -> dict[str, Any]:
+        """The connection options of the file; of a relative kubeconfig the path, which other processes need too."""
+        given = {name: to_plain(self.get_option(name)) for name in CONNECTION_OPTIONS}
+        if isinstance(given["kubeconfig"], str) and given["kubeconfig"]:
+            folders = (os.path.dirname(os.path.abspath(path)), os.getcwd())
+            try:
+                files = [
+                    os.path.expanduser(os.path.expandvars(each)) for each in kubeconfig.paths_of(given["kubeconfig"])
+                ]
+            except ApiUnavailable as problem:
+                raise AnsibleParserError(f"{path}: {problem}") from problem
+            there = [[os.path.join(folder, each) for folder in folders] for each in files]
+            given["kubeconfig"] = os.pathsep.join(next(filter(os.path.isfile, each), each[0]) for each in there)
+        return given
+
     def _ask(self, path: str) -> list[FoundCluster]:
+        options = dict(self._given)
         try:
-            with connect({name: to_plain(self.get_option(name)) for name in CONNECTION_OPTIONS}) as connection:
+            if options["kubeconfig"]:
+                options["kubeconfig"] = place.readable(options["kubeconfig"], str, self.loader)
+            with connect(options) as connection:
                 api = f"{KCM_GROUP}/{version_of(connection)}"
                 if not connection.resource(api, "ClusterDeployment"):
                     raise NoKcm(f"{connection.server} serves no ClusterDeployment ({api})")
@@ -194,13 +222,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _connection_variables(self) -> dict[str, Any]:
         """How the file says the management cluster is reached; not its secrets, ansible-inventory would show them."""
-        given = {name: to_plain(self.get_option(name)) for name in CONNECTION_VARIABLES}
+        given = {name: self._given[name] for name in CONNECTION_VARIABLES}
+        if isinstance(given["kubeconfig"], dict):
+            # Its content is secret, but a playbook must not go to another cluster for that: it lacks credentials then.
+            given["kubeconfig"], given["host"] = None, kubeconfig.settings(self._given, os.environ).address
         return {
             CONNECTION_VARIABLES[name]: value
             for name, value in given.items()
-            # A kubeconfig's path is no secret, its content is.
-            if value is not None
-            and (isinstance(value, str) if name == "kubeconfig" else not CONNECTION_OPTIONS[name].get("no_log"))
+            # A kubeconfig's path is no secret.
+            if value is not None and (name == "kubeconfig" or not CONNECTION_OPTIONS[name].get("no_log"))
         }
 
     def _agreed(self, clusters: list[FoundCluster]) -> dict[str, str]:

@@ -15,8 +15,8 @@ description:
   - Reads in one go what M(amazon.aws.iam_managed_policy), M(amazon.aws.iam_user) and
     M(k0rdent.kof.external_dns_access_key) would each look at first, so that a play can leave them out where all is as
     wanted.
-  - Works in the controller's process. It fails where the connection isn't C(local), or the task has C(become) or an
-    C(environment), as a module would then see another AWS account.
+  - Works in the controller's process. It fails where the connection isn't C(local), or the task has C(become) or is
+    delegated to another machine, as a module would then see another AWS account. An C(environment) is honoured.
 options:
   user_name:
     description: The IAM user.

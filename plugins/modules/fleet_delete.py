@@ -124,6 +124,11 @@ errors:
   type: list
   elements: str
   sample: ["aws-us-east-2: regional_domain: missing; aws-us-east-2.kof.example.com"]
+management_cluster:
+  description: The management cluster's server and context, and where they were said.
+  returned: when it was connected to
+  type: str
+  sample: https://10.0.0.1:6443 (kubeconfig /etc/kof/kubeconfig, context kof), by kof_kubeconfig in group_vars/all.yml:2
 msg:
   description: A summary in one line, or what is wrong.
   returned: always

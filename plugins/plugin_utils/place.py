@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible import constants as C
@@ -137,21 +137,41 @@ def unheard(action: ActionBase, options: Mapping[str, Any], said: Mapping[str, S
 
 
 def found(action: ActionBase, named: Any) -> Any:
-    """The kubeconfig option as what any process of this user can open: the paths of its files, absolute; or, where it
-    is a dictionary or a file is vaulted, the path of all of it in memory.
+    """A task's kubeconfig option as `readable` gives it.
 
     Relative paths are searched as kubernetes.core does (files/ of role and playbook, and these themselves), then so at
     the playbook that was called, and in the working folder. Raises ApiUnavailable.
+    """
+
+    def find(path: str) -> str:
+        with contextlib.suppress(AnsibleFileNotFound):
+            return os.path.abspath(action._find_needle("files", path))
+        folders = [os.path.join(folder, *files) for folder in called_from() for files in (("files",), ())]
+        for folder in (*folders, os.getcwd()):
+            if os.path.isfile(os.path.join(folder, path)):
+                return os.path.join(folder, path)
+        looked = "" if path.startswith(("/", "~")) else f" in files/ of role and playbook, beside it, in {os.getcwd()}"
+        raise ApiUnavailable(f"there is no kubeconfig {path}{looked}: give the path of one, or host")
+
+    return readable(named, find, action._loader)
+
+
+def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:
+    """A kubeconfig option as what any process of this user can open: the paths of its files, absolute; or, where it is
+    a dictionary or a file is vaulted, the path of all of it in memory.
+
+    :param find: gives the absolute path of a file by its name, or raises ApiUnavailable.
+    :param loader: Ansible's, with the vault's passwords.
     """
     if isinstance(named, Mapping):
         try:
             return _in_memory("given as a dictionary", kubeconfig.localised(to_plain(named), os.getcwd()))
         except NotPlain as problem:
             raise ApiUnavailable(f"kubeconfig: {problem}") from None
-    files = [_found(action, path) for path in kubeconfig.paths_of(str(named))]
+    files = [find(os.path.expandvars(path)) for path in kubeconfig.paths_of(str(named))]
     if not any(map(_is_vaulted, files)):
         return os.pathsep.join(files)
-    return _in_memory(os.pathsep.join(files), kubeconfig.merged(files, explicit=True, read=_reader(action)))
+    return _in_memory(os.pathsep.join(files), kubeconfig.merged(files, explicit=True, read=_reader(loader)))
 
 
 def called_from() -> list[str]:
@@ -195,32 +215,16 @@ def _templated(action: ActionBase, name: str, raw: Any) -> Any:
         ) from None
 
 
-def _found(action: ActionBase, path: str) -> str:
-    path = os.path.expandvars(path)
-    with contextlib.suppress(AnsibleFileNotFound):
-        return os.path.abspath(action._find_needle("files", path))
-    folders = list(dict.fromkeys([*called_from(), os.getcwd()]))
-    for candidate in (os.path.join(folder, *files, path) for folder in folders for files in (("files",), ())):
-        if os.path.isfile(candidate):
-            return candidate
-    looked = (
-        ""
-        if os.path.isabs(os.path.expanduser(path))
-        else (f" in files/ of the role and the playbook, beside the playbook, or in {' or '.join(folders)}")
-    )
-    raise ApiUnavailable(f"there is no kubeconfig {path}{looked}: give the path of one, or host")
-
-
 def _is_vaulted(path: str) -> bool:
     with contextlib.suppress(OSError), open(path, "rb") as stream:
         return stream.read(len(kubeconfig.VAULTED)) == kubeconfig.VAULTED.encode()
     return False
 
 
-def _reader(action: ActionBase) -> Any:
+def _reader(loader: Any) -> Callable[[str], str]:
     def read(path: str) -> str:
         try:
-            return str(action._loader.get_text_file_contents(path))
+            return str(loader.get_text_file_contents(path))
         except AnsibleError:
             raise ApiUnavailable(
                 f"the kubeconfig {path} is encrypted by Ansible Vault, and no given vault password fits: see "

@@ -242,15 +242,17 @@ class Forks:
             text=True,
         )
 
-    def run(self, arguments: list[str], timeout: float) -> Run:
-        """After a run that takes longer, which raises AssertionError, this can do nothing more."""
+    def run(self, arguments: list[str], timeout: float, environment: dict[str, str] | None = None) -> Run:
+        """`environment`: added to the server's, but for Ansible's own settings.
+
+        After a run that takes longer, which raises AssertionError, this can do nothing more."""
         assert self._server.stdin
         assert self._server.stdout
         events = _events_file()
         output = events.with_suffix(".output")
         request = {
             "arguments": arguments,
-            "environment": {"KOF_EVENTS_FILE": str(events)},
+            "environment": {"KOF_EVENTS_FILE": str(events), **(environment or {})},
             "output": str(output),
         }
         patience = threading.Timer(timeout, os.killpg, (self._server.pid, signal.SIGKILL))

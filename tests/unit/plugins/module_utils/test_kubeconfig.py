@@ -13,7 +13,13 @@ import yaml
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig as under_test
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import (
+    BY_KEYWORD,
+    BY_VARIABLE,
+    CONNECTION_OPTIONS,
+    Said,
+    settings,
+)
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 
@@ -110,6 +116,93 @@ def test_a_pod_s_service_account(tmp_path, monkeypatch):
     monkeypatch.setattr(under_test, "_IN_CLUSTER", str(tmp_path))
     found = settings({}, {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"})
     assert (found.server, found.authorization, found.renewable) == ("https://[fd00::1]:443", "Bearer pod-token", True)
+
+
+KEYWORD, VARIABLE = Said(BY_KEYWORD, "the keyword"), Said(BY_VARIABLE, "the variable")
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "said", "pattern"),
+    [
+        ({"kubeconfig": "/k"}, {"K8S_AUTH_HOST": "https://h"}, {}, "option kubeconfig names one.*K8S_AUTH_HOST"),
+        ({"context": "c"}, {"K8S_AUTH_HOST": "https://h"}, {"context": VARIABLE}, "the variable names one"),
+        ({"kubeconfig": "/k", "host": "h"}, {}, {"host": VARIABLE}, "option kubeconfig names one.*of the variable"),
+        ({}, {"K8S_AUTH_KUBECONFIG": "/k", "KUBECONFIG": "/m"}, {"KUBECONFIG": KEYWORD}, "the keyword names one"),
+        ({}, {"K8S_AUTH_HOST": "h", "KUBECONFIG": "/m"}, {"KUBECONFIG": KEYWORD}, "the keyword names one"),
+        ({"kubeconfig": ""}, {}, {"kubeconfig": VARIABLE}, "the variable is empty"),
+        ({"host": ""}, {}, {}, "option host is empty"),
+        ({}, {"K8S_AUTH_KUBECONFIG": ""}, {"K8S_AUTH_KUBECONFIG": KEYWORD}, "the keyword is empty"),
+        ({"kubeconfig": "apiVersion: v1\nusers: hunter2"}, {}, {}, "is the text of a kubeconfig"),
+        ({"kubeconfig": "/nowhere:/etc/passwd"}, {}, {}, "there is no kubeconfig /nowhere"),
+    ],
+)
+def test_who_is_not_to_be_believed(options, environ, said, pattern):
+    with pytest.raises(ApiUnavailable, match=pattern) as caught:
+        settings(options, {"HOME": "/nowhere", **environ}, said)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_one_value_said_twice_is_no_contradiction(tmp_path):
+    (tmp_path / "k").write_text(yaml.safe_dump(config({"token": "x"})))
+    environ = {"K8S_AUTH_KUBECONFIG": str(tmp_path / "k"), "KUBECONFIG": str(tmp_path / "k")}
+    assert settings({}, environ, {"KUBECONFIG": KEYWORD}).authorization == "Bearer x"
+    # Farther off than what is taken: overruled, as ever.
+    assert settings({"host": "https://h", "api_key": "y"}, environ).address == "https://h"
+
+
+def test_the_place_says_server_context_and_who_named_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".kube").mkdir()
+    path = tmp_path / ".kube" / "config"
+    path.write_text(yaml.safe_dump(config({"token": "x"}, {"server": "https://ann:hunter2@h:1"})))
+
+    def place(options, environ, said=None):
+        found = settings(options, environ, said)
+        assert "hunter2" not in found.place
+        return found.place.replace(str(tmp_path), "T"), found.unsaid
+
+    file = {"kubeconfig": str(path)}
+    assert place(file, {}, {"kubeconfig": VARIABLE}) == (
+        "https://h:1 (kubeconfig T/.kube/config, context c), by the variable",
+        False,
+    )
+    assert place({**file, "context": "other"}, {}, {"kubeconfig": VARIABLE, "context": KEYWORD}) == (
+        "https://h:1 (kubeconfig T/.kube/config, context other), by the variable and the keyword",
+        False,
+    )
+    assert place({}, {"KUBECONFIG": str(path)}) == (
+        "https://h:1 (kubeconfig T/.kube/config, context c), by KUBECONFIG of the environment",
+        False,
+    )
+    assert place({}, {}) == (
+        "https://h:1 (kubeconfig ~/.kube/config, context c), by kubectl's default, since nothing says which cluster",
+        True,
+    )
+    assert place({"context": "c"}, {}) == (
+        "https://h:1 (kubeconfig ~/.kube/config, context c), by option context",
+        False,
+    )
+    assert place({"host": "ann:hunter2@h"}, {}, {"host": VARIABLE}) == ("https://h, by the variable", False)
+
+
+def test_a_kubeconfig_in_memory_is_called_what_it_holds():
+    descriptor = os.memfd_create("/etc/kof/vaulted")
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(json.dumps(config({"token": "x"})).encode())
+        stream.flush()
+        found = settings({"kubeconfig": f"/proc/{os.getpid()}/fd/{descriptor}"}, {})
+    assert found.place == "https://api.example.com:6443 (kubeconfig /etc/kof/vaulted, context c), by option kubeconfig"
+
+
+def test_a_pod_whose_kubeconfig_is_named_too(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("pod-token")
+    (tmp_path / "ca.crt").write_text("CA")
+    monkeypatch.setattr(under_test, "_IN_CLUSTER", str(tmp_path))
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    assert settings({}, pod).place == "https://10.0.0.1:443, by the pod's service account"
+    with pytest.raises(ApiUnavailable, match="KUBECONFIG of the environment names a kubeconfig, but in a pod"):
+        settings({}, {**pod, "KUBECONFIG": "/k"})
+    assert settings({"kubeconfig": config({"token": "x"})}, {**pod, "KUBECONFIG": "/k"}).authorization == "Bearer x"
 
 
 @pytest.mark.parametrize(
