@@ -106,11 +106,11 @@ WAYS = (
     ),
     Way(
         "module_defaults of one module, the variables another",
-        play={"module_defaults": {f"{OURS}.helm_release": {"kubeconfig": "{home}/.kube/config"}}},
-        variables={"kof_kubeconfig": "{named}"},
-        task={"when": "true"},
+        play={"module_defaults": {f"{OURS}.helm_release": {"kubeconfig": "{named}"}}},
+        variables={"kof_kubeconfig": "{work}/another"},
+        files={"another": "{text}"},
         refused=rf"module_defaults name one for {OURS}\.helm_release",
-        but=(),
+        but=("helm_release",),
         long=True,
     ),
     Way(
@@ -258,7 +258,8 @@ WAYS = (
     Way(
         "a variable that came out empty",
         variables={"kof_kubeconfig": "{{ lookup('env', 'NOT_SET') }}"},
-        refused="kof_kubeconfig in .*all.yml:.* is empty",
+        refused="kof_kubeconfig.* is empty",
+        places=True,
         long=True,
     ),
     Way(

@@ -41,6 +41,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._result("failed", result)
 
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._result("unreachable", result)
+
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._result("skipped", result)
 
