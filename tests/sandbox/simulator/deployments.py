@@ -239,7 +239,8 @@ class ClusterDeployments:
         again = self._walk(key, deployment, status)
         aggregate_ready(conditions)
         status["observedGeneration"] = deployment["metadata"]["generation"]
-        if without_times(status) != without_times(deployment.get("status")):
+        old = deployment.get("status")
+        if status != old and without_times(status) != without_times(old):
             updated = self._api.replace(CLUSTER_DEPLOYMENT, {**deployment, "status": status}, subresource="status")
             self._deployments.put(updated)
         if release := self._releases.get(deployment["metadata"]["uid"]):

@@ -148,6 +148,7 @@ class Summaries:
         self._versions: dict[tuple[str, Key], str] = {}  # charts as they were deployed
         self._not_before: dict[str, float] = {}  # uid -> monotonic
         self._namespaces: dict[tuple[Key, str], tuple[str, float]] = {}  # who made one in a cluster, and when
+        self._referring: dict[tuple[str, Key], set[Key]] = {}  # by kind and key: the summaries that name it
         self._summaries = cluster.informer(CLUSTER_SUMMARY)
         self._clusters = {"Capi": cluster.informer(CAPI_CLUSTER), "Sveltos": cluster.informer(SVELTOS_CLUSTER)}
         self._sources = {
@@ -164,6 +165,8 @@ class Summaries:
         }
 
         def changed(old: Object | None, new: Object | None) -> None:
+            if old is None or new is None or old["spec"] != new["spec"]:
+                self._index(old, new)
             if new is None:
                 self._forget((old or {})["metadata"]["uid"])
             elif old is None or old["spec"] != new["spec"]:
@@ -175,10 +178,10 @@ class Summaries:
             def handler(old: Object | None, new: Object | None) -> None:
                 if old and new and old.get("data") == new.get("data"):
                     return
-                key = key_of(new or old or {})
-                for summary in self._summaries.all():
-                    if self._refers(summary, kind, key):
-                        self._looks.add(key_of(summary))
+                with self._lock:
+                    summaries = list(self._referring.get((kind, key_of(new or old or {})), ()))
+                for key in summaries:
+                    self._looks.add(key)
 
             return handler
 
@@ -224,18 +227,13 @@ class Summaries:
                     del memory[key]  # type: ignore[arg-type]
             self._retry = {key for key in self._retry if key[0] != uid}
 
-    @staticmethod
-    def _refers(summary: Object, kind: str, key: Key) -> bool:
-        spec = summary["spec"].get("clusterProfileSpec") or {}
-        references = [ref["resource"] for ref in spec.get("templateResourceRefs") or []]
-        references += spec.get("policyRefs") or []
-        references += [ref for chart in spec.get("helmCharts") or [] for ref in chart.get("valuesFrom") or []]
-        return any(
-            ref.get("kind") == kind
-            and ref.get("name") == key[1]
-            and (ref.get("namespace") or summary["metadata"]["namespace"]) == key[0]
-            for ref in references
-        )
+    def _index(self, old: Object | None, new: Object | None) -> None:
+        """Keep who names what: a thousand kubeconfig Secrets shall not be held against all summaries."""
+        with self._lock:
+            for name in _named(old) if old else ():
+                self._referring.get(name, set()).discard(key_of(old or {}))
+            for name in _named(new) if new else ():
+                self._referring.setdefault(name, set()).add(key_of(new or {}))
 
     # One ClusterSummary
 
@@ -669,6 +667,15 @@ class Summaries:
                 self._helm.uninstall(kubeconfig, release["releaseName"], release["releaseNamespace"])
             except HelmFailed as error:
                 raise DeployFailed(str(error)) from error
+
+
+def _named(summary: Object) -> set[tuple[str, Key]]:
+    """Kind and key of all that a summary refers to."""
+    spec = summary["spec"].get("clusterProfileSpec") or {}
+    references = [ref["resource"] for ref in _template_refs(spec)] + (spec.get("policyRefs") or [])
+    references += [ref for chart in spec.get("helmCharts") or [] for ref in chart.get("valuesFrom") or []]
+    space = summary["metadata"]["namespace"]
+    return {(ref.get("kind", ""), (ref.get("namespace") or space, ref.get("name", ""))) for ref in references}
 
 
 def _template_refs(spec: Object) -> list[Object]:

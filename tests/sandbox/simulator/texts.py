@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ NO_KUBECONFIG = (
 _NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
 
+@functools.lru_cache(maxsize=256)  # a thousand clusters share a few values
 def quote(text: str) -> str:
     """The text as Go's strconv.Quote writes it."""
 
