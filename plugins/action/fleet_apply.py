@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster, reconcile, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster, reconcile, side_effects, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
@@ -100,9 +100,19 @@ class ActionModule(fleets.FleetAction):
         result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))
         if self._play_context.diff or self._task.diff:
             result["diff"] = reconcile.diff_of([outcome for _host, outcome in by_host])
+        result["warnings"] = side_effects.of_upgrades(
+            {host: of_host[0] for host, of_host in objects.items()},
+            {host for host, outcome in by_host if outcome.changed and outcome.ref.kind == "ClusterDeployment"},
+            surroundings.deployments,
+            fleet.release,
+        )
         waits = fleet.shared("kof_wait") and not self.check_mode
         as_wanted = layer != "mothership" and not (result["changed"] or result["refused"] or left_out)
-        result["all_ready"] = waits and as_wanted and _all_ready(connection, fleet, layer, surroundings)
+        if waits and as_wanted:
+            result["all_ready"], more_warnings = _all_ready(connection, fleet, layer, surroundings)
+            result["warnings"] += more_warnings
+        else:
+            result["all_ready"] = False
         if result["all_ready"]:
             result["msg"] += "; all are ready"
         return within_limit(result, fleet, layer, task_vars, finished=not waits)
@@ -125,13 +135,28 @@ class ActionModule(fleets.FleetAction):
         return [(host_of[each.cluster], outcome) for each, outcome in zip(found, outcomes, strict=True)]
 
 
-def _all_ready(connection: Connection, fleet: fleets.Fleet, layer: str, surroundings: render.Surroundings) -> bool:
-    """Whether fleet_wait would find all as it must be: it would read every host's variables again to see that.
+def _all_ready(
+    connection: Connection, fleet: fleets.Fleet, layer: str, surroundings: render.Surroundings
+) -> tuple[bool, list[str]]:
+    """Whether fleet_wait would find all as it must be, and what is worth a warning all the same: it would read every
+    host's variables again to see that.
 
     The clusters are judged as they were listed for the rendering: nothing was sent since.
     """
     each_target = [target for _host, target in targets.of_layer(fleet, layer, surroundings.kcm_version)]
+    namespace = fleet.shared("kof_kcm_namespace")
+    known = {"ClusterDeployment": list(surroundings.deployments.values())}
     try:
-        return wait.all_ready(connection, each_target, {"ClusterDeployment": list(surroundings.deployments.values())})
+        if connection.resource(wait.SVELTOS, "ClusterSummary"):
+            path = connection.path(wait.SVELTOS, "ClusterSummary", namespace)
+            known["ClusterSummary"] = connection.list_objects(path)[0]
+        warnings = side_effects.of_another_repository(
+            connection,
+            fleet.of(layer),
+            known.get("ClusterSummary", []),
+            fleet.shared("kof_chart_repository"),
+            namespace,
+        )
+        return wait.all_ready(connection, each_target, known), warnings
     except (ApiError, ApiUnavailable):
-        return False  # fleet_wait waits for the server, or says what is wrong
+        return False, []  # fleet_wait waits for the server, or says what is wrong

@@ -73,6 +73,8 @@ class Release:
     :ivar dns_secrets_label, dns_profile: the same for the DNS Secret, and the ClusterProfile that does it.
     :ivar cert_manager_values: values of service cert-manager, as its ServiceTemplate's chart nests them.
     :ivar external_dns_without_secret: values of external-dns with the chart's mounted AWS credentials taken out.
+    :ivar upgrade_drops_grafana_secret: every upgrade of kof-storage takes `grafana_secret` away from the cluster, or
+        makes one with a new password.
     :ivar mothership_secrets: Secrets the charts make, with the keys that must be in them.
     :ivar entrances: what people open, in the order of interest.
     :ivar minimum_operators: by app.kubernetes.io/name: least chart version, the one that comes, with which chart.
@@ -105,6 +107,7 @@ class Release:
     dns_profile: str
     dns_secret: str
     grafana_secret: str
+    upgrade_drops_grafana_secret: bool
     vmuser_secret_keys: tuple[str, str]
     cert_manager_values: Mapping[str, object]
     external_dns_without_secret: Mapping[str, object]
@@ -160,6 +163,8 @@ _KOF_0_1_1 = Release(
     dns_profile="kof-aws-dns-secrets",
     dns_secret="external-dns-aws-credentials",
     grafana_secret="grafana-admin-credentials",
+    # charts/kof-storage/templates/grafana/secret.yaml renders it only where it isn't there yet (kof pull request 100).
+    upgrade_drops_grafana_secret=True,
     vmuser_secret_keys=("username", "password"),
     cert_manager_values={"cert-manager": {"crds": {"enabled": True}}},
     # The lists of the chart can only be replaced as a whole; the SDK still wants a region, Route 53 is in all of them.

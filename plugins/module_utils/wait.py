@@ -111,7 +111,7 @@ class Waited:
 
 # -- targets of the usual kinds
 
-_SVELTOS = "config.projectsveltos.io/v1beta1"
+SVELTOS = "config.projectsveltos.io/v1beta1"
 
 
 def _cluster_of(summary: Object) -> tuple[str | None, str] | None:
@@ -131,8 +131,8 @@ def _configured(configuration: Object) -> tuple[str | None, str]:
 # kcm's charts name the cluster as the ClusterDeployment. What is asked for after the ClusterDeployments is at least as
 # new as they are: a summary from before the wish that is judged would be a false "ready".
 _ABOUT_A_CLUSTER = (
-    Related(_SVELTOS, "ClusterSummary", _cluster_of),
-    Related(_SVELTOS, "ClusterConfiguration", _configured),
+    Related(SVELTOS, "ClusterSummary", _cluster_of),
+    Related(SVELTOS, "ClusterConfiguration", _configured),
     Related("lib.projectsveltos.io/v1beta1", "SveltosCluster", _itself),
     Related("cluster.x-k8s.io/v1beta1", "Cluster", _itself),
 )

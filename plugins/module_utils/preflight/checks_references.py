@@ -95,7 +95,7 @@ def resource_templates(s: Situation) -> list[Check]:
     existing = {item["metadata"]["name"]: item for item in s.facts.credentials}
     checks = []
     for (credential, variable), hosts in by_value(
-        ((one.credential, one.variable("credential")), one.host) for one in s.subjects
+        ((one.credential, one.variable("credential")), one.host) for one in s.subjects if one.propagate_credentials
     ).items():
         if credential not in s.facts.resource_templates or credential not in existing:
             continue
