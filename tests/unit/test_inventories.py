@@ -91,3 +91,20 @@ def test_rollout_is_what_the_plays_read() -> None:
     for layer in ("regional", "child"):
         (play,) = yaml.safe_load((REPOSITORY / "playbooks" / "layers" / f"{layer}.yml").read_text())
         assert "kof_serial" in play["serial"]
+
+
+def test_adopted_clusters_need_a_credential_and_no_config(tmp_path: pathlib.Path) -> None:
+    adopted = REPOSITORY / "inventories" / "adopted"
+    files = rendered_files(tmp_path, adopted / "hosts.yml")
+    for name, host in (("regional", "adopted-regional"), ("child", "adopted-child")):
+        deployment = next(yaml.safe_load_all(files[f"{name}/{host}.yaml"]))
+        assert deployment["spec"]["template"] == "adopted-cluster-0-1-0"
+        assert set(deployment["spec"]["config"]) == {"clusterLabels"}
+        # Of the README's objects the names fit.
+        text = (
+            (adopted / "README.md").read_text().split("```yaml\n")[1].split("```")[0].replace("adopted-regional", host)
+        )
+        credential, config_map = yaml.safe_load_all(text)
+        assert credential["metadata"]["name"] == deployment["spec"]["credential"]
+        assert config_map["metadata"]["name"] == f"{credential['spec']['identityRef']['name']}-resource-template"
+        assert not config_map.get("data")
