@@ -15,6 +15,11 @@ description:
   - Validates the variables of every host of the batch, renders their objects, compares them with what is there and
     applies only what differs, by server-side apply as field manager C(k0rdent.kof).
   - What somebody changed by hand is taken back and named; what another controller owns is refused and named.
+  - The management cluster is refused as one of its own. Before a ClusterDeployment is made or gets another Credential
+    whose identity is a Secret, the kubeconfigs in it are looked at, if they may be read, by the address of their server
+    and by who answers there. No command in them is run and no file is read.
+  - Warns where an upgrade of kof-storage takes away the login of the region's Grafana, and where charts still come from
+    the repository before C(kof_chart_repository) changed.
   - A cluster that is refused is no failure of the task, unless they are more than
     C(kof_max_fail_percentage) allows. The roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each
     on its own host; whoever uses the action alone has to look at RV(refused).

@@ -30,7 +30,7 @@ class Fleet:
     def __init__(self, sandbox: Sandbox, folder: pathlib.Path) -> None:
         self.sandbox, self.folder = sandbox, folder
         ends = sandbox.endpoints
-        self.here = {
+        self.here: dict[str, Any] = {
             "kof_kubeconfig": ends["kof_kubeconfig"],
             "kof_helm_binary": ends["helm"],
             "kof_chart_repository": f"oci://{ends['registry']}/kof/charts",
@@ -95,7 +95,7 @@ def test_the_live_inventory_changes_nothing_and_the_file_neither(fleet: Fleet) -
         )
     )
     # What a ClusterDeployment doesn't say, group_vars say.
-    said = {
+    said: dict[str, Any] = {
         "regional_template_kind": "adopted-cluster",
         "child_template_kind": "adopted-cluster",
         "kof_version": "0.1.1",
