@@ -89,6 +89,11 @@ management_cluster:
   returned: when it was connected to
   type: str
   sample: https://10.0.0.1:6443 (kubeconfig /etc/kof/kubeconfig, context kof), by kof_kubeconfig in group_vars/all.yml:2
+as_kubernetes_core:
+  description: Whether a module of kubernetes.core with the C(kof_*) variables as its options is sure to reach the same.
+  returned: when it was connected to
+  type: bool
+  sample: true
 msg:
   description: A summary in one line, or what is wrong.
   returned: always

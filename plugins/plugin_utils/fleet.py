@@ -288,6 +288,8 @@ class FleetAction(ActionBase):
     _by_keyword: dict[str, Said]
     #: The management cluster that was connected to, in words.
     _place: str
+    #: Whether a module of kubernetes.core with the kof_* variables as its options would find it too.
+    _as_kubernetes_core: bool
     #: Beside kubernetes.core's connection options, which every subclass takes.
     OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {}
 
@@ -305,6 +307,7 @@ class FleetAction(ActionBase):
                 result.update(self.fleet(options, self._task_vars))
                 if self._place:
                     result["management_cluster"] = self._place
+                    result["as_kubernetes_core"] = self._as_kubernetes_core
         except FleetFault as fault:
             result.update(failed=True, msg=str(fault), errors=fault.faults)
         except (ApiUnavailable, ApiError, UnsendableString) as problem:
@@ -343,6 +346,7 @@ class FleetAction(ActionBase):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
         self._place = connection.place
+        self._as_kubernetes_core = place.as_kubernetes_core(fleet.shared("kof_kubeconfig"), said)
         return connection
 
 

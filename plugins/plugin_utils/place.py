@@ -68,7 +68,7 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
     Gives who said what. Raises ApiUnavailable for what names no cluster, or more than one.
     """
     args = dict(action._task.args)
-    said = {name: _by_task(name, args[name]) for name in CONNECTION_OPTIONS if args.get(name) is not None}
+    said = by_options(args)
     for name, variable in CONNECTION_VARIABLES.items():
         names = (name, *CONNECTION_OPTIONS[name].get("aliases", ()))
         if variable in task_vars and all(args.get(each) is None for each in names):
@@ -107,8 +107,8 @@ def by_variable(name: str, raw: Any, task_vars: Mapping[str, Any]) -> Said:
 
 
 def by_options(options: Mapping[str, Any]) -> dict[str, Said]:
-    """Who said the options of a task that are given."""
-    return {name: _by_task(name, value) for name, value in options.items() if value is not None}
+    """Who said the connection's options that a task gives."""
+    return {name: _by_task(name, options[name]) for name in CONNECTION_OPTIONS if options.get(name) is not None}
 
 
 def unheard(action: ActionBase, options: Mapping[str, Any], said: Mapping[str, Said]) -> None:
@@ -172,6 +172,18 @@ def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:
     if not any(map(_is_vaulted, files)):
         return os.pathsep.join(files)
     return _in_memory(os.pathsep.join(files), kubeconfig.merged(files, explicit=True, read=_reader(loader)))
+
+
+def as_kubernetes_core(named: Any, said: Mapping[str, Said]) -> bool:
+    """Whether a module of kubernetes.core with the kof_* variables as its options, in the same play, is sure to reach
+    the cluster that `said` tells the sayers of: it knows nothing of what was given to our own options, nor every place
+    where a kubeconfig is searched here, and what is a dictionary would be among its arguments.
+
+    :param named: kof_kubeconfig.
+    """
+    by_task = any(each.rank == kubeconfig.BY_TASK for each in said.values())
+    paths = named.split(os.pathsep) if isinstance(named, str) else [named]
+    return not by_task and all(each is None or str(each).startswith(("/", "~")) for each in paths)
 
 
 def called_from() -> list[str]:

@@ -42,6 +42,7 @@ HOSTS = {
     },
     "kof_mothership": {"hosts": {"mothership": {}}},
     "kof_regional": {"hosts": {"eu1": {"regional_domain": "eu1.example.com"}}},
+    "kof_child": {"hosts": {"eu1-child1": {"child_regional": "eu1"}}},
     "machines": {"hosts": {"bastion": {}}},
 }  # fmt: skip
 QUIET: Callable[[str], None] = lambda _text: None  # noqa: E731
@@ -261,6 +262,11 @@ def test_a_way_to_say_where(
         assert secret not in run.output
 
 
+def some_now(names: list[str], *now: str) -> list[Any]:
+    """All as parameters, those but `now` marked long."""
+    return [pytest.param(name, marks=[] if name in now else [pytest.mark.long]) for name in names]
+
+
 def inventory_in(folder: pathlib.Path, **variables: Any) -> str:
     """HOSTS as an inventory below `folder`, and these variables of all."""
     (folder / "inventory" / "group_vars").mkdir(parents=True)
@@ -269,7 +275,7 @@ def inventory_in(folder: pathlib.Path, **variables: Any) -> str:
     return str(folder / "inventory")
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", some_now(PLAYBOOKS, "delete", "render", "site"))
 def test_a_playbook_is_at_the_named_cluster_and_says_so(playbook: str, world: World, tmp_path: pathlib.Path) -> None:
     decoy, home = world.decoy(f"playbook-{playbook}")
     inventory = inventory_in(tmp_path, kof_kubeconfig=str(world.named.kubeconfig))
@@ -290,12 +296,10 @@ def test_a_playbook_is_at_the_named_cluster_and_says_so(playbook: str, world: Wo
 
 
 @pytest.mark.parametrize("kind", ["group_vars/all.yml", "host_vars/eu1/kof.yaml"])
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", some_now(PLAYBOOKS, "site"))
 def test_variables_beside_an_importing_playbook_are_refused_by_path(
     kind: str, playbook: str, world: World, tmp_path: pathlib.Path
 ) -> None:
-    if kind.startswith("host") and playbook not in ("render", "site"):
-        pytest.skip("the same look as for group_vars")
     decoy, home = world.decoy(f"beside-{playbook}-{kind[:5]}")
     inventory = inventory_in(tmp_path)
     (tmp_path / "site.yml").write_text(yaml.safe_dump([{"import_playbook": f"k0rdent.kof.{playbook}"}]))
@@ -310,18 +314,18 @@ def test_variables_beside_an_importing_playbook_are_refused_by_path(
     assert f"move the file to {inventory}/{folder}" in run.output
 
 
-@pytest.mark.parametrize("way", ["beside the file", "vaulted", "of the environment", "a dictionary"])
-def test_an_inventory_of_the_live_cluster(way: str, world: World, tmp_path: pathlib.Path) -> None:
-    decoy, home = world.decoy(f"inventory-{way.replace(' ', '-')}")
+@pytest.mark.parametrize("how", ["beside the file", "vaulted", "of the environment", "a dictionary"])
+def test_an_inventory_of_the_live_cluster(how: str, world: World, tmp_path: pathlib.Path) -> None:
+    decoy, home = world.decoy(f"inventory-{how.replace(' ', '-')}")
     (tmp_path / "named").write_text(world.text)
     kubeconfig = {
         "beside the file": "named",
         "vaulted": str(world.folder / "vaulted"),
         "a dictionary": yaml.safe_load(world.text),
     }
-    file = {"plugin": "k0rdent.kof.clusters", **({"kubeconfig": kubeconfig[way]} if way in kubeconfig else {})}
+    file = {"plugin": "k0rdent.kof.clusters", **({"kubeconfig": kubeconfig[how]} if how in kubeconfig else {})}
     (tmp_path / "live.kof.yml").write_text(yaml.safe_dump(file))
-    environment = {"HOME": str(home)} | ({} if way in kubeconfig else {"K8S_AUTH_KUBECONFIG": str(tmp_path / "named")})
+    environment = {"HOME": str(home)} | ({} if how in kubeconfig else {"K8S_AUTH_KUBECONFIG": str(tmp_path / "named")})
     arguments = [
         "k0rdent.kof.preflight",
         "-i",
@@ -334,11 +338,38 @@ def test_an_inventory_of_the_live_cluster(way: str, world: World, tmp_path: path
     assert decoy.connections == 0, run.output
     # A dictionary's credentials aren't handed on, where it leads to is.
     assert world.server in run.output, run.output
-    assert ("doesn't accept the credentials" in run.output or "can't reach" in run.output) == (way == "a dictionary"), (
+    assert ("doesn't accept the credentials" in run.output or "can't reach" in run.output) == (how == "a dictionary"), (
         run.output
     )
 
 
+@pytest.mark.parametrize("how", some_now(["module_defaults", "environment", "variables"], "module_defaults"))
+def test_what_kubernetes_core_makes_in_our_role(how: str, world: World, tmp_path: pathlib.Path) -> None:
+    """A namespace that isn't there; the charts' registry isn't there either, so the role ends after it."""
+    decoy, home = world.decoy(f"core-{how}")
+    file, namespace = {"kubeconfig": str(world.named.kubeconfig)}, f"by-{how.replace('_', '-')}"
+    variables = {"kof_kubeconfig": file["kubeconfig"]} if how == "variables" else {}
+    inventory = inventory_in(
+        tmp_path, kof_helm_binary=str(binaries.find_or_build(QUIET)["helm"]), kof_namespace=namespace,
+        kof_chart_repository="oci://127.0.0.1:9/none", **variables,
+    )  # fmt: skip
+    keywords: dict[str, dict[str, Any]] = {
+        "module_defaults": {"module_defaults": {"group/k0rdent.kof.kof": file}},
+        "environment": {"environment": {"K8S_AUTH_KUBECONFIG": file["kubeconfig"]}},
+        "variables": {},
+    }
+    play = {"hosts": "kof_mothership", "gather_facts": False, "connection": "local", **keywords[how]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "roles": ["k0rdent.kof.mothership"]}]))
+    run = world.playbook([str(tmp_path / "play.yml"), "-i", inventory], {"HOME": str(home)})
+    decoy.close()
+    assert decoy.connections == 0, run.output
+    assert "127.0.0.1:9" in run.output, run.output
+    assert f"namespace/{namespace}" in world.named.kubectl("get", "namespace", namespace, "-o", "name")
+    made = [event["action"] for event in run.events if event["event"] == "ok" and event["result"].get("changed")]
+    assert made == ["k0rdent.kof.fleet_apply" if how == "module_defaults" else "kubernetes.core.k8s"]
+
+
+@pytest.mark.long
 def test_our_roles_in_somebodys_play_with_an_environment(world: World, tmp_path: pathlib.Path) -> None:
     decoy, home = world.decoy("roles")
     inventory = inventory_in(

@@ -92,7 +92,11 @@ WAYS = (
         long=True,
     ),
     Way("an option, a context", options={"kubeconfig": "{both}", "context": "named"}, long=True),
-    Way("module_defaults of the group", play={"module_defaults": {f"group/{OURS}.kof": {"kubeconfig": "{named}"}}}),
+    Way(
+        "module_defaults of the group",
+        play={"module_defaults": {f"group/{OURS}.kof": {"kubeconfig": "{named}"}}},
+        long=True,
+    ),
     Way(
         "module_defaults over variables",
         play={"module_defaults": {f"group/{OURS}.kof": {"kubeconfig": "{named}"}}},
@@ -103,6 +107,7 @@ WAYS = (
         play={"module_defaults": {f"{OURS}.helm_release": {"kubeconfig": "{named}"}}},
         refused=rf"module_defaults name one for {OURS}\.helm_release",
         but=("helm_release",),
+        long=True,
     ),
     Way(
         "module_defaults of one module, the variables another",
@@ -140,6 +145,7 @@ WAYS = (
         "environment as a list, the task's over the play's",
         play={"environment": [{"K8S_AUTH_KUBECONFIG": "{home}/.kube/config"}, {"OTHER": "x"}]},
         task={"environment": [{"OTHER": "y"}, {"K8S_AUTH_KUBECONFIG": "{named}"}]},
+        long=True,
     ),
     Way(
         "environment, over ansible-playbook's own",
@@ -148,7 +154,7 @@ WAYS = (
         long=True,
     ),
     Way("environment with a host", play={"environment": K8S_AUTH}, long=True),
-    Way("environment with KUBECONFIG", play={"environment": {"KUBECONFIG": "{named}"}}),
+    Way("environment with KUBECONFIG", play={"environment": {"KUBECONFIG": "{named}"}}, long=True),
     Way(
         "environment with a home",
         play={"environment": {"HOME": "{work}/home"}},
