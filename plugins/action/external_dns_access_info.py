@@ -20,15 +20,17 @@ with contextlib.suppress(ImportError):
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.identity import shared_by_another
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import taken_over
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **OPTIONS,
@@ -52,7 +54,7 @@ class ActionModule(ActionBase):
                 _validated, options = self.validate_argument_spec(
                     argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
                 )
-                theirs = _another_fleet(options, said)
+                theirs = _another_fleet(options, said, task_vars or {})
                 if theirs:
                     # Told apart from what the look merely can't see: nobody may go on and make anything then.
                     return {**result, "failed": True, "refused": True, "msg": theirs}
@@ -64,17 +66,13 @@ class ActionModule(ActionBase):
         return result
 
 
-def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said]) -> str | None:
+def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said], task_vars: Mapping[str, Any]) -> str | None:
     with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
-        path = connection.path("v1", "Namespace", None, options["namespace"])
         try:
-            namespace = connection.request("GET", path)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-    theirs = shared_by_another(namespace, options["fleet"], options.get("take_over_fleet") or ())
-    return "; ".join(theirs) if theirs else None
+            shared_layer.refuse(connection, options["namespace"], options["fleet"], taken_over(task_vars))
+        except AnothersLayer as problem:
+            return str(problem)
+    return None
 
 
 def _look(options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any]:

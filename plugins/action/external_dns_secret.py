@@ -8,13 +8,13 @@ An action, not a module, because arguments of a module are written to a file and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
@@ -26,9 +26,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
+from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import taken_over
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "access_key_id_variable": {"type": "str"},
@@ -60,8 +62,9 @@ class ActionModule(ActionBase):
                     required_one_of=[("access_key_id_variable", "file")],
                     mutually_exclusive=[("access_key_id_variable", "file")],
                 )
-                result.update(self._write(options, said, self._read(options, task_vars or {})))
-        except (CredentialsFault, ApiError, ApiUnavailable, UnsendableString) as problem:
+                credentials = self._read(options, task_vars or {})
+                result.update(self._write(options, said, credentials, taken_over(task_vars or {})))
+        except (AnothersLayer, CredentialsFault, ApiError, ApiUnavailable, UnsendableString) as problem:
             result.update(failed=True, msg=str(problem))
         return result
 
@@ -100,11 +103,18 @@ class ActionModule(ActionBase):
         except CredentialsFault as fault:
             raise CredentialsFault(f"dns_credentials_file {path}: {fault}") from None
 
-    def _write(self, options: Mapping[str, Any], said: Mapping[str, Said], credentials: Credentials) -> dict[str, Any]:
+    def _write(
+        self,
+        options: Mapping[str, Any],
+        said: Mapping[str, Said],
+        credentials: Credentials,
+        may_take_over: Collection[str],
+    ) -> dict[str, Any]:
         check_mode = bool(self._task.check_mode)
         policy = policy_from(options)
         connection = connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said)
         try:
+            shared_layer.refuse(connection, options["namespace"], options["fleet"], may_take_over)
             # One after the other: in check mode the Secret's namespace may not exist yet.
             made = reconcile.reconcile(
                 connection, [namespace(options["namespace"], options["fleet"])], policy=policy, check_mode=check_mode

@@ -51,7 +51,7 @@ class ActionModule(fleets.FleetAction):
     ) -> dict[str, Any]:
         surroundings = render.look_up(connection, fleet, layer)
         if layer == "mothership":
-            refuse_another_kof(connection, fleet)
+            refuse_another_kof(connection, fleet, task_vars)
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
         if faults:
             raise fleets.FleetFault.of(faults)

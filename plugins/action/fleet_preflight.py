@@ -35,7 +35,7 @@ class ActionModule(fleets.FleetAction):
         fleet = fleets.read_fleet(task_vars, _of_hosts(options["layers"]), everywhere=True)
         if not fleet.hosts:
             return {"changed": False, "checks": [], "announced": 0, "msg": "no cluster of these layers is in the batch"}
-        checks = self._checks(fleet, options)
+        checks = self._checks(fleet, options, task_vars)
         told = [check for check in checks if check.status != preflight.OK]
         shown = checks if options["table"] == "full" else told
         if shown:
@@ -65,7 +65,7 @@ class ActionModule(fleets.FleetAction):
         if nothing:
             raise fleets.FleetFault.of(nothing, "what this run is asked for")
 
-    def _checks(self, fleet: fleets.Fleet, options: dict[str, Any]) -> list[preflight.Check]:
+    def _checks(self, fleet: fleets.Fleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[preflight.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))
         shared = set(fleets.SAME_IN_A_BATCH)
         if release is None or any(fault.variable in shared and fault.host in fleet.hosts for fault in fleet.faults):
@@ -96,6 +96,7 @@ class ActionModule(fleets.FleetAction):
                 check_mode=self.check_mode,
                 layers=options["layers"],
                 zones=looked_up,
+                take_over=fleets.taken_over(task_vars),
             )
         finally:
             if not isinstance(connection, ApiUnavailable):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     CONNECTION_OPTIONS,
     Connection,
@@ -47,7 +47,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
     find_helm,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
-from ansible_collections.k0rdent.kof.plugins.module_utils.identity import shared_by_another
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -157,14 +156,12 @@ class ReleaseRun:
     def _guard(self, wanted: Wanted | None) -> None:
         """What may not be done to the release as it is now, whatever is wanted.
 
-        :raises Refused: it is another fleet's or another controller's, or it would come down to an older chart unasked.
+        :raises AnothersLayer: it is another fleet's.
+        :raises Refused: it is another controller's, or it would come down to an older chart unasked.
         """
         if self._parameters["fleet"]:
-            theirs = shared_by_another(
-                self._store.namespace(), self._parameters["fleet"], self._parameters["take_over_fleet"]
-            )
-            if theirs:
-                raise Refused("; ".join(theirs))
+            fleet, theirs = self._parameters["fleet"], self._parameters["take_over_fleet"]
+            shared_layer.refuse(self.connection, self.namespace, fleet, theirs)
         keeper = flux_keeper(self.history[-1].manifest) if self.history else None
         if keeper and self.history[-1].status != "uninstalled":
             raise Refused(

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import POOL_SIZE, ApiError, Connection
@@ -54,15 +53,6 @@ class ReleaseStore:
             self._secrets(self._namespace), query={"labelSelector": f"owner=helm,name={self._name}"}, page=5
         )
         return sorted((decode(secret) for secret in secrets), key=lambda revision: revision.version)
-
-    def namespace(self) -> dict[str, Any] | None:
-        """The Namespace of the release; None where it isn't there."""
-        try:
-            return self._connection.request("GET", f"/api/v1/namespaces/{quote(self._namespace, safe='')}")
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
 
     def mark_failed(self, revision: Revision, why: str) -> bool:
         """Say of a revision that it failed; False if it has changed since it was read."""

@@ -258,6 +258,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import (
     ReleaseRun,
     StuckObject,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 
 
 def main() -> None:
@@ -276,7 +277,7 @@ def main() -> None:
         if not module._diff:
             del result["diff"]
         module.exit_json(**result)
-    except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, Refused, StuckObject) as error:
+    except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, Refused, StuckObject, AnothersLayer) as error:
         _fail(module, run, str(error))
     except ApiError as error:
         _fail(module, run, f"the API server refused: {error.message}")

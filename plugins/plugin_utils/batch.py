@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domain
@@ -29,6 +30,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     guide_objects,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Outcome, Pending, Policy
+from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.wait import PROGRESS_SECONDS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
@@ -39,6 +41,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
     display,
     members,
     read_regional,
+    taken_over,
 )
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
 
@@ -158,13 +161,18 @@ def regional_domains(
     return domains, faults
 
 
-def refuse_another_kof(connection: Connection, fleet: Fleet) -> None:
+def refuse_another_kof(connection: Connection, fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
     """Ask anew, in whose cluster this run is about to change the charts: preflight may be hours ago, or not have been.
 
-    :raises FleetFault: they are of a newer kof, or of one that this release can't follow.
+    :raises FleetFault: they are another fleet's, of a newer kof, or of one that this release can't follow.
     """
+    namespace, mine = fleet.shared("kof_namespace"), fleet.shared("kof_fleet")
     try:
-        charts = installed.look(connection, fleet.shared("kof_namespace")) or ()
+        shared_layer.refuse(connection, namespace, mine, taken_over(task_vars))
+    except AnothersLayer as problem:
+        raise FleetFault(f"{problem}. Nothing was changed.") from None
+    try:
+        charts = installed.look(connection, namespace) or ()
     except NotARelease as problem:
         raise FleetFault(str(problem)) from None
     hindered = installed.hindrances(charts, fleet.release)

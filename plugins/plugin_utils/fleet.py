@@ -218,6 +218,12 @@ def extra_variables(hostvars: Any) -> Mapping[str, Any]:
     return hostvars._variable_manager.extra_vars
 
 
+def taken_over(task_vars: Mapping[str, Any]) -> frozenset[str]:
+    """Fleets whose objects this one run may take over: an extra variable, a list or a text with commas or spaces."""
+    given = extra_variables(task_vars["hostvars"]).get("kof_take_over_fleet") or ()
+    return frozenset(given.replace(",", " ").split() if isinstance(given, str) else map(str, given))
+
+
 def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -> list[Fault]:
     """Settings on a play, in vars_files or given to the role: hostvars don't have them, so they would be ignored."""
     hosts = fleet.hosts

@@ -107,6 +107,7 @@ def run(
     layers: Collection[str] | None = None,
     announce: bool | None = None,
     zones: Sequence[Zone] = (),
+    take_over: Collection[str] = (),
 ) -> list[Check]:
     """Make every check that a run before `before` needs, in the order of the table.
 
@@ -119,6 +120,7 @@ def run(
     :param check_mode: nothing that an earlier layer brings can be there yet.
     :param announce: whether what kof-mothership brings will be there when it is needed, and is announced instead of
         missed. None: if this run has a mothership to install, or in check mode the inventory has one.
+    :param take_over: other fleets whose shared layer this one run may take over.
     :param zones: the hosted zones that dns_credentials gives rights in, as AWS has them.
     """
     chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
@@ -165,6 +167,7 @@ def run(
         adopt=inventory.value("kof_adopt", True),
         promxy_memory=_promxy_memory(mothership, release),
         zones=tuple(zones),
+        take_over=frozenset(take_over),
         hosted_zones=len(inventory.value("dns_credentials_hosted_zones", ())),
         groups=tuple(
             promxy_server_group.of_regional(regional, release)
