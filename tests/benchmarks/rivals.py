@@ -61,6 +61,11 @@ def _playbook(name: str, **variables: str) -> list[str]:
     return [ANSIBLE, "-i", "localhost,", str(HERE / "playbooks" / f"{name}.yml"), *extra]
 
 
+def read_manifest(how: str, file: pathlib.Path) -> list[str]:
+    """A Helm manifest read by us ("ours") or by PyYAML's fastest loader ("pyyaml")."""
+    return [sys.executable, str(HERE / "read_manifest.py"), how, str(file)]
+
+
 def helm_template(helm: str, values: pathlib.Path, folder: pathlib.Path) -> list[str]:
     """One `helm template` for each values file of a folder."""
     one = (

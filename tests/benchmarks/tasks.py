@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmarks import audit, report, rivals
 from benchmarks.report import Row
 from benchmarks.rounds import Attempt, Contender, Done, Wrong, extrapolate, median, nothing, seconds
 from benchmarks.world import KCM, PLACEHOLDER, RIVAL_USER, World, documents, values_of, write_json
+from sandbox import chart_packages
 from sandbox.simulator.kinds import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
 
 OURS = "ours"
@@ -321,6 +323,31 @@ def render(world: World, rounds: int) -> list[Row]:
     ]
 
 
+def manifest(world: World, rounds: int) -> list[Row]:
+    """The manifest of kof-operators, which an unchanged run of helm_release reads, in the size of the real one."""
+    folder = world.folder / "render"
+    (kof_operators,) = [chart for chart in chart_packages.ALL if chart.name == "kof-operators"]
+    chart = chart_packages.assemble(kof_operators, folder)
+    command = [world.rival["HELM"], "template", "kof-operators", str(chart), "--skip-schema-validation"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    file = folder / "manifest.yaml"
+    file.write_text(text, encoding="utf-8")
+    objects = text.count("\nkind: ")
+
+    def all_read(done: Done) -> None:
+        if done.output.split() != [str(objects)]:
+            raise Wrong(f"{done.output[-200:]!r} read of {objects} objects")
+
+    rival = "PyYAML's CSafeLoader, taught what = is"
+    contenders = [
+        Contender(OURS, COLLECTION_USER, lambda: Attempt(rivals.read_manifest("ours", file), all_read)),
+        Contender(rival, RIVAL_USER, lambda: Attempt(rivals.read_manifest("pyyaml", file), all_read)),
+    ]
+    measured = world.machine.compare("manifest", contenders, rounds)
+    lines = text.count("\n")
+    return [_compared(f"read a manifest of {lines:,} lines", measured, rival, 1.0)]
+
+
 def site(world: World, rounds: int) -> list[Row]:
     first = world.run(rivals.own("site", world.inventory()))
     world.say(f"  site.yml, all from nothing, until all are ready: {first.seconds:.0f} s (mostly the simulator's)")
@@ -559,6 +586,7 @@ TASKS: dict[str, Callable[[World, int], list[Row]]] = {
     "unchanged": unchanged,
     "drifted": drifted,
     "render": render,
+    "manifest": manifest,
     "delete": delete,
     "growth": growth,
     # The last: kcm works for its clusters from then on.
