@@ -35,6 +35,14 @@ def children() -> list[str]:
     return list(example_fleet.fleet(1, CHILDREN).children)
 
 
+def spoil(inventory: str, guilty: str) -> pathlib.Path:
+    """A config that the ClusterTemplate's chart refuses: only another one ends that. The file that has it."""
+    file = pathlib.Path(inventory) / "host_vars" / f"{guilty}.yml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('child_config: {region: us-east-2, workersNumber: "three"}\n')
+    return file
+
+
 def live(sandbox: Sandbox) -> set[str]:
     items = sandbox.get("clusterdeployments", "-n", "kcm-system")["items"]
     return {item["metadata"]["name"] for item in items if "-child" in item["metadata"]["name"]}
@@ -48,24 +56,25 @@ def test_a_rollout_stops_after_the_batch_that_failed(
     fleet_sandbox: Sandbox, inventory: str, children: list[str]
 ) -> None:
     guilty = children[2]
-    fleet_sandbox.command("fault", f"helm_failed_non_retriable={guilty}/kof-collectors")
+    spoilt = spoil(inventory, guilty)
     run = fleet_sandbox.playbook("child", *ROLLOUT, inventory=inventory)
     assert run.code != 0
     assert live(fleet_sandbox) == set(children[:3]), "the third batch must not have begun"
     told = message(run)
     assert f"1 of 2 child clusters failed, more than kof_max_fail_percentage (0) allows:\n{guilty}: " in told
-    assert "failed for good" in told
+    assert "workersNumber: Invalid type. Expected: number, given: string" in told
     assert f"The rollout stops here. done: {children[0]}, {children[1]} (2); failed: {guilty};" in told
     assert f"untouched: {', '.join(children[3:13])} and 7 more (17)" in told
     assert "Traceback" not in run.output
 
-    fleet_sandbox.command("fault", "--clear")
+    spoilt.unlink()
     again = fleet_sandbox.playbook("child", *ROLLOUT, inventory=inventory)
     assert again.code == 0, again.output
     assert live(fleet_sandbox) == set(children)
     assert {name for name, action in again.changes() if action == "created"} == {
         f"ClusterDeployment kcm-system/{name}" for name in children[3:]
     }
+    assert (f"ClusterDeployment kcm-system/{guilty}", "updated") in again.changes()
 
 
 def test_a_stopped_site_begins_no_later_layer(fleet_sandbox: Sandbox, tmp_path: pathlib.Path) -> None:
@@ -85,10 +94,10 @@ def test_without_a_limit_one_failure_holds_nobody_back(
     fleet_sandbox: Sandbox, inventory: str, children: list[str]
 ) -> None:
     guilty = children[0]
-    fleet_sandbox.command("fault", f"helm_failed_non_retriable={guilty}/kof-collectors")
+    spoil(inventory, guilty)
     arguments = ("-e", '{"kof_serial": [1, "10%", "100%"]}')
     run = fleet_sandbox.playbook("child", *arguments, inventory=inventory)
     assert run.code != 0
     assert live(fleet_sandbox) == set(children)
     assert {host for host, counts in run.stats.items() if counts["failures"]} == {guilty}
-    assert "failed for good" in message(run)
+    assert "workersNumber: Invalid type" in message(run)

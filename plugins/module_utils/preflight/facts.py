@@ -186,10 +186,10 @@ def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, rep
         if layer not in layers:
             continue
         add(layer, "get list watch create patch", KCM_GROUP, "clusterdeployments", kcm_namespace)
-        for resource in ("clustertemplates", "credentials"):
-            add(layer, "list", KCM_GROUP, resource, kcm_namespace)
-        # What the wait looks at beside the clusters themselves.
+        add(layer, "list", KCM_GROUP, "clustertemplates", kcm_namespace)
+        # What the wait looks at beside the clusters themselves; at Credentials when they are deleted.
         for group, resource in (
+            (KCM_GROUP, "credentials"),
             (KCM_GROUP, "servicetemplates"),
             (SVELTOS_GROUP, "clustersummaries"),
             (SVELTOS_GROUP, "clusterconfigurations"),
