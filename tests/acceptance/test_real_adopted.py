@@ -129,7 +129,9 @@ def test_the_management_cluster_is_none_of_its_own(fleet: Fleet) -> None:
     play = fleet.folder / "alone.yml"
     task = {"name": "Apply", "k0rdent.kof.fleet_apply": {"layer": "child"}, "run_once": True}
     play.write_text(yaml.safe_dump([{"hosts": "self", "gather_facts": False, "connection": "local", "tasks": [task]}]))
-    alone = finish(sandbox.start(["-i", str(other), str(play), "-e", f"@{fleet.folder / 'here.json'}"], {})).output
+    alone = finish(
+        sandbox.start(["-v", "-i", str(other), str(play), "-e", f"@{fleet.folder / 'here.json'}"], {})
+    ).output
     assert "leads to the management cluster itself" in alone
     names = sandbox.kubectl("get", "clusterdeployments", "-n", "kcm-system", "-o", "name").split()
     assert not any(name.endswith("/self") for name in names)
