@@ -83,6 +83,27 @@ def test_check_mode_predicts_the_first_run(predicted: Run, installed: Run) -> No
     }
 
 
+def test_the_charts_have_what_breaks_on_the_real_ones(sandbox: Sandbox, installed: Run, repeated: Repeated) -> None:
+    """An invalid schema in a subchart, a manifest of 22,800 lines with an unquoted `=`, ServiceMonitors, hooks."""
+
+    def released(run: Run) -> dict[str, Any]:
+        results = [each["result"] for each in run.events if each.get("action", "").endswith("helm_release")]
+        return {each["status"]["name"]: each for result in results for each in result["results"]}
+
+    first, again = released(installed), released(repeated.run)
+    (told,) = first["kof-operators"]["took"]
+    assert "not checked by the chart's schema" in told
+    assert first["kof-mothership"]["took"] == []
+    assert {name: each["action"] for name, each in again.items()} == dict.fromkeys(first, "unchanged")
+    assert {name: each["took"] for name, each in again.items()} == {name: [] for name in first}
+    manifest = sandbox.helm("get", "manifest", "kof-operators", "-n", "kof")
+    assert manifest.count("\n") > 22_800
+    assert "\n                        - =\n" in manifest
+    assert sandbox.get("servicemonitors", "-n", "kof")["items"]
+    for release, hook in (("kof-operators", "test"), ("kof-mothership", "pre-delete")):
+        assert f"helm.sh/hook: {hook}" in sandbox.helm("get", "hooks", release, "-n", "kof")
+
+
 def test_prediction_says_what_no_server_checked(predicted: Run) -> None:
     assert "not checked by the server" in predicted.output or any(
         "not_checked" in each for event in predicted.events for each in event.get("result", {}).get("objects", [])

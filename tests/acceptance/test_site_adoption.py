@@ -153,6 +153,8 @@ def hand_made(own_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) ->
             "--version",
             "0.1.1",
             "--plain-http",
+            # As whoever followed the guide with a helm of today has to say for kof-operators.
+            "--skip-schema-validation",
             *extra,
         )
     for name in (

@@ -11,7 +11,7 @@ if [ "${1:-}" = wait ]; then
 fi
 
 "$HELM" upgrade -i --create-namespace -n kof kof-operators "$CHARTS/kof-operators" \
-    --version "$KOF_VERSION" --plain-http -f "$OPERATORS_VALUES" >/dev/null
+    --version "$KOF_VERSION" --plain-http --skip-schema-validation -f "$OPERATORS_VALUES" >/dev/null
 "$HELM" upgrade -i -n kof kof-mothership "$CHARTS/kof-mothership" \
     --version "$KOF_VERSION" --plain-http -f "$MOTHERSHIP_VALUES" >/dev/null
 
