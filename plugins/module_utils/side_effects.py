@@ -49,7 +49,8 @@ def of_upgrades(
         return []
     return [
         f"{some(sorted(hosts))}: {STORAGE} is upgraded there, and its chart {release.version} then takes away the "
-        f"login of the cluster's own Grafana (Secret {release.grafana_secret}), or makes a new one where it is gone already. "
+        f"login of the cluster's own Grafana (Secret {release.grafana_secret}), or makes a new one where it is gone "
+        "already. "
         "A Grafana that runs goes on with the old login until its pod is replaced, and then waits for the Secret. "
         "See role k0rdent.kof.regional's README for how to keep one of your own."
     ]
