@@ -25,12 +25,13 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTI
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import taken_over
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import one_run
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **OPTIONS,
@@ -54,11 +55,14 @@ class ActionModule(ActionBase):
                 _validated, options = self.validate_argument_spec(
                     argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
                 )
-                theirs = _another_fleet(options, said, task_vars or {})
+                permissions = one_run(options, task_vars or {})
+                # For the module that makes the key: it can't see what is an extra variable.
+                result["take_over_fleet"] = sorted(permissions.take_over)
+                theirs = _another_fleet(options, said, permissions)
                 if theirs:
                     # Told apart from what the look merely can't see: nobody may go on and make anything then.
                     return {**result, "failed": True, "refused": True, "msg": theirs}
-                result.update(_look(options, said))
+                result.update(_look(options, said, permissions))
         except (Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
             result.update(failed=True, msg=str(problem))
         except (BotoCoreError, ClientError) as problem:
@@ -66,16 +70,16 @@ class ActionModule(ActionBase):
         return result
 
 
-def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said], task_vars: Mapping[str, Any]) -> str | None:
+def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said], permissions: Permissions) -> str | None:
     with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
         try:
-            shared_layer.refuse(connection, options["namespace"], options["fleet"], taken_over(task_vars))
+            shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
         except AnothersLayer as problem:
             return str(problem)
     return None
 
 
-def _look(options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any]:
+def _look(options: Mapping[str, Any], said: Mapping[str, Said], permissions: Permissions) -> dict[str, Any]:
     aws = iam.Aws(options)
     caller = iam.caller(aws.retrying("sts"))
     partition = caller["arn"].split(":")[1]
@@ -86,11 +90,13 @@ def _look(options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any
         "caller": caller,
         "policy": iam.policy(client, policy_arn),
         "user": iam.user(client, options["user_name"]),
-        "access_key": _access_key(client, options, said),
+        "access_key": _access_key(client, options, said, permissions),
     }
 
 
-def _access_key(client: Any, options: Mapping[str, Any], said: Mapping[str, Said]) -> dict[str, Any]:
+def _access_key(
+    client: Any, options: Mapping[str, Any], said: Mapping[str, Said], permissions: Permissions
+) -> dict[str, Any]:
     with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
         report = KeyAndSecret(
             client,
@@ -99,6 +105,7 @@ def _access_key(client: Any, options: Mapping[str, Any], said: Mapping[str, Said
             fleet=options["fleet"],
             namespace=options["namespace"],
             policy=policy_from(options),
+            permissions=permissions,
             check_mode=True,
             hide=_in_no_result,
         ).ensure()

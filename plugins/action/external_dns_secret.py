@@ -8,13 +8,13 @@ An action, not a module, because arguments of a module are written to a file and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, shared_layer
+from ansible_collections.k0rdent.kof.plugins.module_utils import guards, reconcile, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
@@ -30,7 +30,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import An
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import taken_over
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "access_key_id_variable": {"type": "str"},
@@ -62,9 +62,17 @@ class ActionModule(ActionBase):
                     required_one_of=[("access_key_id_variable", "file")],
                     mutually_exclusive=[("access_key_id_variable", "file")],
                 )
+                permissions = one_run(options, task_vars or {})
                 credentials = self._read(options, task_vars or {})
-                result.update(self._write(options, said, credentials, taken_over(task_vars or {})))
-        except (AnothersLayer, CredentialsFault, ApiError, ApiUnavailable, UnsendableString) as problem:
+                result.update(self._write(options, said, credentials, permissions))
+        except (
+            AnothersLayer,
+            FleetFault,
+            CredentialsFault,
+            ApiError,
+            ApiUnavailable,
+            UnsendableString,
+        ) as problem:
             result.update(failed=True, msg=str(problem))
         return result
 
@@ -108,16 +116,21 @@ class ActionModule(ActionBase):
         options: Mapping[str, Any],
         said: Mapping[str, Said],
         credentials: Credentials,
-        may_take_over: Collection[str],
+        permissions: guards.Permissions,
     ) -> dict[str, Any]:
         check_mode = bool(self._task.check_mode)
         policy = policy_from(options)
+        asked = guards.of_writing(options["fleet"], permissions, policy.drift_managers)
         connection = connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said)
         try:
-            shared_layer.refuse(connection, options["namespace"], options["fleet"], may_take_over)
+            shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
             # One after the other: in check mode the Secret's namespace may not exist yet.
             made = reconcile.reconcile(
-                connection, [namespace(options["namespace"], options["fleet"])], policy=policy, check_mode=check_mode
+                connection,
+                [namespace(options["namespace"], options["fleet"])],
+                policy=policy,
+                check_mode=check_mode,
+                guards=asked,
             )[0]
             pending = reconcile.Pending()
             if check_mode and made.action == "created":
@@ -128,7 +141,7 @@ class ActionModule(ActionBase):
             outcomes = [made]
             if made.action != "refused":
                 outcomes += reconcile.reconcile(
-                    connection, [wanted], policy=policy, check_mode=check_mode, pending=pending
+                    connection, [wanted], policy=policy, check_mode=check_mode, pending=pending, guards=asked
                 )
         finally:
             connection.close()

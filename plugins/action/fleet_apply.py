@@ -14,13 +14,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster, reconcile, side_effects, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils import guards, own_cluster, reconcile, side_effects, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, targets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     batch_result,
+    guards_of,
     guide_objects_of,
     leave_out_failed,
     pending_of,
@@ -28,6 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     progress_lines,
     refuse_another_kof,
     regional_domains,
+    still_stands_in,
     unless_lost,
     within_limit,
 )
@@ -51,7 +53,7 @@ class ActionModule(fleets.FleetAction):
     ) -> dict[str, Any]:
         surroundings = render.look_up(connection, fleet, layer)
         if layer == "mothership":
-            refuse_another_kof(connection, fleet, task_vars)
+            refuse_another_kof(connection, fleet)
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
         if faults:
             raise fleets.FleetFault.of(faults)
@@ -82,6 +84,7 @@ class ActionModule(fleets.FleetAction):
                 check_mode=self.check_mode,
                 pending=pending,
                 progress=progress_lines(f"{layer} objects", fleets.display.display),
+                guards=guards_of(fleet),
                 **known,
             )
             return [(host, outcome) for (host, _each), outcome in zip(wanted, outcomes, strict=True)]
@@ -131,7 +134,13 @@ class ActionModule(fleets.FleetAction):
         }
         found = [each for each in guide_objects_of(connection, fleet) if each.cluster in host_of and not each.fleet]
         refs = [reconcile.Ref(each.api_version, each.kind, each.namespace, each.name) for each in found]
-        outcomes = reconcile.delete(connection, refs, policy=policy, check_mode=self.check_mode)
+        outcomes = reconcile.delete(
+            connection,
+            refs,
+            policy=policy,
+            check_mode=self.check_mode,
+            guards=(*guards.of_deleting(fleet.shared("kof_fleet"), fleet.permissions), still_stands_in(fleet)),
+        )
         return [(host_of[each.cluster], outcome) for each, outcome in zip(found, outcomes, strict=True)]
 
 

@@ -202,6 +202,7 @@ class _Run:
             policy=policy_of(self.fleet),
             check_mode=self.check_mode,
             live=self.live,
+            guards=(self.deletion.guard_of(layer),),
             progress=progress_lines(f"{layer} objects deleted", fleets.display.display),
         )
         for (host, ref), outcome in zip(pairs, outcomes, strict=True):

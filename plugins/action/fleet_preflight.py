@@ -80,6 +80,7 @@ class ActionModule(fleets.FleetAction):
             # The mothership's dns_credentials_* matter to the regional clusters also where it isn't in the batch.
             {name: value for each in motherships for name, value in fleet.variables[each.host].items()}
             | fleet.variables[fleet.hosts[0]],
+            fleet.permissions,
         )
         variables = inventory.shared if motherships and motherships[0].host in fleet.hosts else {}
         looked_up = zones.look(variables) if "dns_credentials" in options["layers"] else ()
@@ -96,7 +97,6 @@ class ActionModule(fleets.FleetAction):
                 check_mode=self.check_mode,
                 layers=options["layers"],
                 zones=looked_up,
-                take_over=fleets.taken_over(task_vars),
             )
         finally:
             if not isinstance(connection, ApiUnavailable):

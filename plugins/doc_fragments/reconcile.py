@@ -26,4 +26,13 @@ options:
     description: Whether to take over an object that somebody made by hand, with C(kubectl apply) for example.
     type: bool
     default: true
+  take_over_fleet:
+    description:
+      - Fleets (label C(app.kubernetes.io/part-of)) of which an object may be taken over. Without, those of any other
+        fleet than the task's own are refused.
+      - A permission for the one run that is meant, from an extra variable for example, and nothing to keep.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.1.0
 """

@@ -20,7 +20,7 @@ from typing import Any
 with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError, ClientError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils import guards, reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiError,
     ApiUnavailable,
@@ -107,9 +107,11 @@ class KeyAndSecret:
         policy: reconcile.Policy,
         check_mode: bool,
         hide: Callable[[str], None],
+        permissions: guards.Permissions | None = None,
     ) -> None:
         self.iam, self.connection, self.policy, self.check_mode, self.hide = iam, connection, policy, check_mode, hide
         self.user, self.fleet, self.namespace = user, fleet, namespace
+        self.guards = guards.of_writing(fleet, permissions or guards.Permissions(), policy.drift_managers)
         self.pending = reconcile.Pending()
         self.report = Report()
         self.claimed = False
@@ -281,7 +283,12 @@ class KeyAndSecret:
 
     def _reconcile(self, wanted: dict[str, Any], *, check_mode: bool) -> reconcile.Outcome:
         return reconcile.reconcile(
-            self.connection, [wanted], policy=self.policy, check_mode=check_mode, pending=self.pending
+            self.connection,
+            [wanted],
+            policy=self.policy,
+            check_mode=check_mode,
+            pending=self.pending,
+            guards=self.guards,
         )[0]
 
     def _management_cluster(self) -> str:

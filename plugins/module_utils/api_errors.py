@@ -11,6 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 REASON_LIMIT = 300  # characters of a refusal that a person sees
+# What is said of an object as read at the API version of a field owner's entry: that version doesn't know a field which
+# a newer one fills with a default, or the kind doesn't have the version any more.
+_OF_ANOTHER_VERSION = ("field not declared in schema", "request to convert CR to an invalid group/version")
 
 
 class ApiUnavailable(Exception):
@@ -65,9 +68,24 @@ class ApiError(Exception):
 
     @property
     def is_schema_refusal(self) -> bool:
-        """A 500 that says the body doesn't fit the schema ("failed to create typed patch object …", "failed to convert
-        …"): final, a retry can't help. Other than an InternalError it has no reason. Server-side apply only."""
-        return self.status == 500 and not self.reason and self.message.startswith("failed to ")
+        """A 500 that says that something doesn't fit the schema: final, a retry can't help. Other than an InternalError
+        it has no reason. Server-side apply only."""
+        return (
+            self.status == 500
+            and not self.reason
+            and (self._is_about_the_body or any(text in self.message for text in _OF_ANOTHER_VERSION))
+        )
+
+    @property
+    def _is_about_the_body(self) -> bool:
+        """ "failed to create typed patch object …", "failed to convert …"."""
+        return self.message.startswith("failed to ")
+
+    @property
+    def is_of_another_version(self) -> bool:
+        """A schema refusal of what is there, not of the body: it can't be read at the API version of a field owner's
+        entry. See ownership.migrated."""
+        return self.is_schema_refusal and not self._is_about_the_body
 
 
 def one_line(text: str, limit: int = REASON_LIMIT) -> str:

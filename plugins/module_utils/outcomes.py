@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,11 @@ class Ref:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+#: Asked of (an object as it was just read, what is wanted in its stead; None: that it be gone): None to let it happen,
+#: or why not and what to do about it, in one line without values. What it saw is what is written to, or nothing is.
+Guard = Callable[[Mapping[str, Any], Mapping[str, Any] | None], str | None]
 
 
 @dataclass(frozen=True)

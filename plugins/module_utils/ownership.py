@@ -204,6 +204,27 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+# -- owners of another API version
+
+
+def migrated(want: dict[str, Any], live: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The managedFields of `live` with every entry at the API version of `want`, None where all are.
+
+    The server reads an object at the version of each entry, and refuses every apply where it can't: where the version
+    is gone from the kind, or doesn't know a field which a newer one fills with a default.
+    """
+    version = want["apiVersion"]
+    if all(entry.get("apiVersion") == version for entry in entries(live)):
+        return None
+    result: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for entry in entries(live):
+        # Known to the server by these: two entries of one manager, at two versions, become one.
+        key = tuple(entry.get(name, "") for name in ("manager", "operation", "subresource"))
+        fields = union(result.get(key, {}).get("fieldsV1") or {}, entry.get("fieldsV1") or {})
+        result[key] = {**entry, "apiVersion": version, "fieldsV1": fields}
+    return list(result.values())
+
+
 # -- taking over from hands
 
 

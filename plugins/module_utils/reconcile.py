@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make live objects equal wanted ones: list, decide without a request where that can be proved, apply the rest.
 
-Knows no kind but Secret (never listed), and no release of kof. Every write is a server-side apply, a JSON patch at a
-known resourceVersion, or a delete with a known uid: all may be repeated after a broken connection.
+Knows no kind but Secret (never listed), and no release of kof. Every write is a server-side apply, a JSON patch or a
+delete of the very object that was read (uid and resourceVersion), or an apply of one that isn't there: so a guard's
+answer holds until the write, and each may be repeated after a broken connection.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +35,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.diff import (
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import (
+    Guard,
     Outcome,
     Pending,
     Policy,
@@ -51,6 +54,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import (
     handover,
     is_hand,
     join,
+    migrated,
     own_entry,
     owner_of,
     same,
@@ -62,6 +66,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import (
 __all__ = [
     "FIELD_MANAGER",
     "FieldChange",
+    "Guard",
     "Outcome",
     "Pending",
     "Policy",
@@ -76,7 +81,9 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int], None]
-_TRIES = 3  # of one object that others keep changing meanwhile
+_TRIES = 8  # of one object that others keep changing meanwhile: controllers write its status while it settles
+# No object has it, so an apply that carries it creates and never overwrites: etcd's first write makes revision 2.
+_NOWHERE = "1"
 _FEW = 3  # that many objects of a kind are read by name, more by one LIST
 
 
@@ -99,14 +106,16 @@ def reconcile(
     pending: Pending | None = None,
     live: Mapping[Ref, dict[str, Any]] | None = None,
     progress: Progress | None = None,
+    guards: Sequence[Guard] = (),
 ) -> list[Outcome]:
     """Bring the objects `wanted` about; in check mode find out with dry runs what would happen. Same order as wanted.
 
     live: objects read already, as a list of everything there is of their kinds (see `read`); pending: see Pending;
-    progress: called with (done, total) from worker threads, one at a time.
+    progress: called with (done, total) from worker threads, one at a time; guards: see Guard, asked of each object
+    that is there and about to be changed, on every look at it.
     A refused object doesn't hold back the others. Raises ApiUnavailable or ApiError when nothing can be read at all.
     """
-    run = _Run(connection, policy, check_mode, pending or Pending())
+    run = _Run(connection, policy, check_mode, pending or Pending(), guards)
     refs = [ref_of(want) for want in wanted]
     served = run.served({(ref.api_version, ref.kind) for ref in refs})
     if live is None:
@@ -138,11 +147,12 @@ def delete(
     propagation: str = "Background",
     live: Mapping[Ref, dict[str, Any]] | None = None,
     progress: Progress | None = None,
+    guards: Sequence[Guard] = (),
 ) -> list[Outcome]:
-    """Delete the objects `refs`, each only as the one that was read (uid); what isn't there, or isn't served, is
-    "absent", what is being deleted already is "unchanged". propagation: Background | Foreground | Orphan. Doesn't
-    wait for finalizers. Raises as `reconcile`."""
-    run = _Run(connection, policy, check_mode, Pending())
+    """Delete the objects `refs`, each only as the one that was read; what isn't there, or isn't served, is "absent",
+    what is being deleted already is "unchanged". propagation: Background | Foreground | Orphan; guards: as for
+    `reconcile`. Doesn't wait for finalizers. Raises as `reconcile`."""
+    run = _Run(connection, policy, check_mode, Pending(), guards)
     served = run.served({(ref.api_version, ref.kind) for ref in refs})
     if live is None:
         live = read(connection, [ref for ref in refs if served[ref.api_version, ref.kind]], deadline=run.deadline)
@@ -152,8 +162,6 @@ def delete(
         found = live.get(ref)
         if found is None:
             return Outcome(ref, "absent")
-        if "deletionTimestamp" in found["metadata"]:
-            return Outcome(ref, "unchanged", reason=_being_deleted(found))
         return run.guarded(ref, lambda: run.remove(ref, found, propagation))
 
     return list(run.each(list(range(len(refs))), one, progress, len(refs)))
@@ -169,7 +177,7 @@ def patch(
 ) -> dict[Ref, Outcome]:
     """Send a JSON patch to each object. What must hold of it is said by `test` operations: the API server looks at them
     when it writes, so that no look of ours can be out of date. Raises as `reconcile`."""
-    run = _Run(connection, policy, check_mode, Pending())
+    run = _Run(connection, policy, check_mode, Pending(), ())
     refs = list(patches)
 
     def one(index: int) -> Outcome:
@@ -221,7 +229,10 @@ def _get(connection: Connection, ref: Ref, deadline: float | None) -> dict[str, 
 class _Run:
     """One call of reconcile or delete: its connection, policy and clock."""
 
-    def __init__(self, connection: Connection, policy: Policy, check_mode: bool, pending: Pending) -> None:
+    def __init__(
+        self, connection: Connection, policy: Policy, check_mode: bool, pending: Pending, guards: Sequence[Guard]
+    ) -> None:
+        self.guards = guards
         self.connection = connection
         self.policy = policy
         self.check_mode = check_mode
@@ -286,28 +297,65 @@ class _Run:
 
     def bring_about(self, ref: Ref, want: dict[str, Any], live: dict[str, Any] | None) -> Outcome:
         """Decide and apply; decide again on a fresh read when others changed the object meanwhile."""
+        first, behind = live, False  # behind: an owner's entry of another API version stands in the way
         for attempt in range(_TRIES):
             try:
+                self._ask_guards(live, want)
+                owners = migrated(want, live) if live is not None and behind else None
+                if owners and self.check_mode:
+                    return self._predicted(ref, want, live, f"its fields' owners brought to {ref.api_version}")
+                if live is not None and owners:
+                    live = self._json_patch(ref, _owners_patch(live, owners), dry_run=False)
                 return self._bring_about(ref, want, live)
             except ApiError as error:
                 needs = self.pending.lacking(error, ref) if self.check_mode else None
                 if needs:
                     return self._predicted(ref, want, live, needs)
-                # A field conflict has been decided already; any other 409 says that the object moved on.
-                if error.status != 409 or error.field_conflicts or attempt == _TRIES - 1:
-                    raise
-            live = _get(self.connection, ref, self.deadline)
+                if error.is_of_another_version and not behind:
+                    behind = True
+                    continue
+                self._raise_unless_moved(error, attempt)
+            live = self._look_again(ref, attempt)
             if live is not None and unchanged(want, live, self.policy.drift_managers):
-                return Outcome(ref, "unchanged")
+                return self._as_found(ref, first, live)
         raise AssertionError("unreachable")
+
+    def _ask_guards(self, live: dict[str, Any] | None, want: dict[str, Any] | None) -> None:
+        """
+        :raises _Refused: by what a guard says of the object that is there.
+        """
+        reason = next(filter(None, (guard(live, want) for guard in self.guards)), None) if live is not None else None
+        if reason:
+            raise _Refused(reason)
+
+    def _raise_unless_moved(self, error: ApiError, attempt: int) -> None:
+        """
+        :raises ApiError: `error`, unless it says that the object isn't the one that was read any more.
+        :raises _Refused: it isn't for the last time.
+        """
+        # A field conflict has been decided already; any other 409 says that the object moved on.
+        if error.status != 409 or error.field_conflicts:
+            raise error
+        if attempt == _TRIES - 1:
+            raise _Refused(f"others kept changing it, {_TRIES} times between our look and our write: run again")
+
+    def _look_again(self, ref: Ref, attempt: int) -> dict[str, Any] | None:
+        """A fresh read, at once the first time, later after a pause in which others may come to an end."""
+        if attempt:
+            time.sleep(min(2.0, 0.05 * 2**attempt) * (0.5 + random.random()))
+        return _get(self.connection, ref, self.deadline)
+
+    def _as_found(self, ref: Ref, first: dict[str, Any] | None, live: dict[str, Any]) -> Outcome:
+        """The outcome where a second look finds all as wanted: by a write of ours whose answer was lost, or others'."""
+        if first is None:
+            return Outcome(ref, "created", Creation(live))
+        if own_entry(first) == own_entry(live):
+            return Outcome(ref, "unchanged")
+        return self._outcome(ref, first, live, (), ())
 
     def _bring_about(self, ref: Ref, want: dict[str, Any], live: dict[str, Any] | None) -> Outcome:
         if live is None:
-            status, answer = self._apply(ref, want, dry_run=self.check_mode)
-            if status == 201:
-                return Outcome(ref, "created", Creation(answer))
-            # Somebody made it since we looked, and our apply agreed with them.
-            return Outcome(ref, "updated" if not self.check_mode else "created", Creation(answer))
+            return Outcome(ref, "created", Creation(self._apply(ref, want, None, dry_run=self.check_mode)))
         if "deletionTimestamp" in live["metadata"]:
             raise _Refused(_being_deleted(live))
         contested, complete = claims(want, live)
@@ -321,7 +369,7 @@ class _Run:
             raise _Refused(_belongs_to_hands(transfer))
         force = bool(contested)
         if not complete or (transfer is not None and not contested):
-            conflicts = self._conflicts(ref, want)
+            conflicts = self._conflicts(ref, want, live)
             self._refuse_foreign(conflicts)
             contested = [*contested, *conflicts]
             force = bool(contested)
@@ -329,19 +377,19 @@ class _Run:
             answer = self._take_over(ref, want, live, transfer, force)
             taken = transfer.taken
         else:
-            _status, answer = self._apply(ref, want, dry_run=self.check_mode, pin=live if force else None, force=force)
+            answer = self._apply(ref, want, live, dry_run=self.check_mode, force=force)
             taken = ()
         return self._outcome(ref, live, answer, contested, taken)
 
     def _without_owners(self, ref: Ref, want: dict[str, Any], live: dict[str, Any]) -> Outcome:
         """An object whose managedFields were cleared: the first apply makes the server give all of it to a hand called
         before-first-apply, from which it is then taken over like from any other."""
-        _status, answer = self._apply(ref, want, dry_run=True)
+        answer = self._apply(ref, want, live, dry_run=True)
         transfer = handover(want, answer, _now(), self.policy.drift_managers)
         if transfer is not None and not self.policy.adopt:
             raise _Refused(_belongs_to_hands(transfer))
         if not self.check_mode:
-            _status, answer = self._apply(ref, want, dry_run=False)
+            answer = self._apply(ref, want, live, dry_run=False)
             transfer = handover(want, answer, _now(), self.policy.drift_managers)
         if transfer is not None and self.check_mode:
             answer = self._as_taken_over(ref, live, answer, transfer)
@@ -372,10 +420,10 @@ class _Run:
             remedy = "see force_conflicts (kof_force_conflicts)" if hand else "not taken from a controller"
             raise _Refused(f"{claim.field}{more} is owned by field manager {claim.manager!r}{since}: {remedy}")
 
-    def _conflicts(self, ref: Ref, want: dict[str, Any]) -> list[Claim]:
+    def _conflicts(self, ref: Ref, want: dict[str, Any], live: dict[str, Any]) -> list[Claim]:
         """Whose fields the server says we would take: a dry run without force."""
         try:
-            self._apply(ref, want, dry_run=True)
+            self._apply(ref, want, live, dry_run=True)
         except ApiError as error:
             if not error.field_conflicts:
                 raise
@@ -386,20 +434,20 @@ class _Run:
         self,
         ref: Ref,
         want: dict[str, Any],
+        seen: dict[str, Any] | None,
         *,
         dry_run: bool,
-        pin: dict[str, Any] | None = None,
         force: bool = False,
-    ) -> tuple[int, dict[str, Any]]:
-        """Server-side apply; `pin`: only if the object is still this one, unchanged (else ApiError 409)."""
-        body = want
-        if pin is not None:
-            seen = {key: pin["metadata"][key] for key in ("uid", "resourceVersion")}
-            body = {**want, "metadata": {**want["metadata"], **seen}}
+    ) -> dict[str, Any]:
+        """Server-side apply, only if the object is still as `seen` (None: isn't there); else ApiError 409."""
+        pin = {"resourceVersion": _NOWHERE}
+        if seen is not None:
+            pin = {key: seen["metadata"][key] for key in ("uid", "resourceVersion")}
+        body = {**want, "metadata": {**want["metadata"], **pin}}
         query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         if dry_run:
             query["dryRun"] = "All"
-        return self.connection.request_status(
+        return self.connection.request(
             "PATCH",
             self._path(ref),
             query=query,
@@ -414,18 +462,14 @@ class _Run:
     ) -> dict[str, Any]:
         """Hand the hands' entries to us, then apply; gives the object afterwards. First a dry run, so that a refused
         object isn't left half taken; in check mode a second one of the object as it would become."""
-        _status, forced = self._apply(ref, want, dry_run=True, pin=live, force=True)
+        forced = self._apply(ref, want, live, dry_run=True, force=True)
         if self.check_mode:
             return self._as_taken_over(ref, live, forced, transfer)
-        patch: list[dict[str, Any]] = [
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
-            {"op": "replace", "path": "/metadata/managedFields", "value": transfer.managed_fields},
-        ]
+        patch = _owners_patch(live, transfer.managed_fields)
         if transfer.drop_last_applied and LAST_APPLIED in (live["metadata"].get("annotations") or {}):
             patch.append({"op": "remove", "path": f"/metadata/annotations/{pointer(LAST_APPLIED)}"})
-        self._json_patch(ref, patch, dry_run=False)
-        _status, answer = self._apply(ref, want, dry_run=False, force=force)
-        return answer
+        handed = self._json_patch(ref, patch, dry_run=False)
+        return self._apply(ref, want, handed, dry_run=False, force=force)
 
     def _as_taken_over(
         self, ref: Ref, live: dict[str, Any], forced: dict[str, Any], transfer: Handover
@@ -517,12 +561,30 @@ class _Run:
         return Outcome(ref, action, differing, not_checked=needs)
 
     def remove(self, ref: Ref, live: dict[str, Any], propagation: str) -> Outcome:
-        """Delete `ref` if it still is `live`."""
+        """Delete `ref` as the guards let it be; look again when others changed it meanwhile."""
+        found: dict[str, Any] | None = live
+        for attempt in range(_TRIES):
+            if found is None:
+                return Outcome(ref, "deleted")
+            if found["metadata"]["uid"] != live["metadata"]["uid"]:
+                raise _Refused("another object of this name has taken its place meanwhile: run again")
+            if "deletionTimestamp" in found["metadata"]:
+                return Outcome(ref, "unchanged", reason=_being_deleted(found))
+            self._ask_guards(found, None)
+            try:
+                return self._remove(ref, found, propagation)
+            except ApiError as error:
+                self._raise_unless_moved(error, attempt)
+            found = self._look_again(ref, attempt)
+        raise AssertionError("unreachable")
+
+    def _remove(self, ref: Ref, live: dict[str, Any], propagation: str) -> Outcome:
+        """Delete `ref` if it still is `live`, else ApiError 409."""
         body = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
-            "preconditions": {"uid": live["metadata"]["uid"]},
+            "preconditions": {key: live["metadata"][key] for key in ("uid", "resourceVersion")},
         }
         if self.check_mode:
             body["dryRun"] = ["All"]
@@ -536,20 +598,25 @@ class _Run:
                 deadline=self.deadline,
             )
         except ApiError as error:
-            # Gone since we looked, or gone by a try of ours whose answer was lost; 409: another object of that name.
+            # Gone since we looked, or gone by a try of ours whose answer was lost.
             # A webhook says 404, too, when it misses something else: then the object is still there.
-            if error.status == 404:
-                found = _get(self.connection, ref, self.deadline)
-                if found is None or found["metadata"]["uid"] != live["metadata"]["uid"]:
-                    return Outcome(ref, "deleted")
+            if error.status != 404:
                 raise
-            if error.status == 409:
-                raise _Refused("another object of this name has taken its place meanwhile: run again") from None
-            raise
+            found = _get(self.connection, ref, self.deadline)
+            if found is not None and found["metadata"]["uid"] == live["metadata"]["uid"]:
+                raise
         return Outcome(ref, "deleted")
 
     def _path(self, ref: Ref) -> str:
         return self.connection.path(ref.api_version, ref.kind, ref.namespace, ref.name)
+
+
+def _owners_patch(live: dict[str, Any], managed_fields: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A JSON patch that replaces the managedFields of `live`, if it is still that."""
+    return [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
+        {"op": "replace", "path": "/metadata/managedFields", "value": managed_fields},
+    ]
 
 
 def _now() -> str:

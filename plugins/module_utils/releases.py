@@ -77,6 +77,7 @@ class Release:
         makes one with a new password.
     :ivar mothership_secrets: Secrets the charts make, with the keys that must be in them.
     :ivar entrances: what people open, in the order of interest.
+    :ivar fixed_values: by service, values that its StatefulSets' volumes can't follow once they are there.
     :ivar minimum_operators: by app.kubernetes.io/name: least chart version, the one that comes, with which chart.
     """
 
@@ -119,6 +120,7 @@ class Release:
     minimum_k0rdent: str
     minimum_kubernetes: str
     minimum_operators: Mapping[str, tuple[str, str, str]]
+    fixed_values: Mapping[str, tuple[tuple[str, ...], ...]]
     #: The management cluster's own metrics carry this cluster name.
     mothership_cluster_name: str = "mothership"
 
@@ -212,6 +214,13 @@ _KOF_0_1_1 = Release(
     minimum_operators={
         "opentelemetry-operator": ("0.75", "0.75.1", "kof-operators 0.1.1"),
         "victoria-metrics-operator": ("0.40", "0.40.5", "kof-storage 0.1.1"),
+    },
+    fixed_values={
+        "kof-storage": (
+            ("global", "storageClass"),
+            ("victoria-logs-single", "server", "persistentVolume", "size"),
+            ("victoria-logs-single", "server", "persistentVolume", "storageClassName"),
+        )
     },
 )
 

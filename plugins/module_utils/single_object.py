@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import guards
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Policy, Ref
@@ -22,6 +23,7 @@ RECONCILE_OPTIONS: dict[str, dict[str, Any]] = {
     "force_conflicts": {"type": "str", "choices": ["hands", "never", "always"], "default": "hands"},
     "drift_managers": {"type": "list", "elements": "str", "default": list(HANDS)},
     "adopt": {"type": "bool", "default": True},
+    "take_over_fleet": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -34,15 +36,25 @@ def policy_from(options: Mapping[str, Any]) -> Policy:
     )
 
 
+def permissions_from(options: Mapping[str, Any]) -> guards.Permissions:
+    """What a task allows by RECONCILE_OPTIONS: it is of one run by itself."""
+    return guards.Permissions(take_over=frozenset(options["take_over_fleet"]))
+
+
 def run(module: Any, ref: Ref, wanted: dict[str, Any] | None) -> None:
-    """Bring `wanted` about, or with None delete `ref`, and end the module (exit_json or fail_json)."""
-    policy = policy_from(module.params)
+    """Bring `wanted` about, or with None delete `ref`, and end the module (exit_json or fail_json).
+
+    :param module: has RECONCILE_OPTIONS and an option `fleet`.
+    """
+    policy, fleet, permissions = policy_from(module.params), module.params["fleet"], permissions_from(module.params)
     try:
         with connect({name: module.params.get(name) for name in CONNECTION_OPTIONS}) as connection:
             if wanted is None:
-                (outcome,) = delete(connection, [ref], policy=policy, check_mode=module.check_mode)
+                asked = guards.of_deleting(fleet, permissions)
+                (outcome,) = delete(connection, [ref], policy=policy, check_mode=module.check_mode, guards=asked)
             else:
-                (outcome,) = reconcile(connection, [wanted], policy=policy, check_mode=module.check_mode)
+                asked = guards.of_writing(fleet, permissions, policy.drift_managers)
+                (outcome,) = reconcile(connection, [wanted], policy=policy, check_mode=module.check_mode, guards=asked)
     except (ApiError, ApiUnavailable) as error:
         module.fail_json(msg=str(error))
         return

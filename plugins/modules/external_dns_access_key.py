@@ -131,7 +131,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
+from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import (
+    RECONCILE_OPTIONS,
+    permissions_from,
+    policy_from,
+)
 
 
 def argument_spec() -> dict[str, Any]:
@@ -156,6 +160,7 @@ def main() -> None:
             fleet=module.params["fleet"],
             namespace=module.params["namespace"],
             policy=policy_from(module.params),
+            permissions=permissions_from(module.params),
             check_mode=module.check_mode,
             hide=hide,
         ).ensure()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
+from ansible_collections.k0rdent.kof.plugins.module_utils import guards, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domain
@@ -29,7 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     StandIn,
     guide_objects,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Outcome, Pending, Policy
+from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Guard, Outcome, Pending, Policy
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.wait import PROGRESS_SECONDS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
@@ -41,7 +41,6 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
     display,
     members,
     read_regional,
-    taken_over,
 )
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
 
@@ -54,6 +53,25 @@ def policy_of(fleet: Fleet) -> Policy:
         force_conflicts=fleet.shared("kof_force_conflicts"),
         adopt=fleet.shared("kof_adopt"),
     )
+
+
+def guards_of(fleet: Fleet) -> tuple[Guard, ...]:
+    """What every object of the batch is guarded by when it is written."""
+    return guards.of_writing(fleet.shared("kof_fleet"), fleet.permissions, fleet.shared("kof_drift_managers"))
+
+
+def still_stands_in(fleet: Fleet) -> Guard:
+    """The guard of what is deleted because it stands for a cluster of this batch: it must, at that moment, too."""
+    expected = [expected_of(each) for each in fleet.of("regional")]
+
+    def guard(live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
+        groups, datasources = (
+            [live] if live["kind"] == kind else [] for kind in (PROMXY_SERVER_GROUP, GRAFANA_DATASOURCE)
+        )
+        found = guide_objects(groups, datasources, expected, fleet.shared("kof_fleet"))
+        return None if found else "doesn't stand for a cluster of this batch any more: run again"
+
+    return guard
 
 
 def progress_lines(
@@ -161,14 +179,14 @@ def regional_domains(
     return domains, faults
 
 
-def refuse_another_kof(connection: Connection, fleet: Fleet, task_vars: Mapping[str, Any]) -> None:
+def refuse_another_kof(connection: Connection, fleet: Fleet) -> None:
     """Ask anew, in whose cluster this run is about to change the charts: preflight may be hours ago, or not have been.
 
     :raises FleetFault: they are another fleet's, of a newer kof, or of one that this release can't follow.
     """
     namespace, mine = fleet.shared("kof_namespace"), fleet.shared("kof_fleet")
     try:
-        shared_layer.refuse(connection, namespace, mine, taken_over(task_vars))
+        shared_layer.refuse(connection, namespace, mine, fleet.permissions.take_over)
     except AnothersLayer as problem:
         raise FleetFault(f"{problem}. Nothing was changed.") from None
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import readiness, reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import another_fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import fleet_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import (
     domains_sent_to,
     layer_of,
@@ -25,12 +27,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common impor
     MANAGED_BY_LABEL,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_records import NAMES
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard, Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
     PROMXY_SERVER_GROUP,
-    fleet_of,
     guide_objects,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
@@ -104,6 +105,10 @@ class Deletion:
                 if reason:
                     self.refused[host] = f"{reason}. Nothing of this cluster is deleted"
 
+    def guard_of(self, layer: str) -> Guard:
+        """What `guard` asks of each object, for the moment in which it is deleted."""
+        return lambda live, _wanted: self._not_ours(reconcile.ref_of(live), live, layer)
+
     def _stand_ins(self, live: Live) -> dict[str, str]:
         """By host, what would be wrong with promxy once the cluster is gone: somebody's own group still names it."""
         regionals = {each.cluster_name: each for each in self.fleet.of("regional") if self.refs[each.host][0] in live}
@@ -121,8 +126,9 @@ class Deletion:
         fleet, mine = fleet_of(found), self.fleet.shared("kof_fleet")
         if fleet is None:
             return f"{ref} has no label {MANAGED_BY_LABEL}: {MANAGED_BY}, so it wasn't made by this collection"
-        if fleet != mine:
-            return f"{ref} belongs to fleet {fleet} (label {FLEET_LABEL}), and kof_fleet is {mine}"
+        another = another_fleet(mine, self.fleet.permissions)(found, None)
+        if another:
+            return f"{ref} {another}"
         there = layer_of(found, self.fleet.release) if ref.kind == "ClusterDeployment" else layer
         return None if there == layer else f"{ref} is a {there} cluster, and the inventory has it in kof_{layer}"
 
@@ -157,7 +163,7 @@ class Deletion:
     def withdrawal(self, host: str, live: Live) -> list[dict[str, Any]]:
         """The JSON patch that has kcm and Sveltos take all services, and the Secrets asked for by label, off a cluster.
 
-        Nothing for an object that asks for none. It holds only as long as the object is this fleet's.
+        Nothing for an object that asks for none. It holds only as long as the object is the same fleet's.
         """
         cluster = live[self.refs[host][0]]
         spec = cluster.get("spec") or {}
@@ -172,7 +178,7 @@ class Deletion:
         ]
         if not patch:
             return []
-        ours = {MANAGED_BY_LABEL: MANAGED_BY, FLEET_LABEL: self.fleet.shared("kof_fleet")}
+        ours = {MANAGED_BY_LABEL: MANAGED_BY, FLEET_LABEL: fleet_of(cluster)}
         return [
             {"op": "test", "path": "/metadata/uid", "value": cluster["metadata"]["uid"]},
             *(

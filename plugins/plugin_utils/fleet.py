@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
@@ -26,6 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     UnsendableString,
     connect,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
@@ -73,7 +74,8 @@ class FleetFault(Exception):
 class Fleet:
     """The clusters a batch is about, parsed, with what they share.
 
-    `batch` has the hosts of this play batch by layer; `variables` and `clusters` hold every host that was read.
+    `batch` has the hosts of this play batch by layer; `variables` and `clusters` hold every host that was read;
+    `permissions` are those of this one run.
     """
 
     batch: dict[str, list[str]]
@@ -81,6 +83,7 @@ class Fleet:
     clusters: dict[str, model.Mothership | model.Regional | model.Child] = field(default_factory=dict)
     layer_of: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    permissions: Permissions = field(default_factory=Permissions)
 
     def of(self, layer: str) -> list[Any]:
         """The parsed clusters of this batch in one layer, in the inventory's order."""
@@ -155,8 +158,9 @@ def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywher
         raise FleetFault.of(wrong)
     layers = [layer for layer in LAYERS if layer in set(layers)]
     in_batch = set(task_vars.get("ansible_play_batch") or task_vars.get("ansible_play_hosts") or ())
-    fleet = Fleet(batch={layer: [] for layer in LAYERS})
     hostvars = task_vars["hostvars"]
+    permissions, faults = variables.permissions(extra_variables(hostvars))
+    fleet = Fleet(batch={layer: [] for layer in LAYERS}, permissions=permissions, faults=faults)
     for layer in LAYERS:
         for host in members(groups, layer):
             in_this_batch = layer in layers and host in in_batch
@@ -187,7 +191,9 @@ def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any])
     values, faults = variables.read(host, of_host, [name for name in of_host if variables.is_option(name, own)])
     extra = extra_variables(hostvars)
     faults += [
-        Fault(host, name, *why) for name, why in variables.PLAY_ONLY.items() if name in of_host and name not in extra
+        _misplaced(host, name, getattr(of_host, "_vars", {}).get(name))
+        for name in variables.PLAY_ONLY
+        if name in of_host and name not in extra
     ]
     faults += [
         Fault(
@@ -213,15 +219,27 @@ PARSERS = {
 }
 
 
+def _misplaced(host: str, name: str, value: Any) -> Fault:
+    """An extra variable of one run that is somewhere else, with file and line as far as they are known."""
+    why, right = variables.PLAY_ONLY[name]
+    where = origin(value)
+    return Fault(host, name, f"set {where}: {why}" if where else why, right)
+
+
 def extra_variables(hostvars: Any) -> Mapping[str, Any]:
     """What `-e` or a survey gave, not templated: nothing in an inventory or a playbook can get in here."""
     return hostvars._variable_manager.extra_vars
 
 
-def taken_over(task_vars: Mapping[str, Any]) -> frozenset[str]:
-    """Fleets whose objects this one run may take over: an extra variable, a list or a text with commas or spaces."""
-    given = extra_variables(task_vars["hostvars"]).get("kof_take_over_fleet") or ()
-    return frozenset(given.replace(",", " ").split() if isinstance(given, str) else map(str, given))
+def one_run(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Permissions:
+    """What a task for a single object allows: by its own option, and by the extra variables of this run.
+
+    :raises FleetFault: one of these is no list of names.
+    """
+    permissions, faults = variables.permissions(extra_variables(task_vars["hostvars"]))
+    if faults:
+        raise FleetFault.of(faults, "the extra variables")
+    return replace(permissions, take_over=permissions.take_over | frozenset(options["take_over_fleet"]))
 
 
 def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -> list[Fault]:
@@ -234,7 +252,12 @@ def _lost_variables(task_vars: Mapping[str, Any], hostvars: Any, fleet: Fleet) -
     defaults: dict[str, Any] = {}
     for role in ("mothership", "dns_credentials", "regional", "child"):
         defaults.update({name: option.get("default") for name, option in load_spec(role).items()})
-    faults = []
+    extra = extra_variables(hostvars)
+    faults = [
+        _misplaced(host, name, task_vars[name])
+        for name in variables.PLAY_ONLY.keys() - variables.OF_A_PLAY
+        if name in task_vars and name not in extra and name not in raw
+    ]
     for name, value in task_vars.items():
         if not variables.is_option(name, PREFIXES):
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import DANGEROUS, TAKE_OVER, Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault, example_of
 
@@ -24,7 +25,17 @@ PLAY_ONLY = {
         "kept in the inventory it would leave services behind in every later run",
         "-e kof_delete_leave_services=<host>,<host>, with the one run that is meant",
     ),
+    TAKE_OVER: (
+        "kept there it would be a standing permission to take over that fleet's objects",
+        f"-e {TAKE_OVER}=<the old fleet>, with the one run that is meant",
+    ),
+    DANGEROUS: (
+        "kept there it would be a standing permission for dangerous changes",
+        f"-e {DANGEROUS}=<cluster>,<cluster>, with the one run that is meant",
+    ),
 }
+#: Of these, what a play may say in its `vars:`, too.
+OF_A_PLAY = frozenset({"kof_serial"})
 #: Variables the collection itself leaves on hosts.
 OUR_FACTS = ("kof_failure", "kof_pending")
 _NO_OPTIONS = frozenset({*PLAY_ONLY, *OUR_FACTS})
@@ -33,6 +44,20 @@ _NO_OPTIONS = frozenset({*PLAY_ONLY, *OUR_FACTS})
 def is_option(name: object, prefixes: tuple[str, ...]) -> bool:
     """Is it the name of an option by its prefix, and nothing that plays set or read by themselves?"""
     return isinstance(name, str) and name.startswith(prefixes) and name not in _NO_OPTIONS
+
+
+def permissions(extra: Mapping[str, Any]) -> tuple[Permissions, list[Fault]]:
+    """What extra variables allow: each a list of names, or one text with commas or spaces (an answer of a survey)."""
+    found: dict[str, frozenset[str]] = {}
+    faults: list[Fault] = []
+    for name in (TAKE_OVER, DANGEROUS):
+        given = extra.get(name)
+        listed = given.replace(",", " ").split() if isinstance(given, str) else [] if given is None else given
+        if isinstance(listed, list) and all(isinstance(each, str) and "{" not in each for each in listed):
+            found[name] = frozenset(str(each) for each in listed)
+        else:
+            faults.append(Fault("", name, "as an extra variable is no list of names", PLAY_ONLY[name][1]))
+    return Permissions(found.get(TAKE_OVER, frozenset()), found.get(DANGEROUS, frozenset())), faults
 
 
 def read(host: str, variables: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[Fault]]:

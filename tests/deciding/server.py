@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection, connect
@@ -80,6 +80,19 @@ class Server:
         except ApiError:
             return False
         return True
+
+
+def meddle(connection: Connection, before: Callable[[str, str], None]) -> None:
+    """Have `before(method, path)` called ahead of every write that `connection` sends from now on, dry runs excepted:
+    what somebody does between our look and our write."""
+    send = connection.request_status
+
+    def request_status(method: str, path: str, **more: Any) -> tuple[int, dict[str, Any]]:
+        if method in ("PATCH", "DELETE", "POST", "PUT") and "dryRun" not in (more.get("query") or {}):
+            before(method, path)
+        return send(method, path, **more)
+
+    connection.request_status = request_status  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

@@ -43,17 +43,19 @@ def regional(regional: Regional, *, release: Release, kcm_version: str, template
     )
 
 
-def child(child: Child, *, release: Release, kcm_version: str, template: str, regional_domain: str) -> dict[str, Any]:
+def child(
+    child: Child, *, release: Release, kcm_version: str, template: str, regional_domain: str | None
+) -> dict[str, Any]:
     """The ClusterDeployment of a child cluster.
 
     :param kcm_version: the version of kcm's API the management cluster serves: v1alpha1 or v1beta1.
     :param template: name of a ClusterTemplate.
-    :param regional_domain: of its regional cluster.
+    :param regional_domain: of its regional cluster; None for services without their values.
     """
     return _cluster(
         child,
         release.child_services,
-        service_values.child_values(child, release, regional_domain),
+        {} if regional_domain is None else service_values.child_values(child, release, regional_domain),
         api_version=f"{KCM_GROUP}/{kcm_version}",
         template=template,
         labels=release.cluster_labels["child"],

@@ -10,18 +10,21 @@ check is made here.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+    cluster_deployment,
     promxy_config,
     promxy_server_group,
     service_values,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Fault, Mothership, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks, subjects
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
@@ -82,6 +85,7 @@ class Inventory:
     """The whole inventory as parsed, and what its hosts share.
 
     :ivar faults: of any host; those of hosts outside the batch become warnings.
+    :ivar permissions: those of this one run.
     :ivar shared: the batch's `kof_*` values and the mothership's `dns_credentials_*`, with defaults.
     """
 
@@ -90,6 +94,7 @@ class Inventory:
     children: Sequence[Child]
     faults: Sequence[Fault] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
+    permissions: Permissions = field(default_factory=Permissions)
 
     def value(self, name: str, default: Any = None) -> Any:
         found = self.shared.get(name)
@@ -107,7 +112,6 @@ def run(
     layers: Collection[str] | None = None,
     announce: bool | None = None,
     zones: Sequence[Zone] = (),
-    take_over: Collection[str] = (),
 ) -> list[Check]:
     """Make every check that a run before `before` needs, in the order of the table.
 
@@ -120,7 +124,6 @@ def run(
     :param check_mode: nothing that an earlier layer brings can be there yet.
     :param announce: whether what kof-mothership brings will be there when it is needed, and is announced instead of
         missed. None: if this run has a mothership to install, or in check mode the inventory has one.
-    :param take_over: other fleets whose shared layer this one run may take over.
     :param zones: the hosted zones that dns_credentials gives rights in, as AWS has them.
     """
     chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
@@ -167,7 +170,6 @@ def run(
         adopt=inventory.value("kof_adopt", True),
         promxy_memory=_promxy_memory(mothership, release),
         zones=tuple(zones),
-        take_over=frozenset(take_over),
         hosted_zones=len(inventory.value("dns_credentials_hosted_zones", ())),
         groups=tuple(
             promxy_server_group.of_regional(regional, release)
@@ -175,11 +177,30 @@ def run(
             if regional.host in batch and "regional" in walked
         ),
         render_promxy_config=functools.partial(promxy_config.render, release=release),
+        permissions=inventory.permissions,
+        hands=tuple(inventory.value("kof_drift_managers", HANDS)),
+        render_cluster=_renderer(inventory, release),
     )
     found = _gathered(connection_or_error, situation, inventory)
     if isinstance(found, Check):
         return [narrowed(check, batch) for check in [*checks.inputs(situation), found]]
     return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
+
+
+def _renderer(inventory: Inventory, release: Release) -> Callable[[str], dict[str, Any]]:
+    """By host, a cluster's ClusterDeployment as far as guards look at it: without what the management cluster knows."""
+    regionals = {each.host: each for each in inventory.regionals}
+    children = {each.host: each for each in inventory.children}
+
+    @functools.cache
+    def rendered(host: str) -> dict[str, Any]:
+        known: dict[str, Any] = {"release": release, "kcm_version": release.kcm_version, "template": ""}
+        if host in regionals:
+            return cluster_deployment.regional(regionals[host], **known)
+        # A child has no values that guards look at, and they are what rendering takes its time for.
+        return cluster_deployment.child(children[host], **known, regional_domain=None)
+
+    return rendered
 
 
 def _promxy_memory(mothership: Mothership | None, release: Release) -> Any:

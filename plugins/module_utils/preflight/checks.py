@@ -37,12 +37,14 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_clust
     unique,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_live import (
+    dangerous_changes,
     external_dns,
     guide_names,
     hosted_zones,
     live_domains,
     ownership,
     promxy_groups,
+    styles,
     vmuser_secret,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_references import (
@@ -87,6 +89,8 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     regional_of_children,
     live_domains,
     ownership,
+    styles,
+    dangerous_changes,
     guide_names,
     vmuser_secret,
     promxy_groups,

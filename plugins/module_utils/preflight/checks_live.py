@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils import guards, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.identity import gitops_keeper
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
@@ -36,8 +37,6 @@ SAFE = 'no ", \\ or line breaks'
 DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
 #: By method, the regional_external_dns of the clusters that get its rights.
 EXTERNAL_DNS_OF = {"iam_user": "secret", "node_role": "node", "irsa": "node"}
-#: Managers of objects that other software keeps; what they made isn't ours to take over.
-OTHER_MANAGERS = ("kof-operator", "promxy-operator")
 
 
 def live_domains(s: Situation) -> list[Check]:
@@ -82,7 +81,7 @@ def ownership(s: Situation) -> list[Check]:
         (GRAFANA_DATASOURCE, s.facts.grafana_datasources),
     ):
         objects.update({(kind, item["metadata"]["name"]): item for item in items})
-    adopted = []
+    adopted, taken = [], []
     for one in s.subjects:
         wanted = [("ClusterDeployment", one.name, s.kcm_namespace)]
         if one.layer == "regional":
@@ -96,36 +95,64 @@ def ownership(s: Situation) -> list[Check]:
             fleet, deleted = fleet_of(item), _being_deleted(item)
             variable = one.variable("cluster_name")
             labels = item["metadata"].get("labels") or {}
-            annotations = item["metadata"].get("annotations") or {}
             keeper = labels.get(MANAGED_BY, "")
-            release = annotations.get("meta.helm.sh/release-name")
+            others = guards.kept_by(item)
             if deleted:
                 remedy = "wait until it is gone, then run again"
                 checks.append(Check(title, deleted, "not being deleted", remedy, FAILED, about))
-            elif fleet is not None and fleet != s.fleet:
-                remedy = f"another name, or kof_fleet: {fleet} if this inventory is meant to take it over"
+            elif guards.another_fleet(s.fleet, s.permissions)(item, None):
+                remedy = f"another name, or, to take it over, -e {guards.TAKE_OVER}={fleet}"
                 checks.append(
                     Check(title, f"belongs to fleet {fleet}", f"fleet {s.fleet}", remedy, FAILED, about, variable)
                 )
-            elif release or keeper in OTHER_MANAGERS:
-                whose = f"helm release {release}" if release else keeper
+            elif others:
                 remedy = "another name, or remove it there"
-                checks.append(Check(title, f"belongs to {whose}", "nobody's or ours", remedy, FAILED, about, variable))
+                checks.append(Check(title, f"belongs to {others}", "nobody's or ours", remedy, FAILED, about, variable))
             elif gitops_keeper(item):
                 found = f"kept by {gitops_keeper(item)}, which puts back whatever others change"
                 remedy = "change it there, or take it out of there first; or another name"
                 # What is as it should be isn't touched, so ours may be there by way of Git.
                 status = WARNING if keeper == OURS else FAILED
                 checks.append(Check(title, found, "nobody's or ours", remedy, status, about, variable))
+            elif fleet not in (None, s.fleet):
+                taken.append(f"{kind} {name} of fleet {fleet}")
             elif keeper != OURS and not s.adopt:
                 remedy = "kof_adopt: true to take it over, or another name"
                 found = "exists, and this collection has not made it"
                 checks.append(Check(title, found, "ours", remedy, FAILED, about, "kof_adopt"))
             elif keeper != OURS:
                 adopted.append(f"{kind} {name}")
+    if taken:
+        checks.append(Check("fleet", some(taken), f"fleet {s.fleet}", "will be taken over", ANNOUNCED))
     if adopted:
         checks.append(Check("existing objects", f"{some(adopted)}: made by hand", "", "will be adopted", ANNOUNCED))
     return checks
+
+
+def styles(s: Situation) -> list[Check]:
+    """A live cluster of which kof was told in another way, by another of its lines."""
+    return _guarded(s, "style", guards.other_style, "in the way of this kof_version", "kof_version")
+
+
+def dangerous_changes(s: Situation) -> list[Check]:
+    """A change of a live cluster that would take data or kof itself away."""
+    guard = guards.dangerous_changes(s.permissions, s.hands)
+    return _guarded(s, "dangerous changes", guard, "none", None)
+
+
+def _guarded(s: Situation, title: str, guard: Guard, wanted: str, variable: str | None) -> list[Check]:
+    """What a guard would say of the batch's live clusters at the act."""
+    live = [(one, s.live[one.name]) for one in s.subjects if one.name in s.live]
+    if not live or s.render_cluster is None:
+        return []
+    checks = []
+    for one, item in live:
+        reason = guard(item, s.render_cluster(one.host))
+        if reason:
+            found, _stop, remedy = reason.partition(". ")
+            found = f"ClusterDeployment {s.kcm_namespace}/{one.name}: {found}"
+            checks.append(Check(title, found, wanted, remedy, FAILED, (one.host,), variable))
+    return checks or [Check(title, f"{wanted}: {len(live)} live clusters")]
 
 
 def guide_names(s: Situation) -> list[Check]:

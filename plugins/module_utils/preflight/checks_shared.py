@@ -21,7 +21,7 @@ def shared_layer(s: Situation) -> list[Check]:
     namespace = s.facts.namespaces.get(s.namespace)
     if not ("mothership" in s.layers or s.makes_dns_secret) or namespace is None:
         return []
-    problem = shared_by_another(namespace, s.fleet, s.take_over)
+    problem = shared_by_another(namespace, s.fleet, s.permissions.take_over)
     if problem is None:
         return []
     found, remedy = problem

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domains
+from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     some,
 )
@@ -85,13 +87,15 @@ class Situation:
     :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
         announce_dns: the same of the DNS credentials.
     :ivar makes_dns_secret: the run writes the Secret with external-dns' credentials.
-    :ivar take_over: other fleets whose objects this one run may take over.
     :ivar subjects: the clusters of the batch; `others` those of the inventory outside it.
     :ivar faults: of the model, of whatever host; `unparsed` the hosts that are no clusters here because of theirs.
     :ivar groups: the PromxyServerGroups this run would write, rendered.
     :ivar promxy_memory: promxy's limit as the mothership's values have it, a quantity; None for no limit.
     :ivar hosted_zones: how many Route 53 zones the inventory names; `zones` those that were looked up.
     :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
+    :ivar permissions: those of this one run.
+    :ivar hands: field managers that are people.
+    :ivar render_cluster: host -> its ClusterDeployment, complete but for what only the management cluster knows.
     """
 
     facts: Facts
@@ -103,7 +107,6 @@ class Situation:
     kcm_namespace: str
     fleet: str
     makes_dns_secret: bool = False
-    take_over: frozenset[str] = frozenset()
     subjects: tuple[Subject, ...] = ()
     others: tuple[Subject, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -120,6 +123,9 @@ class Situation:
     zones: tuple[Zone, ...] = ()
     groups: tuple[Mapping[str, Any], ...] = ()
     render_promxy_config: Callable[[Sequence[Mapping[str, Any]], Mapping[str, tuple[str, str]]], str] | None = None
+    permissions: Permissions = field(default_factory=Permissions)
+    hands: tuple[str, ...] = HANDS
+    render_cluster: Callable[[str], Mapping[str, Any]] | None = None
 
     @cached_property
     def live(self) -> dict[str, dict]:

@@ -94,6 +94,89 @@ def test_what_belongs_to_a_refused_cluster_is_not_applied(control_plane: Any, pl
     assert "eu1-metrics" not in groups
 
 
+def clusters(control_plane: Any) -> dict[str, Any]:
+    kinds = "clusterdeployments,promxyservergroups,grafanadatasources"
+    listed = json.loads(control_plane.kubectl("get", kinds, "-A", "-o", "json"))["items"]
+    ours = [each for each in listed if each["metadata"]["namespace"] in ("kcm-system", "kof")]
+    return {f"{each['kind']}/{each['metadata']['name']}": each for each in ours}
+
+
+def test_another_fleet_s_clusters_stay_as_they_are_and_are_taken_over_only_by_name(
+    control_plane: Any, play: Any
+) -> None:
+    assert play("kof_regional", APPLY).returncode == 0
+    before, mark = clusters(control_plane), control_plane.audit.stat().st_size
+    task = {**APPLY, "register": "applied"}
+    as_b = ("-v", "-e", "kof_fleet=team-b", "-e", "regional_credential=another")
+    for more in ((), ("--check",), ("-e", "kof_take_over_fleet=team-c")):
+        run = play("kof_regional", task, *as_b, *more)
+        assert "ClusterDeployment kcm-system/eu1: belongs to fleet actions" in run.stdout + run.stderr
+        assert "pass -e kof_take_over_fleet=actions" in run.stdout + run.stderr
+    assert clusters(control_plane) == before
+    assert writes(control_plane, mark) == []
+    run = play("kof_regional", task, *as_b, "-e", "kof_take_over_fleet=actions")
+    assert run.returncode == 0, run.stdout
+    fleets = {each["metadata"]["labels"]["app.kubernetes.io/part-of"] for each in clusters(control_plane).values()}
+    assert fleets == {"team-b"}
+
+
+def test_a_place_in_the_global_view_that_is_another_fleet_s_is_refused_by_itself(control_plane: Any, play: Any) -> None:
+    assert play("kof_regional", APPLY).returncode == 0
+    theirs = "app.kubernetes.io/part-of=team-c"
+    control_plane.kubectl("label", "promxyservergroup", "eu1-metrics", "-n", "kof", "--overwrite", theirs)
+    run = play("kof_regional", {**APPLY, "register": "applied"}, "-v")
+    assert "PromxyServerGroup kof/eu1-metrics: belongs to fleet team-c" in run.stdout
+    group = clusters(control_plane)["PromxyServerGroup/eu1-metrics"]
+    assert group["metadata"]["labels"]["app.kubernetes.io/part-of"] == "team-c"
+
+
+def test_a_cluster_of_kof_s_labels_keeps_them(control_plane: Any, play: Any) -> None:
+    """As the guide of kof 0.2 and later makes it, with kubectl apply."""
+    made = {
+        "apiVersion": "k0rdent.mirantis.com/v1alpha1",
+        "kind": "ClusterDeployment",
+        "metadata": {
+            "name": "eu1",
+            "namespace": "kcm-system",
+            "labels": {"k0rdent.mirantis.com/kof-cluster-role": "regional"},
+        },
+        "spec": {
+            "template": "aws-standalone-cp-0-1-0",
+            "credential": "aws",
+            "config": {"clusterAnnotations": {"k0rdent.mirantis.com/kof-regional-domain": "eu1.example.com"}},
+        },
+    }
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+    before = clusters(control_plane)
+    run = play("kof_regional", {**APPLY, "register": "applied"}, "-v", "-e", "kof_dangerous_changes=eu1")
+    assert "ClusterDeployment kcm-system/eu1: was made for kof 0.2 or later" in run.stdout
+    now = clusters(control_plane)
+    assert now["ClusterDeployment/eu1"] == before["ClusterDeployment/eu1"]
+    assert "PromxyServerGroup/us1-metrics" in now
+    assert "PromxyServerGroup/eu1-metrics" not in now
+
+
+def test_a_dangerous_change_needs_the_cluster_s_name(control_plane: Any, play: Any) -> None:
+    assert play("kof_regional", APPLY).returncode == 0
+    before = clusters(control_plane)
+    task, smaller = {**APPLY, "register": "applied"}, ("-v", "-e", "regional_logs_storage_size=7Gi")
+    run = play("kof_regional", task, *smaller, "-e", json.dumps({"kof_dangerous_changes": ["us1"]}))
+    assert "ClusterDeployment kcm-system/eu1: dangerous change: service kof-storage can't take" in run.stdout
+    now = clusters(control_plane)
+    assert now["ClusterDeployment/eu1"] == before["ClusterDeployment/eu1"]
+    assert "7Gi" in json.dumps(now["ClusterDeployment/us1"])
+
+
+@pytest.mark.parametrize("name", ["kof_take_over_fleet", "kof_dangerous_changes"])
+def test_a_permission_in_a_play_is_refused_by_file_and_line(control_plane: Any, play: Any, name: str) -> None:
+    mark = control_plane.audit.stat().st_size
+    run = play("kof_regional", APPLY, vars={name: "actions"})
+    assert run.returncode != 0
+    assert f"{name}: set " in run.stdout + run.stderr
+    assert "play.yml:" in run.stdout + run.stderr
+    assert writes(control_plane, mark) == []
+
+
 def test_variable_of_the_play_stops_the_run(control_plane: Any, play: Any) -> None:
     mark = control_plane.audit.stat().st_size
     run = play("kof_regional", APPLY, vars={"regional_credential": "another"})

@@ -123,8 +123,22 @@ def test_a_play_can_not_confirm(control_plane: Any, play: Any) -> None:
     mark = control_plane.audit.stat().st_size
     run = play(EVERYTHING, DELETE, vars={"kof_delete_confirm": "actions"})
     assert run.returncode != 0
-    assert "pass -e kof_delete_confirm=actions" in run.stdout + run.stderr
+    assert "kof_delete_confirm: set " in run.stdout + run.stderr
+    assert "play.yml:" in run.stdout + run.stderr
     assert deletes(control_plane, mark) == []
+
+
+def test_another_fleet_s_clusters_stay_unless_they_are_taken_over_by_name(control_plane: Any, play: Any) -> None:
+    before, mark = there(control_plane), control_plane.audit.stat().st_size
+    as_b = ("-v", "-e", "kof_fleet=team-b", "-e", "kof_delete_confirm=team-b")
+    run = play(EVERYTHING, DELETE, *as_b)
+    assert "ClusterDeployment kcm-system/eu1 belongs to fleet actions" in run.stdout + run.stderr
+    assert "pass -e kof_take_over_fleet=actions" in run.stdout + run.stderr
+    assert deletes(control_plane, mark) == []
+    assert there(control_plane) == before
+    run = play(EVERYTHING, DELETE, *as_b, "-e", "kof_take_over_fleet=actions")
+    assert run.returncode == 0, run.stdout
+    assert there(control_plane) == set()
 
 
 def test_children_go_first_then_the_global_view_then_the_regionals(control_plane: Any, play: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import http.server
 import itertools
@@ -11,6 +12,7 @@ import time
 from typing import Any
 
 import pytest
+from deciding.server import meddle
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     ApiError,
@@ -409,6 +411,241 @@ def test_the_whole_run_s_time_limit(connection):
 
 
 # -- through a proxy that breaks things
+
+
+@pytest.fixture
+def meddled(control_plane):
+    """meddled(before): a connection of its own, see `meddle`."""
+    with contextlib.ExitStack() as stack:
+
+        def make(before: Any) -> Connection:
+            own = stack.enter_context(connect({"kubeconfig": str(control_plane.kubeconfig)}))
+            meddle(own, before)
+            return own
+
+        yield make
+
+
+def once(action: Any) -> Any:
+    """`action` before the first write only."""
+    left = [action]
+    return lambda _method, _path: left.pop()() if left else None
+
+
+def test_a_forced_apply_takes_nothing_from_who_came_in_between(connection, meddled):
+    wanted = cluster()
+    run(connection, wanted)
+    edit(connection, wanted, "kubectl-edit", {"spec": {"config": {"region": "elsewhere"}}})
+
+    def controller() -> None:
+        edit(connection, wanted, "a-controller", {"spec": {"config": {"region": "eu-west-1"}}})
+
+    (outcome,) = reconcile(meddled(once(controller)), [wanted], policy=Policy(), check_mode=False)
+    assert outcome.action == "refused"
+    assert "'a-controller'" in (outcome.reason or "")
+    assert live(connection, wanted)["spec"]["config"]["region"] == "eu-west-1"
+
+
+def test_a_take_over_s_apply_is_of_the_object_that_was_handed_over(connection, control_plane, meddled):
+    wanted = cluster()
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps({**wanted, "spec": {**wanted["spec"], "dryRun": True}}))
+    seen: list[str] = []
+
+    def before(method: str, _path: str) -> None:
+        seen.append(method)
+        if len(seen) == 2:  # the owners are handed over, the apply comes next
+            edit(connection, wanted, "a-controller", {"metadata": {"labels": {"owner": "other"}}})
+
+    outcomes = reconcile(meddled(before), [wanted], policy=Policy(), check_mode=False, guards=[not_another_s])
+    assert outcomes[0].action == "refused"
+    assert "template" in live(connection, wanted)["spec"]
+
+
+def not_another_s(found: Any, _wanted: Any) -> str | None:
+    return "it is another's" if found["metadata"].get("labels", {}).get("owner") == "other" else None
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_guard_keeps_an_object_as_it_is(connection, check):
+    wanted, free = cluster(), cluster()
+    run(connection, {**wanted, "metadata": {**wanted["metadata"], "labels": {"owner": "other"}}})
+    before = live(connection, wanted)
+    outcomes = reconcile(connection, [wanted, free], policy=Policy(), check_mode=check, guards=[not_another_s])
+    assert [outcome.action for outcome in outcomes] == ["refused", "created"]
+    assert outcomes[0].reason == "it is another's"
+    refs = [ref_of(wanted)]
+    (kept,) = delete(connection, refs, policy=Policy(), check_mode=check, guards=[not_another_s])
+    assert (kept.action, kept.reason) == ("refused", "it is another's")
+    assert live(connection, wanted) == before
+
+
+def test_a_guard_costs_no_request_and_is_not_asked_of_the_unchanged(connection):
+    wanted = [cluster() for _number in range(5)]
+    asked: list[Any] = []
+
+    def guard(found: Any, want: Any) -> str | None:
+        asked.append((found, want))
+        return None
+
+    reconcile(connection, wanted, policy=Policy(), check_mode=False)
+    before = dict(connection.counts)
+    reconcile(connection, wanted, policy=Policy(), check_mode=False, guards=[guard])
+    assert not asked
+    wanted[2]["spec"]["config"]["workersNumber"] = 5
+    reconcile(connection, wanted, policy=Policy(), check_mode=False, guards=[guard])
+    sent = {method: number - before[method] for method, number in connection.counts.items()}
+    assert sent == {"GET": 2, "PATCH": 1}, "one LIST each, and one apply"
+    assert [(found["metadata"]["name"], want) for found, want in asked] == [(wanted[2]["metadata"]["name"], wanted[2])]
+
+
+def another_fleet_writes(connection: Connection, wanted: dict[str, Any]) -> Any:
+    """By the same field manager, as all fleets do."""
+    theirs = copy.deepcopy(wanted)
+    theirs["metadata"]["labels"]["owner"] = "other"
+
+    def write() -> None:
+        ref = ref_of(wanted)
+        connection.request(
+            "PATCH",
+            connection.path(ref.api_version, ref.kind, ref.namespace, ref.name),
+            query={"fieldManager": "k0rdent.kof", "force": "true"},
+            body=theirs,
+            content_type="application/apply-patch+yaml",
+        )
+
+    return write
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_another_fleet_made_its_own_in_between_is_not_written(connection, meddled, there):
+    wanted = cluster()
+    if there:
+        run(connection, wanted)
+        wanted["spec"]["config"]["workersNumber"] = 7
+    own = meddled(once(another_fleet_writes(connection, wanted)))
+    (outcome,) = reconcile(own, [wanted], policy=Policy(), check_mode=False, guards=[not_another_s])
+    assert (outcome.action, outcome.reason) == ("refused", "it is another's")
+    assert live(connection, wanted)["metadata"]["labels"]["owner"] == "other"
+
+
+def test_what_another_fleet_made_its_own_in_between_is_not_deleted(connection, meddled):
+    wanted = cluster()
+    run(connection, wanted)
+    own = meddled(once(another_fleet_writes(connection, wanted)))
+    (outcome,) = delete(own, [ref_of(wanted)], policy=Policy(), check_mode=False, guards=[not_another_s])
+    assert (outcome.action, outcome.reason) == ("refused", "it is another's")
+    assert live(connection, wanted) is not None
+
+
+def test_who_keeps_writing_is_outlasted_and_who_never_ends_is_named(connection, meddled):
+    wanted = cluster()
+    run(connection, wanted)
+    wanted["spec"]["config"]["workersNumber"] = 7
+    numbers = itertools.count()
+
+    def status(_method: str = "", _path: str = "") -> None:
+        ref = ref_of(wanted)
+        path = connection.path(ref.api_version, ref.kind, ref.namespace, ref.name) + "/status"
+        body = {"status": {"observedGeneration": next(numbers)}}
+        connection.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+
+    def thrice(_method: str, _path: str) -> None:
+        if next(calls) < 3:
+            status()
+
+    calls = itertools.count()
+    (outcome,) = reconcile(meddled(thrice), [wanted], policy=Policy(), check_mode=False)
+    assert outcome.action == "updated"
+    wanted["spec"]["config"]["workersNumber"] = 8
+    (outcome,) = reconcile(meddled(status), [wanted], policy=Policy(), check_mode=False)
+    assert outcome.action == "refused"
+    assert "others kept changing it" in (outcome.reason or "")
+    calls = itertools.count()
+    (outcome,) = delete(meddled(thrice), [ref_of(wanted)], policy=Policy(), check_mode=False)
+    assert outcome.action == "deleted"
+    assert live(connection, wanted) is None
+
+
+GROUP = "migration.example.com"
+
+
+def versions(connection: Connection, kind: str, phase: str) -> None:
+    """Write the CRD: first with v1alpha1 (only), or with two equal versions (both), then with a v1beta1 that has a
+    default: served, unserved or removed says what became of v1alpha1."""
+
+    def version(name: str, **more: Any) -> dict[str, Any]:
+        spec = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}, **more}}
+        status = {"type": "object", "properties": {"seen": {"type": "string"}}}
+        schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}}
+        one = {"name": name, "served": True, "storage": False, "schema": schema, "subresources": {"status": {}}}
+        return one
+
+    default = {} if phase == "both" else {"mode": {"type": "string", "default": "fast"}}
+    old, new = version("v1alpha1"), version("v1beta1", **default)
+    listed = [old] if phase == "only" else [new] if phase == "removed" else [old, new]
+    listed[-1]["storage"] = True
+    old["served"] = phase != "unserved"
+    plural = f"{kind.lower()}s"
+    names = {"kind": kind, "plural": plural, "singular": kind.lower()}
+    spec = {"group": GROUP, "scope": "Namespaced", "names": names, "versions": listed}
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{GROUP}"
+    head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    if phase == "removed":
+        # Nothing is stored at the old version any more: then it may go.
+        body = {"status": {"storedVersions": ["v1beta1"]}}
+        connection.request("PATCH", f"{path}/status", body=body, content_type="application/merge-patch+json")
+    body = {**head, "metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
+    query = {"fieldManager": "test", "force": "true"}
+    connection.request("PATCH", path, query=query, body=body, content_type="application/apply-patch+yaml")
+    served = {each["name"] for each in listed if each["served"]}
+    end = time.monotonic() + 20
+    while {each for each in ("v1alpha1", "v1beta1") if is_served(connection, each, kind)} != served:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_served(connection: Connection, version: str, kind: str) -> bool:
+    try:
+        found = connection.request("GET", f"/apis/{GROUP}/{version}")["resources"]
+    except ApiError:
+        return False
+    return any(each["kind"] == kind for each in found)
+
+
+@pytest.mark.parametrize("phase", ["served", "unserved", "removed"])
+def test_owners_at_an_older_api_version_are_brought_along(control_plane, phase):
+    with connect({"kubeconfig": str(control_plane.admin)}) as admin:
+        kind = f"Gadget{phase.capitalize()}{time.time_ns() % 10**9}"
+        wanted: dict[str, Any] = {
+            "apiVersion": f"{GROUP}/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": "one", "namespace": NAMESPACE},
+            "spec": {"a": "1"},
+        }
+        versions(admin, kind, "both" if phase == "removed" else "only")
+        assert run(admin, wanted).action == "created"
+        edit(admin, wanted, "a-controller", {"spec": {"b": "theirs"}})
+        path = admin.path(wanted["apiVersion"], kind, NAMESPACE, "one")
+        query = {"fieldManager": "a-controller"}
+        body = {"status": {"seen": "1"}}
+        admin.request("PATCH", f"{path}/status", query=query, body=body, content_type="application/merge-patch+json")
+        versions(admin, kind, phase)
+    with connect({"kubeconfig": str(control_plane.admin)}) as admin:
+        wanted["apiVersion"] = f"{GROUP}/v1beta1"
+        assert run(admin, wanted).action != "refused"
+        for value in ("2", "3"):
+            wanted["spec"] = {"a": value}
+            before = live(admin, wanted)
+            predicted = run(admin, wanted, check=True)
+            assert live(admin, wanted) == before
+            outcome = run(admin, wanted)
+            assert (outcome.action, predicted.action) == ("updated", "updated"), (outcome.reason, predicted.reason)
+        assert paths(outcome) == paths(predicted) == ["spec.a"]
+        assert live(admin, wanted)["spec"] == {"a": "3", "b": "theirs", "mode": "fast"}
+        assert run(admin, wanted).action == "unchanged"
+        owners = {(entry["manager"], entry["operation"]) for entry in live(admin, wanted)["metadata"]["managedFields"]}
+        assert {("k0rdent.kof", "Apply"), ("a-controller", "Update")} <= owners
+        assert "before-first-apply" not in str(owners)
 
 
 class FaultProxy:

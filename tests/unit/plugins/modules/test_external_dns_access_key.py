@@ -26,6 +26,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.k0rdent.kof.plugins.module_utils import access_key
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import CLUSTER_TAG, FLEET_TAG, held_credentials
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Policy
 from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import ref_of
@@ -65,7 +66,14 @@ class Cluster:
         return copy.deepcopy(self.objects[path])
 
     def reconcile(
-        self, _connection: Any, wanted: list[dict[str, Any]], *, policy: Policy, check_mode: bool, pending: Any
+        self,
+        _connection: Any,
+        wanted: list[dict[str, Any]],
+        *,
+        policy: Policy,
+        check_mode: bool,
+        pending: Any,
+        guards: Any,
     ) -> list[Outcome]:
         assert isinstance(policy, Policy)
         [want] = wanted
@@ -79,6 +87,9 @@ class Cluster:
             name: value for name, value in want.items() if name != "metadata"
         }:
             return [Outcome(ref, "unchanged")]
+        reasons = [guard(live, want) for guard in guards] if live is not None else []
+        if any(reasons):
+            return [Outcome(ref, "refused", reason=next(filter(None, reasons)))]
         missing = ref.namespace is not None and ("Namespace", None, ref.namespace) not in self.objects
         if missing and ("Namespace", ref.namespace) not in pending.items:
             raise ApiError(404, "NotFound", f'namespaces "{ref.namespace}" not found')
@@ -146,7 +157,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 def ensure(
-    iam: Any, cluster: Cluster, *, check_mode: bool = False, hidden: list[str] | None = None
+    iam: Any,
+    cluster: Cluster,
+    *,
+    check_mode: bool = False,
+    hidden: list[str] | None = None,
+    permissions: Permissions | None = None,
 ) -> access_key.Report:
     return access_key.KeyAndSecret(
         RetryingBotoClientWrapper(Client(iam, cluster), AWSRetry.jittered_backoff(retries=2, delay=0)),
@@ -157,6 +173,7 @@ def ensure(
         policy=Policy(),
         check_mode=check_mode,
         hide=(hidden if hidden is not None else []).append,
+        permissions=permissions,
     ).ensure()
 
 
@@ -335,6 +352,18 @@ def test_a_secret_that_may_not_be_written_costs_no_key(iam: Any, cluster: Cluste
     with pytest.raises(access_key.Stop, match="secrets is forbidden"):
         ensure(iam, cluster)
     assert keys(iam) == []
+
+
+def test_another_fleet_s_secret_costs_no_key_and_stays(iam: Any, cluster: Cluster) -> None:
+    theirs = external_dns_secret("kof", "staging", "AKIATHEIRS", "damaged")
+    theirs["data"] = {"something": "else"}
+    cluster.objects[SECRET_REF] = theirs
+    with pytest.raises(access_key.Stop, match="belongs to fleet staging"):
+        ensure(iam, cluster)
+    assert iam.list_access_keys(UserName=USER)["AccessKeyMetadata"] == []
+    assert cluster.objects[SECRET_REF] == theirs
+    taken = ensure(iam, cluster, permissions=Permissions(take_over=frozenset({"staging"})))
+    assert cluster.held == taken.access_key_id
 
 
 @pytest.mark.parametrize("failure", [ApiUnavailable("https://cluster.test is away"), ApiError(503, "", "overloaded")])

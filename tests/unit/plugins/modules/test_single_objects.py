@@ -50,6 +50,21 @@ def run(control_plane, capsys):
 
 
 @pytest.mark.parametrize(("name", "arguments", "object_name"), CASES)
+@pytest.mark.parametrize("check", [True, False])
+def test_another_fleet_s_object_is_neither_written_nor_deleted(run, name, arguments, object_name, check):
+    mine = {**arguments, "fleet": "mine"}
+    run(name, mine)
+    for state in ("present", "absent"):
+        refused = run(name, {**arguments, "fleet": "yours", "state": state}, check=check)
+        assert refused["failed"]
+        assert f"{NAMESPACE}/{object_name}: belongs to fleet mine" in refused["msg"]
+    assert run(name, mine)["action"] == "unchanged"
+    taken = run(name, {**arguments, "fleet": "yours", "take_over_fleet": ["mine"]})
+    assert taken["action"] == "updated"
+    assert run(name, {**arguments, "fleet": "yours", "state": "absent"})["action"] == "deleted"
+
+
+@pytest.mark.parametrize(("name", "arguments", "object_name"), CASES)
 def test_present_twice_changed_absent_twice(run, name, arguments, object_name):
     run(name, {**arguments, "state": "absent"})
     predicted = run(name, arguments, check=True)

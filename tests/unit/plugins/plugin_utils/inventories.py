@@ -37,8 +37,8 @@ def task_vars(
     loader = DataLoader()
     inventory = InventoryManager(loader, sources=[str(file)])
     manager = VariableManager(loader, inventory)
-    if extra:
-        manager.extra_vars.update(extra)
+    # Not updated: all managers of a process share one.
+    manager._extra_vars = dict(extra or {})
     hostvars = HostVars(inventory, manager, loader)
     hosts = batch if batch is not None else [host.name for host in inventory.get_hosts()]
     found: dict[str, Any] = dict(hostvars.raw_get(hosts[0])) if hosts else {}

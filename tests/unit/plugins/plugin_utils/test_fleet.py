@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import pytest
+from ansible._internal._datatag._tags import Origin
 from ansible.module_utils._internal._datatag import AnsibleTagHelper
 from ansible.template import trust_as_template
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from inventories import FLEET, task_vars
 
@@ -56,13 +59,46 @@ def test_misspelt_name_is_guessed(tmp_path: pathlib.Path) -> None:
     assert any("us1-child1: child_regionl" in line and "child_regional" in line for line in found)
 
 
+PERMISSIONS = ("kof_delete_confirm", "kof_take_over_fleet", "kof_dangerous_changes")
+
+
 @pytest.mark.parametrize(
-    ("name", "problem"), [("kof_serial", "it would be ignored"), ("kof_delete_confirm", "a standing permission")]
+    ("name", "problem"),
+    [("kof_serial", "it would be ignored"), *((name, "a standing permission") for name in PERMISSIONS)],
 )
 def test_what_has_to_be_an_extra_variable_is_a_fault_elsewhere(tmp_path: pathlib.Path, name: str, problem: str) -> None:
     found = faults(tmp_path, FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    {name}: test"))
+    assert any(f": {name}: set {tmp_path}/hosts.yml:5: " in line for line in found)
     assert any(f": {name}: " in line and problem in line and f"-e {name}=" in line for line in found)
     assert faults(tmp_path, extra={name: "test"}) == []
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_a_permission_of_a_play_is_none(tmp_path: pathlib.Path, name: str) -> None:
+    variables = task_vars(tmp_path)
+    variables[name] = Origin(path="/x/play.yml", line_num=3).tag("test")
+    fleet = fleets.read_fleet(variables, EVERY_LAYER)
+    (fault,) = fleet.faults
+    assert str(fault).startswith(f"mothership: {name}: set /x/play.yml:3: kept")
+    assert fleet.permissions == Permissions()
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [("a", {"a"}), ("a, b\nc", {"a", "b", "c"}), (["a", "b"], {"a", "b"}), ("", set()), ([], set()), (None, set())],
+)
+def test_permissions_are_lists_or_the_text_of_a_survey(tmp_path: pathlib.Path, given: Any, names: set[str]) -> None:
+    extra = {"kof_take_over_fleet": given, "kof_dangerous_changes": given}
+    fleet = fleets.read_fleet(task_vars(tmp_path, extra=extra), EVERY_LAYER)
+    assert fleet.faults == []
+    assert fleet.permissions == Permissions(frozenset(names), frozenset(names))
+
+
+@pytest.mark.parametrize("given", [True, 5, {"a": "b"}, [1], "{{ kof_fleet }}", ["{{ kof_fleet }}"]])
+def test_what_is_no_list_of_names_permits_nothing(tmp_path: pathlib.Path, given: Any) -> None:
+    fleet = fleets.read_fleet(task_vars(tmp_path, extra={"kof_take_over_fleet": given}), EVERY_LAYER)
+    assert "kof_take_over_fleet: as an extra variable is no list of names" in str(fleet.faults[0])
+    assert fleet.permissions == Permissions()
 
 
 @pytest.mark.parametrize("name", ["regional_config", "kof_namespace", "child_template"])

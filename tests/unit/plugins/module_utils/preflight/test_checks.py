@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import ROLE_LABEL, Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.own_cluster import Finding
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import ANNOUNCED, FAILED, OK, WARNING
@@ -50,6 +52,17 @@ def chart(name: str, version: str, *, line: str = "0.1", keeper: str | None = No
 
 def without(*names: str) -> dict:
     return {**HEALTHY.secrets, **dict.fromkeys(names)}
+
+
+def live_cluster(name: str, *services: str, **meta: Any) -> dict[str, Any]:
+    """A ClusterDeployment as listed, with services in namespace kof."""
+    listed = [{"name": each, "namespace": "kof", "template": f"{each}-0-1-1"} for each in services]
+    item = {"kind": "ClusterDeployment", **deployment(name, **meta)}
+    return {**item, "spec": {**item["spec"], "serviceSpec": {"services": listed}}}
+
+
+def rendered(host: str) -> dict[str, Any]:
+    return {"apiVersion": "k0rdent.mirantis.com/v1alpha1", **live_cluster(host, "kof-storage")}
 
 
 #: check, what is spoilt, what it must then say: status, and a pattern its one-line form has.
@@ -503,6 +516,37 @@ CASES = [
         {"cluster_deployments": (deployment("eu1", labels=THEIRS),)},
         FAILED,
         r"^eu1: regional_cluster_name: .*belongs to fleet other",
+    ),
+    (
+        checks.ownership,
+        {"cluster_deployments": (deployment("eu1", labels=THEIRS),), "permissions": Permissions(frozenset({"other"}))},
+        ANNOUNCED,
+        r"^fleet: ClusterDeployment eu1 of fleet other .*will be taken over",
+    ),
+    (
+        checks.styles,
+        {"cluster_deployments": (live_cluster("eu1", labels={ROLE_LABEL: "regional"}),), "render_cluster": rendered},
+        FAILED,
+        r"^eu1: kof_version: style: .*kcm-system/eu1: was made for kof 0\.2 or later.*Use the kof_version",
+    ),
+    (
+        checks.dangerous_changes,
+        {
+            "cluster_deployments": (live_cluster("eu1", "kof-storage", "cert-manager"),),
+            "render_cluster": rendered,
+        },
+        FAILED,
+        r"^eu1: dangerous changes: .*service cert-manager would be uninstalled.*pass -e kof_dangerous_changes=eu1$",
+    ),
+    (
+        checks.dangerous_changes,
+        {
+            "cluster_deployments": (live_cluster("eu1", "kof-storage", "cert-manager"),),
+            "render_cluster": rendered,
+            "permissions": Permissions(dangerous=frozenset({"eu1"})),
+        },
+        OK,
+        r"^dangerous changes: none: 1 live clusters",
     ),
     (
         checks.ownership,
