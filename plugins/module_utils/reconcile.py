@@ -311,10 +311,10 @@ class _Run:
                 needs = self.pending.lacking(error, ref) if self.check_mode else None
                 if needs:
                     return self._predicted(ref, want, live, needs)
-                if error.is_of_another_version and not behind:
+                if error.is_of_another_version and not behind and attempt < _TRIES - 1:
                     behind = True
                     continue
-                self._raise_unless_moved(error, attempt)
+                self._raise_unless_moved(error, attempt, live)
             live = self._look_again(ref, attempt)
             if live is not None and unchanged(want, live, self.policy.drift_managers):
                 return self._as_found(ref, first, live)
@@ -328,13 +328,14 @@ class _Run:
         if reason:
             raise _Refused(reason)
 
-    def _raise_unless_moved(self, error: ApiError, attempt: int) -> None:
+    def _raise_unless_moved(self, error: ApiError, attempt: int, live: dict[str, Any] | None) -> None:
         """
         :raises ApiError: `error`, unless it says that the object isn't the one that was read any more.
         :raises _Refused: it isn't for the last time.
         """
-        # A field conflict has been decided already; any other 409 says that the object moved on.
-        if error.status != 409 or error.field_conflicts:
+        # A field conflict has been decided already; any other 409 says that the object moved on, a 404 that it is gone
+        # (to an apply that is 409, too).
+        if (error.status != 409 or error.field_conflicts) and (error.status != 404 or live is None):
             raise error
         if attempt == _TRIES - 1:
             raise _Refused(f"others kept changing it, {_TRIES} times between our look and our write: run again")
@@ -574,7 +575,7 @@ class _Run:
             try:
                 return self._remove(ref, found, propagation)
             except ApiError as error:
-                self._raise_unless_moved(error, attempt)
+                self._raise_unless_moved(error, attempt, found)
             found = self._look_again(ref, attempt)
         raise AssertionError("unreachable")
 
