@@ -17,5 +17,7 @@ notes:
     so that is an error.
   - Works in the controller's process, so it refuses C(become), a connection that isn't C(local), and
     C(delegate_to) another machine. The C(environment) of the task counts as for a module.
+  - Another fleet's objects, clusters of the other style and dangerous changes are refused, object by object, unless an
+    extra variable of this one run (C(kof_take_over_fleet), C(kof_dangerous_changes)) names them; see C(docs/guards.md).
   - C(async) is not supported, the whole batch is one task; a job's time-out must exceed C(kof_wait_timeout).
 """

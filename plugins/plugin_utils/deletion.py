@@ -100,14 +100,15 @@ class Deletion:
         stand_ins = self._stand_ins(live)
         for layer in ("child", "regional"):
             for host in self.hosts(layer):
-                reasons = [self._not_ours(ref, live[ref], layer) for ref in self.refs[host] if ref in live]
+                asked = ((ref, self._not_ours(live[ref], layer)) for ref in self.refs[host] if ref in live)
+                reasons = [f"{ref} {reason}" for ref, reason in asked if reason]
                 reason = next(filter(None, [*reasons, stand_ins.get(host)]), None)
                 if reason:
                     self.refused[host] = f"{reason}. Nothing of this cluster is deleted"
 
     def guard_of(self, layer: str) -> Guard:
         """What `guard` asks of each object, for the moment in which it is deleted."""
-        return lambda live, _wanted: self._not_ours(reconcile.ref_of(live), live, layer)
+        return lambda live, _wanted: self._not_ours(live, layer)
 
     def _stand_ins(self, live: Live) -> dict[str, str]:
         """By host, what would be wrong with promxy once the cluster is gone: somebody's own group still names it."""
@@ -122,15 +123,14 @@ class Deletion:
             for found in guide_objects(groups, [], expected, self.fleet.shared("kof_fleet"))
         }
 
-    def _not_ours(self, ref: Ref, found: Mapping[str, Any], layer: str) -> str | None:
-        fleet, mine = fleet_of(found), self.fleet.shared("kof_fleet")
-        if fleet is None:
-            return f"{ref} has no label {MANAGED_BY_LABEL}: {MANAGED_BY}, so it wasn't made by this collection"
-        another = another_fleet(mine, self.fleet.permissions)(found, None)
+    def _not_ours(self, found: Mapping[str, Any], layer: str) -> str | None:
+        if fleet_of(found) is None:
+            return f"has no label {MANAGED_BY_LABEL}: {MANAGED_BY}, so it wasn't made by this collection"
+        another = another_fleet(self.fleet.shared("kof_fleet"), self.fleet.permissions)(found, None)
         if another:
-            return f"{ref} {another}"
-        there = layer_of(found, self.fleet.release) if ref.kind == "ClusterDeployment" else layer
-        return None if there == layer else f"{ref} is a {there} cluster, and the inventory has it in kof_{layer}"
+            return another
+        there = layer_of(found, self.fleet.release) if found["kind"] == "ClusterDeployment" else layer
+        return None if there == layer else f"is a {there} cluster, and the inventory has it in kof_{layer}"
 
     def find_standing(self, live: Live, around: Mapping[str, Surroundings], leave: Collection[str]) -> None:
         """Find the clusters that live on; refuse those of which nothing can be uninstalled now, unless it may stay.

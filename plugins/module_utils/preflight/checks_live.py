@@ -103,7 +103,15 @@ def ownership(s: Situation) -> list[Check]:
             elif guards.another_fleet(s.fleet, s.permissions)(item, None):
                 remedy = f"another name, or, to take it over, -e {guards.TAKE_OVER}={fleet}"
                 checks.append(
-                    Check(title, f"belongs to fleet {fleet}", f"fleet {s.fleet}", remedy, FAILED, about, variable)
+                    Check(
+                        "fleet",
+                        f"{title} belongs to fleet {fleet}",
+                        f"fleet {s.fleet}",
+                        remedy,
+                        FAILED,
+                        about,
+                        variable,
+                    )
                 )
             elif others:
                 remedy = "another name, or remove it there"

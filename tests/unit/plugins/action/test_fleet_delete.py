@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -139,6 +140,27 @@ def test_another_fleet_s_clusters_stay_unless_they_are_taken_over_by_name(contro
     run = play(EVERYTHING, DELETE, *as_b, "-e", "kof_take_over_fleet=actions")
     assert run.returncode == 0, run.stdout
     assert there(control_plane) == set()
+
+
+def test_what_another_fleet_takes_over_while_we_wait_for_the_children_stays(control_plane: Any, play: Any) -> None:
+    hold(control_plane, "clusterdeployment/eu1-child1")
+
+    def take_over() -> None:
+        child = ("clusterdeployment", "eu1-child1", "-n", "kcm-system")
+        end = time.monotonic() + 120
+        while "deletionTimestamp" not in control_plane.kubectl("get", *child, "-o", "json"):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        label(control_plane, "promxyservergroup/eu1-metrics", "kof", "app.kubernetes.io/part-of=team-c")
+        control_plane.kubectl("patch", *child, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(take_over)
+        run = play(EVERYTHING, DELETE, *CONFIRMED)
+        other.result()
+    assert "PromxyServerGroup kof/eu1-metrics: belongs to fleet team-c" in run.stdout + run.stderr
+    assert {"promxyservergroups/eu1-metrics", "clusterdeployments/eu1"} <= there(control_plane)
+    assert "clusterdeployments/us1" not in there(control_plane)
 
 
 def test_children_go_first_then_the_global_view_then_the_regionals(control_plane: Any, play: Any) -> None:
