@@ -8,8 +8,10 @@ agrees at some moment since the seen ClusterDeployment came about.
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -19,6 +21,7 @@ from recordings import NAMESPACE, RUNS, Moment, not_deployed
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils import wait as waiting
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import FAILED
 
@@ -234,3 +237,80 @@ def test_services_are_gone_when_the_last_is_uninstalled() -> None:
         told.append((moment.at, readiness.services_gone(child, around).ready))
     assert [at for at, gone in told if gone] == ["14:58:58.337"]
     assert len(told) > 5
+
+
+class Played:
+    """A Connection to a server on which a run is played, from a moment on, while one waits; WATCHes break off."""
+
+    def __init__(self, run: str, start: int, seed: int) -> None:
+        self.run, self.now, self.dice = run, start, random.Random(seed)
+        self.moved = threading.Condition()
+        self.watches = 0
+
+    def play(self) -> None:
+        for number in range(self.now + 1, len(moments(self.run))):
+            time.sleep(0.001)
+            with self.moved:
+                self.now = number
+                self.moved.notify_all()
+
+    def resource(self, _api_version: str, kind: str) -> str:
+        return kind
+
+    def path(self, _api_version: str, kind: str, *_where: Any) -> str:
+        return kind
+
+    def list_objects(self, kind: str, **_options: Any) -> tuple[list[Any], str]:
+        with self.moved:
+            now = self.now
+        if kind == "ServiceTemplate":
+            return list(recordings.service_templates(self.run).values()), str(now)
+        *_before, (_moment, there) = recordings.states(moments(self.run)[: now + 1])
+        return [found for (of_kind, _name), found in there.items() if of_kind == kind], str(now)
+
+    def watch(self, kind: str, version: str, *, opened: Callable[[Callable[[], None]], None]) -> Iterator[Any]:
+        aborted = threading.Event()
+        opened(aborted.set)
+        self.watches += 1
+        seen, left = int(version), self.dice.randrange(1, 12)
+        while not aborted.is_set():
+            with self.moved:
+                self.moved.wait_for(lambda before=seen: self.now > before or aborted.is_set(), timeout=0.2)  # type: ignore[misc]
+                now = self.now
+            for number in range(seen + 1, now + 1):
+                moment = moments(self.run)[number]
+                if moment.kind != kind:
+                    continue
+                metadata = {**moment.object["metadata"], "resourceVersion": str(number)}
+                yield {"type": moment.type, "object": {**moment.object, "metadata": metadata}}
+                left -= 1
+                if not left:
+                    ends = (
+                        ApiUnavailable("reset"),
+                        ApiError(410, "Expired", "old"),
+                        ApiError(500, "Internal", "no leader"),
+                    )
+                    if end := self.dice.choice((None, *ends)):
+                        raise end
+                    return
+            seen = now
+
+
+@pytest.mark.parametrize("start", range(30, 80, 5))
+def test_a_wait_while_the_run_goes_on_ends_when_all_is_deployed(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+    """The whole of wait, threads and all, over WATCHes that break off after a few events."""
+    monkeypatch.setattr(waiting, "_FIRST_PAUSE", 0.002)
+    monkeypatch.setattr(waiting, "_LONGEST_PAUSE", 0.01)
+    run = RUNS[1]
+    server = Played(run, start, start)
+    targets = [
+        waiting.cluster_deployment(Ref(API, "ClusterDeployment", NAMESPACE, name)) for name in ("reg1", "reg1-child1")
+    ]
+    player = threading.Thread(target=server.play)
+    player.start()
+    done = waiting.wait(server, targets, timeout=30)  # type: ignore[arg-type]
+    now = server.now
+    player.join()
+    assert [each.state for each in done] == ["ready", "ready"], [each.why for each in done]
+    for each in done:
+        assert any(each.ref.name in truth(run)[index] for index in range(start, now + 1))
