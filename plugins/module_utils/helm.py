@@ -298,6 +298,14 @@ def flux_keeper(manifest: str) -> str | None:
     return f"{found.get('namespace', '?')}/{found['name']}" if "name" in found else None
 
 
+def keeper(history: Sequence[Revision]) -> str | None:
+    """The Flux HelmRelease that keeps a release: of its last revision, or of the last good one, which a failed try of
+    somebody else's left in place."""
+    if not history or history[-1].status == "uninstalled":
+        return None
+    return next(filter(None, (flux_keeper(each.manifest) for each in (history[-1], _last_good(history)) if each)), None)
+
+
 # -- what is asked
 
 

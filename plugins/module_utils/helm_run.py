@@ -33,7 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
     age,
     decide,
     downgrade,
-    flux_keeper,
+    keeper,
     objects,
     seconds,
     secrets_of,
@@ -162,10 +162,10 @@ class ReleaseRun:
         if self._parameters["fleet"]:
             fleet, theirs = self._parameters["fleet"], self._parameters["take_over_fleet"]
             shared_layer.refuse(self.connection, self.namespace, fleet, theirs)
-        keeper = flux_keeper(self.history[-1].manifest) if self.history else None
-        if keeper and self.history[-1].status != "uninstalled":
+        flux = keeper(self.history)
+        if flux:
             raise Refused(
-                f"the Flux HelmRelease {keeper} keeps it, and would put back what is changed here: change it there, or "
+                f"the Flux HelmRelease {flux} keeps it, and would put back what is changed here: change it there, or "
                 "remove that HelmRelease first"
             )
         newer = downgrade(self.history, wanted) if wanted else None

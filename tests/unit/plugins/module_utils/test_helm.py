@@ -191,6 +191,17 @@ def test_a_flux_release_is_known_by_the_labels_in_its_manifest(labels: str, keep
     assert helm.flux_keeper(f"metadata:\n  labels:\n{labels}") == keeper
 
 
+def test_what_flux_keeps_it_keeps_over_somebodys_failed_try() -> None:
+    flux = {"manifest": "metadata:\n  labels:\n    helm.toolkit.fluxcd.io/name: a\n"}
+    theirs, ours = revision(1, "deployed", **flux), revision(2, "failed")
+    assert helm.keeper([theirs]) == "?/a"
+    assert helm.keeper([theirs, ours]) == "?/a"
+    # Taken from Flux: what came after it worked.
+    assert helm.keeper([dataclasses.replace(theirs, status="superseded"), revision(2, "deployed")]) is None
+    assert helm.keeper([dataclasses.replace(theirs, status="uninstalled")]) is None
+    assert helm.keeper([]) is None
+
+
 def test_install_hooks_that_did_not_run_make_it_an_install_again() -> None:
     hooks = [
         {"kind": "HelmRepository", "name": "catalog", "events": ["pre-install"], "last_run": {"phase": ""}},
