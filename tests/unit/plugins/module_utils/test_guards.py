@@ -194,7 +194,7 @@ def test_a_label_that_an_apply_leaves_is_no_danger() -> None:
     def live(*managers: tuple[str, str]) -> Object:
         item = cluster(labels={INJECTION: "enabled"})
         for manager, operation in managers:
-            owned(item, manager, ("metadata", "labels", INJECTION), operation=operation)
+            owned(item, manager, ("metadata", "labels", INJECTION), ("spec", "template"), operation=operation)
         return item
 
     assert dangerous(live(("istio-operator", "Update")), cluster()) is None
