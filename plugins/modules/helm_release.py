@@ -105,7 +105,6 @@ options:
       - An older Helm doesn't mind such a schema, and goes on checking the values by it.
     type: bool
     default: false
-    version_added: 0.2.0
   binary_path:
     description: The helm binary; without it C(helm) on the C(PATH). Helm 3.14 or newer, not Helm 4.
     type: path

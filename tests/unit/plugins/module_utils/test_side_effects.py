@@ -45,6 +45,11 @@ def test_every_upgrade_of_kof_storage_costs_grafana_its_login() -> None:
     reordered = copy.deepcopy(deployment())
     reordered["spec"]["serviceSpec"]["services"][-1]["values"] += "# the same, as a person wrote it\n"
     assert upgrades(reordered, deployment())
+    for foreign in ("replicas: {{ .Values.x }}\n", "a: [", "- =\n"):
+        templated = copy.deepcopy(deployment())
+        templated["spec"]["serviceSpec"]["services"][-1]["values"] = foreign
+        assert upgrades(templated, deployment())
+        assert upgrades(deployment(), templated)
 
 
 def test_no_upgrade_no_warning() -> None:
