@@ -47,6 +47,7 @@ _SVELTOS = "config.projectsveltos.io/v1beta1"
 CLUSTER_PROFILE = Kind(_SVELTOS, "ClusterProfile", "clusterprofiles", namespaced=False)
 PROFILE = Kind(_SVELTOS, "Profile", "profiles")
 CLUSTER_SUMMARY = Kind(_SVELTOS, "ClusterSummary", "clustersummaries")
+CLUSTER_CONFIGURATION = Kind(_SVELTOS, "ClusterConfiguration", "clusterconfigurations")
 SVELTOS_CLUSTER = Kind("lib.projectsveltos.io/v1beta1", "SveltosCluster", "sveltosclusters")
 
 CAPI_CLUSTER = Kind("cluster.x-k8s.io/v1beta1", "Cluster", "clusters")

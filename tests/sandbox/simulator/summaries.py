@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from sandbox.simulator.helm import Helm, HelmFailed, Release
 from sandbox.simulator.kinds import (
     AWS_STATIC_IDENTITY,
     CAPI_CLUSTER,
+    CLUSTER_CONFIGURATION,
     CLUSTER_DEPLOYMENT,
     CLUSTER_SUMMARY,
     CONFIG_MAP,
@@ -147,7 +149,7 @@ class Summaries:
         self._retry: set[tuple[str, str]] = set()
         self._versions: dict[tuple[str, Key], str] = {}  # charts as they were deployed
         self._not_before: dict[str, float] = {}  # uid -> monotonic
-        self._namespaces: dict[tuple[Key, str], tuple[str, float]] = {}  # who made one in a cluster, and when
+        self._namespaces: dict[tuple[Key, str], tuple[str, float]] = {}  # who made one in a cluster, and its birth
         self._referring: dict[tuple[str, Key], set[Key]] = {}  # by kind and key: the summaries that name it
         self._summaries = cluster.informer(CLUSTER_SUMMARY)
         self._clusters = {"Capi": cluster.informer(CAPI_CLUSTER), "Sveltos": cluster.informer(SVELTOS_CLUSTER)}
@@ -351,6 +353,7 @@ class Summaries:
                     self._change_status(key, lambda status: status.update(helmReleaseSummaries=copy.deepcopy(releases)))
 
                 self._deploy_charts(summary, running, report)
+                self._record(summary)
             else:
                 kinds = self._deploy_resources(summary, running)
         except DeployFailed as failure:
@@ -450,6 +453,37 @@ class Summaries:
                 return
         raise Later(f"{key[1]}: others write its status all the time")
 
+    def _record(self, summary: Object) -> None:
+        """Keep what was deployed in the cluster's ClusterConfiguration, which alone tells a chart's version."""
+        spec, meta = summary["spec"], summary["metadata"]
+        if meta["ownerReferences"][0]["kind"] != PROFILE.kind:
+            return
+        name, space = _configuration(summary)
+        charts = [
+            {
+                "repoURL": chart["repositoryURL"],
+                "releaseName": chart["releaseName"],
+                "namespace": chart["releaseNamespace"],
+                "chartVersion": chart["chartVersion"],
+                "lastAppliedTime": now(),
+            }
+            for chart in (spec.get("clusterProfileSpec") or {}).get("helmCharts") or []
+        ]
+        feature = {"featureID": "Helm", **({"charts": charts} if charts else {})}
+        live = self._api.get(CLUSTER_CONFIGURATION, space, name)
+        if live is None:
+            body: Object = {
+                "apiVersion": CLUSTER_CONFIGURATION.api_version,
+                "kind": CLUSTER_CONFIGURATION.kind,
+                "metadata": {"name": name, "namespace": space, "ownerReferences": meta["ownerReferences"]},
+            }
+            live = self._api.create(CLUSTER_CONFIGURATION, body, manager=SVELTOS_MANAGER)
+        entry = {"profileName": meta["ownerReferences"][0]["name"], "Features": [feature]}
+        status = {"profileResources": [entry]}
+        self._api.replace(
+            CLUSTER_CONFIGURATION, {**live, "status": status}, subresource="status", manager=SVELTOS_MANAGER
+        )
+
     # The end of a ClusterSummary
 
     def cluster_gone(self, summary: Object) -> None:
@@ -487,6 +521,9 @@ class Summaries:
                 self.withdraw(summary)
             except DeployFailed as error:
                 raise Later(f"withdrawing {meta['name']}: {error}") from error
+        if meta["ownerReferences"][0]["kind"] == PROFILE.kind:
+            name, space = _configuration(summary)
+            self._api.delete(CLUSTER_CONFIGURATION, space, name)
         remaining = [name for name in meta["finalizers"] if name != SUMMARY_FINALIZER]
         body = {**summary, "metadata": {**summary["metadata"], "finalizers": remaining}}
         try:
@@ -544,9 +581,9 @@ class Summaries:
         return tuple(sorted(kinds))
 
     def _ensure_namespace(self, summary: Object, cluster: Key, running: Running, name: str) -> None:
-        """Make a namespace. Two profiles that do so at the same time get in each other's way, and Sveltos says so."""
-        uid, moment = summary["metadata"]["uid"], time.monotonic()
-        maker, made = self._namespaces.get((cluster, name), ("", 0.0))
+        """Make a namespace. Profiles that come to a cluster together get in each other's way once, and it shows."""
+        uid, born = summary["metadata"]["uid"], _seconds(summary["metadata"]["creationTimestamp"])
+        maker, makers_birth = self._namespaces.get((cluster, name), ("", 0.0))
         new = running.cluster is None and not maker
         if running.cluster is not None:
             try:
@@ -558,8 +595,14 @@ class Summaries:
             except urllib3.exceptions.HTTPError as error:
                 raise DeployFailed(no_discovery(running.server, error)) from error
         if new:
-            self._namespaces[cluster, name] = (uid, moment)
-        elif maker not in ("", uid) and moment < made + self._faults.step() / 2:
+            self._namespaces[cluster, name] = (uid, born)
+        elif (
+            self._faults.step()
+            and maker not in ("", uid)
+            and abs(born - makers_birth) < 3
+            and (uid, name) not in self._failures
+        ):
+            self._failures[uid, name] = 1
             raise DeployFailed(f'namespaces "{name}" already exists')
 
     def _resources(self, summary: Object) -> list[Object]:
@@ -676,6 +719,16 @@ def _named(summary: Object) -> set[tuple[str, Key]]:
     references += [ref for chart in spec.get("helmCharts") or [] for ref in chart.get("valuesFrom") or []]
     space = summary["metadata"]["namespace"]
     return {(ref.get("kind", ""), (ref.get("namespace") or space, ref.get("name", ""))) for ref in references}
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+def _configuration(summary: Object) -> tuple[str, str]:
+    """Name and namespace of the ClusterConfiguration of a summary's cluster."""
+    spec = summary["spec"]
+    return f"{spec['clusterType'].lower()}--{spec['clusterName']}", spec["clusterNamespace"]
 
 
 def _template_refs(spec: Object) -> list[Object]:

@@ -29,6 +29,7 @@ from sandbox.simulated import (
 from sandbox.simulator.api import Api, ApiError, Object
 from sandbox.simulator.kinds import (
     CAPI_CLUSTER,
+    CLUSTER_CONFIGURATION,
     CLUSTER_DEPLOYMENT,
     CLUSTER_PROFILE,
     CLUSTER_SUMMARY,
@@ -372,6 +373,14 @@ def test_a_profile_and_its_summary_are_written_as_recorded(sandbox: Sandbox, fil
     assert film.of("p--a-sveltos-a", hashes) == [[], [None, None], [one, None], [one, two]]
     assert [f["featureID"] for f in summary["status"]["featureSummaries"]] == ["Resources", "Helm"]
     assert summary["status"]["dependencies"] == "no dependencies"
+    configuration = api.get(CLUSTER_CONFIGURATION, KCM, "sveltos--a") or {}
+    (entry,) = configuration["status"]["profileResources"]
+    charts = entry["Features"][0].pop("charts")
+    assert entry == {"profileName": "a", "Features": [{"featureID": "Helm"}]}
+    assert [(c["namespace"], c["releaseName"], c["chartVersion"]) for c in charts] == [
+        ("kof", "one", "1.0.0"),
+        ("kof", "two", "1.0.0"),
+    ]
 
 
 def test_a_changed_value_is_in_the_spec_before_the_status_speaks_of_it(
