@@ -192,13 +192,12 @@ def own_play(sandbox: Sandbox, folder: pathlib.Path, inventory: str, *arguments:
 def test_a_role_in_ones_own_play_fails_what_was_refused_on_its_own_host(
     fleet_sandbox: Sandbox, frozen: str, tmp_path: pathlib.Path
 ) -> None:
-    for arguments in ((), ("-e", "kof_wait=false")):
-        run = own_play(fleet_sandbox, tmp_path, frozen, *arguments)
-        assert run.code == 2, run.output
-        assert WHY in run.output
-        assert {host: counts["failures"] for host, counts in run.stats.items() if counts["failures"]} == {REFUSED: 1}
-        assert f"goes on {FINE}" in run.output
-        assert f"goes on {REFUSED}" not in run.output
+    run = own_play(fleet_sandbox, tmp_path, frozen)
+    assert run.code == 2, run.output
+    assert WHY in run.output
+    assert {host: counts["failures"] for host, counts in run.stats.items() if counts["failures"]} == {REFUSED: 1}
+    assert f"goes on {FINE}" in run.output
+    assert f"goes on {REFUSED}" not in run.output
 
 
 def test_a_role_in_ones_own_play_fails_what_never_becomes_ready(

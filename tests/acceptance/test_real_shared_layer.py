@@ -173,13 +173,14 @@ def rewrite(sandbox: Sandbox, release: str, version: str, manifest: str = "") ->
     ("release", "version", "manifest", "early", "late"),
     [
         ("kof-mothership", "1.10.0", "", "of line 1.10", "there is no way back"),
-        (
+        pytest.param(
             "kof-mothership",
             "0.1.1",
             "---\nkind: ConfigMap\nmetadata:\n  labels:\n    helm.toolkit.fluxcd.io/name: kof\n"
             "    helm.toolkit.fluxcd.io/namespace: flux-system\n",
             "kept by the Flux HelmRelease flux-system/kof",
             "the Flux HelmRelease flux-system/kof keeps it",
+            marks=pytest.mark.long,
         ),
     ],
 )
