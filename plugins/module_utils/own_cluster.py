@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import POOL_SIZE, Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
@@ -177,10 +178,8 @@ def _address(server: object) -> Address:
 def _kubeconfig(text: object) -> dict[str, Any] | None:
     """The current context's cluster and user out of a Secret's value, as a kubeconfig of nothing else; None for any
     other value: Secrets of clouds are Credentials, too."""
-    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
-
     try:
-        config = yaml.load(base64.b64decode(str(text)), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        config = foreign_yaml.read(base64.b64decode(str(text)))
         context = _named(config["contexts"], config["current-context"])["context"]
         cluster = _named(config["clusters"], context["cluster"])["cluster"]
         users = [each for each in config.get("users") or [] if each.get("name") == context.get("user")]
@@ -191,7 +190,7 @@ def _kubeconfig(text: object) -> dict[str, Any] | None:
             "clusters": [{"name": "a", "cluster": {"server": cluster["server"], **_only(cluster, _PLAIN_CLUSTER)}}],
             "users": [{"name": "a", "user": _only(user, _PLAIN_USER)}],
         }
-    except (yaml.YAMLError, binascii.Error, UnicodeDecodeError, KeyError, TypeError, AttributeError, ValueError):
+    except (binascii.Error, KeyError, TypeError, AttributeError, ValueError):
         return None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
@@ -62,9 +63,11 @@ def _storage(cluster: Object) -> Object | None:
 
 
 def _makes_grafana_secret(service: Object) -> bool:
-    import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
-
-    grafana = (yaml.safe_load(service.get("values") or "") or {}).get("grafana") or {}
+    try:
+        values = foreign_yaml.read(service.get("values") or "")
+    except foreign_yaml.NotYaml:  # somebody's template
+        values = None
+    grafana = (values if isinstance(values, dict) else {}).get("grafana") or {}
     security = grafana.get("security") or {}
     return grafana.get("enabled") is not False and security.get("create_secret") is not False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import random
 import re
 from typing import Any
@@ -30,7 +31,7 @@ TAGGED = """
 !!str on|!!int 1|!!int "1"|!!int a|!!int 1.0|!!float 1|!!float x|!!float 9223372036854775808|!!bool yes|!!bool 1
 !!null a|!!binary aGFsbG8=|!!binary _w==|!!binary /w==|!!binary "4pyT/w=="|!!timestamp 2001-01-01|!!timestamp foo
 !!seq a|!!map a|!!set {a, b}|!!omap [a: 1]|!foo bar|!foo 12|! 12|! "12"|!<tag:yaml.org,2002:int> 7|!!merge <<|!e!x a
-!!str {a: b}|!!str [a]|!!null {b: c}
+!!str {a: b}|!!str [a]|!!null {b: c}|!!binary 4pw=
 """.strip().replace("\n", "|").split("|")  # fmt: skip
 TEXTS = [
     *["a:\tb\n", "\ta: b\n", "a:\n\tb: c\n", "a: b\t# c\n", "-\ta: b\n", "a: 'b\n\tc'\n", "a: |\n\tb\n"],
@@ -68,7 +69,7 @@ STREAMS = [
     *["---\n# c\n---\na: |\n  x", "a: |\n  x\n---\nb: |+\n  y\n\n", "a: |\r\n  x\r\n---\r\nb: 1\r\n"],
     *["a: 'x\r\ny'\r\n", 'a: "x\n---\ny"\n', "a: |\n  ---\n", "%YAML 1.1\n---\na: 1\n", "a: 1\n...\nb: 2\n"],
     *["---\xa0\na: 1\n", "---\x1c\na: 1\n", "---\u3000#\na: 1\n", "a: x\ry\n", "\n\n---\n\n", '{"a": 1}\n{"b": 2}\n'],
-    *["\ufeff---\na: 1\n", "----\na: 1\n"],
+    *["\ufeff---\na: 1\n", "----\na: 1\n", "a: 1\n---\x1c\nb: 1\n", "a: |\n  x\r\r\n  y\n"],
 ]  # fmt: skip
 #: What the module's docstring calls different.
 NAMED = re.compile(
@@ -253,3 +254,11 @@ def test_what_stands_behind_the_first_document_can_be_a_fault() -> None:
         assert read(text) is not None
         with pytest.raises(NotYaml):
             read(text, whole=True)
+
+
+def test_nothing_else_reads_yaml_that_others_wrote() -> None:
+    """PyYAML's loaders are for our own files alone: the argument specifications."""
+    plugins = pathlib.Path(foreign_yaml.__file__).parents[1]
+    loads = re.compile(r"\byaml\.(safe_load|load|full_load|unsafe_load|compose)|SafeLoader|FullLoader")
+    found = {path.name for path in plugins.rglob("*.py") if loads.search(path.read_text(encoding="utf-8"))}
+    assert found == {"foreign_yaml.py", "validation.py"}
