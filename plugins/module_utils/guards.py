@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
-from ansible_collections.k0rdent.kof.plugins.module_utils.identity import fleet_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import fleet_of, gitops_keeper
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import FLEET_LABEL, MANAGED_BY_LABEL
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard
 from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS, entries, handover, own_entry
@@ -40,6 +40,8 @@ _KOF_SERVICES = frozenset(
 )
 #: Software that makes kof's objects too, and would make them again.
 OTHER_MANAGERS = ("kof-operator", "promxy-operator")
+#: The kinds of which one object is one cluster's. A namespace only gets labels from us.
+_KINDS = ("ClusterDeployment", "PromxyServerGroup", "GrafanaDatasource")
 _HELM_RELEASE = "meta.helm.sh/release-name"
 
 
@@ -61,7 +63,13 @@ def of_writing(fleet: str, permissions: Permissions, hands: Sequence[str] = HAND
     :param fleet: of this run.
     :param hands: field managers that are people (see Policy.drift_managers): what they hold an apply may take away.
     """
-    return another_fleet(fleet, permissions), kept_by_others, other_style, dangerous_changes(permissions, hands)
+    return (
+        another_fleet(fleet, permissions),
+        kept_by_others,
+        kept_by_gitops,
+        other_style,
+        dangerous_changes(permissions, hands),
+    )
 
 
 def of_deleting(fleet: str, permissions: Permissions) -> tuple[Guard, ...]:
@@ -86,10 +94,20 @@ def another_fleet(fleet: str, permissions: Permissions) -> Guard:
 
 def kept_by_others(live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
     """What other software makes of kof's kinds it would make again. A namespace only gets labels from us."""
-    if live.get("kind") not in ("ClusterDeployment", "PromxyServerGroup", "GrafanaDatasource"):
+    if live.get("kind") not in _KINDS:
         return None
     keeper = kept_by(live)
     return f"belongs to {keeper}: use another name, or remove it there" if keeper else None
+
+
+def kept_by_gitops(live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
+    """What a GitOps controller keeps it would put back. Asked of what differs only: ours may be there by way of Git."""
+    keeper = gitops_keeper(live) if live.get("kind") in _KINDS else None
+    return (
+        f"kept by {keeper}, which puts back whatever others change: change it there, or take it out of there first"
+        if keeper
+        else None
+    )
 
 
 def kept_by(live: Mapping[str, Any]) -> str | None:

@@ -254,7 +254,7 @@ def test_what_gitops_keeps_is_not_adopted(own_sandbox: Sandbox, team_a: str, tmp
         mark = own_sandbox.audit_mark()
         told = "regional_cluster_name: ClusterDeployment kcm-system/gitops-1: kept by the Flux Kustomization fleet"
         refused(own_sandbox.playbook("regional", inventory=ours), told)
-        late = own_sandbox.playbook("layers/regional", inventory=ours)
+        late = own_sandbox.playbook("layers/regional", "-v", inventory=ours)
         assert "the Flux Kustomization fleet" in late.output, late.output
         assert own_sandbox.mutations_since(mark) == []
     finally:

@@ -93,6 +93,15 @@ def test_what_no_fleet_made_belongs_to_none(metadata: Object) -> None:
     assert said(live, None, "b") is None
 
 
+@pytest.mark.parametrize("kind", ["ClusterDeployment", "PromxyServerGroup", "GrafanaDatasource"])
+def test_what_a_gitops_controller_keeps_is_left_to_it(kind: str) -> None:
+    live = cluster(kind=kind, labels={"kustomize.toolkit.fluxcd.io/name": "fleet"})
+    told = said(live, cluster(kind=kind)) or ""
+    assert "kept by the Flux Kustomization fleet" in told
+    assert "take it out of there first" in told
+    assert said(cluster(kind="Namespace", labels={"kustomize.toolkit.fluxcd.io/name": "fleet"}), cluster()) is None
+
+
 def test_what_the_operator_or_a_helm_release_keeps_is_theirs() -> None:
     for kind in ("ClusterDeployment", "PromxyServerGroup", "GrafanaDatasource"):
         kept = cluster(kind=kind)
