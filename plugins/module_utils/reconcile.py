@@ -315,7 +315,11 @@ class _Run:
                     behind = True
                     continue
                 self._raise_unless_moved(error, attempt, live)
-            live = self._look_again(ref, attempt)
+                problem = error
+            seen, live = live, self._look_again(ref, attempt)
+            # A webhook says 404, too, when it misses something else: then the object is there as before.
+            if problem.status == 404 and seen and live and _version_of(seen) == _version_of(live):
+                raise problem
             if live is not None and unchanged(want, live, self.policy.drift_managers):
                 return self._as_found(ref, first, live)
         raise AssertionError("unreachable")
@@ -575,7 +579,7 @@ class _Run:
             try:
                 return self._remove(ref, found, propagation)
             except ApiError as error:
-                self._raise_unless_moved(error, attempt, found)
+                self._raise_unless_moved(error, attempt, None)
             found = self._look_again(ref, attempt)
         raise AssertionError("unreachable")
 
@@ -618,6 +622,10 @@ def _owners_patch(live: dict[str, Any], managed_fields: list[dict[str, Any]]) ->
         {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
         {"op": "replace", "path": "/metadata/managedFields", "value": managed_fields},
     ]
+
+
+def _version_of(live: Mapping[str, Any]) -> tuple[str, str]:
+    return live["metadata"]["uid"], live["metadata"]["resourceVersion"]
 
 
 def _now() -> str:

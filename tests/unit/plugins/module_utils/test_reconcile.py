@@ -493,7 +493,7 @@ def test_a_guard_costs_no_request_and_is_not_asked_of_the_unchanged(connection):
     assert not asked
     wanted[2]["spec"]["config"]["workersNumber"] = 5
     reconcile(connection, wanted, policy=Policy(), check_mode=False, guards=[guard])
-    sent = {method: number - before[method] for method, number in connection.counts.items()}
+    sent = {method: number - before[method] for method, number in connection.counts.items() if number > before[method]}
     assert sent == {"GET": 2, "PATCH": 1}, "one LIST each, and one apply"
     assert [(found["metadata"]["name"], want) for found, want in asked] == [(wanted[2]["metadata"]["name"], wanted[2])]
 
