@@ -269,7 +269,8 @@ class Missing(Connection):
     )
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        if method == "DELETE":
+        self.tries = getattr(self, "tries", 0) + (method != "GET")
+        if method in ("DELETE", "PATCH"):
             raise ApiError(404, "NotFound", self.message)
         return super().request(method, path, **options)
 
@@ -289,6 +290,19 @@ def test_a_delete_that_a_webhook_answers_with_404_has_deleted_nothing(connection
     (gone,) = delete(refusing, [ref], policy=Policy(), check_mode=False, live={ref: seen})
     assert gone.action == "deleted"  # somebody else was quicker
     refusing.close()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_apply_that_a_webhook_answers_with_404_is_refused_at_once(connection, there):
+    wanted = cluster()
+    if there:
+        run(connection, wanted)
+        wanted["spec"]["config"]["workersNumber"] = 9
+    with Missing(connection._settings) as refusing:
+        (refused,) = reconcile(refusing, [wanted], policy=Policy(), check_mode=False)
+        assert refusing.tries == 1
+    assert refused.action == "refused"
+    assert 'Credential.k0rdent.mirantis.com "aws" not found' in (refused.reason or "")
 
 
 def test_refusals_say_the_field_and_no_secret(connection):
