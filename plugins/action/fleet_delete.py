@@ -54,7 +54,7 @@ class ActionModule(fleets.FleetAction):
                 extra.get(CONFIRM), _names(extra.get(LEAVE))
             )
         # What was left out, and which DNS records stay, is nobody's failure: without -v nothing else would say it.
-        fleets.display.display(result["msg"])
+        fleets.display.display(f"{result['msg']}; at {self._place}")
         outcomes = result.pop("outcomes")
         if self._play_context.diff or self._task.diff:
             result["diff"] = reconcile.diff_of(outcomes)
