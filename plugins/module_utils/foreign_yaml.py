@@ -181,7 +181,7 @@ class _Document:
 
     def value(self) -> Any:
         """Raises NotYaml and PyYAML's errors."""
-        import yaml.events as events
+        from yaml import events
 
         scalar, alias = events.ScalarEvent, events.AliasEvent
         mapping, sequence = events.MappingStartEvent, events.SequenceStartEvent

@@ -32,7 +32,7 @@ class Ref:
 
 #: Asked of (an object as it was just read, what is wanted in its stead; None: that it be gone): None to let it happen,
 #: or why not and what to do about it, in one line without values. What it saw is what is written to, or nothing is.
-Guard = Callable[[Mapping[str, Any], Mapping[str, Any] | None], str | None]
+Guard = Callable[[Mapping[str, Any], "Mapping[str, Any] | None"], "str | None"]
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_a_judge_without_the_hash_says_ready_at_the_seven_moments(monkeypatch: p
         assert {line.split()[0] for line in replay(run)} >= set(times)
 
 
-@pytest.mark.parametrize(("run", "name", "at"), HEALTHY, ids=lambda value: str(value))
+@pytest.mark.parametrize(("run", "name", "at"), HEALTHY, ids=str)
 def test_a_whole_cluster_is_ready_at_once(run: str, name: str, at: str) -> None:
     number = max(index for index, moment in enumerate(moments(run)) if moment.at <= at)
     verdicts = dict(View(run, number).verdicts())
