@@ -375,7 +375,7 @@ class FleetAction(ActionBase):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
         self._place = connection.place
-        self._as_kubernetes_core = place.as_kubernetes_core(fleet.shared("kof_kubeconfig"), said)
+        self._as_kubernetes_core = place.as_kubernetes_core(self, fleet.shared("kof_kubeconfig"), said)
         return connection
 
 

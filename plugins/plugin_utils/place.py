@@ -118,14 +118,10 @@ def unheard(action: ActionBase, options: Mapping[str, Any], said: Mapping[str, S
     than the environment names one.
     """
     named = any(options.get(name) and said[name].rank <= kubeconfig.BY_VARIABLE for name in _NAMING if name in said)
-    entries: dict[str, Any] = {}
-    for each in action._task.module_defaults or []:
-        entries.update(each)
-    for name, raw in entries.items():
+    for name, raw in _module_defaults(action).items():
         of = name.removeprefix("group/")
         ours = of.startswith("k0rdent.kof.") and of != "k0rdent.kof.kof"
-        theirs = of.startswith("kubernetes.core.") or of == "ansible.builtin.k8s"
-        if not (ours or (theirs and not named)):
+        if not (ours or (_kubernetes_cores(of) and not named)):
             continue
         values = action._templar.template(raw)
         where = {key: values[key] for key in _NAMING if values.get(key)} if isinstance(values, Mapping) else {}
@@ -134,6 +130,18 @@ def unheard(action: ActionBase, options: Mapping[str, Any], said: Mapping[str, S
                 f"which management cluster? module_defaults name one for {name}{_in(raw)}, which isn't that of "
                 f"{action._task.action}: give it to group/k0rdent.kof.kof, which holds all of k0rdent.kof"
             )
+
+
+def _module_defaults(action: ActionBase) -> dict[str, Any]:
+    """By module or group, with the collection's name, what was said last."""
+    entries: dict[str, Any] = {}
+    for each in action._task.module_defaults or []:
+        entries.update(each)
+    return entries
+
+
+def _kubernetes_cores(module_or_group: str) -> bool:
+    return module_or_group.startswith("kubernetes.core.") or module_or_group == "ansible.builtin.k8s"
 
 
 def found(action: ActionBase, named: Any) -> Any:
@@ -174,13 +182,16 @@ def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:
     return _in_memory(os.pathsep.join(files), kubeconfig.merged(files, explicit=True, read=_reader(loader)))
 
 
-def as_kubernetes_core(named: Any, said: Mapping[str, Said]) -> bool:
+def as_kubernetes_core(action: ActionBase, named: Any, said: Mapping[str, Said]) -> bool:
     """Whether a module of kubernetes.core with the kof_* variables as its options, in the same play, is sure to reach
     the cluster that `said` tells the sayers of: it knows nothing of what was given to our own options, nor every place
-    where a kubeconfig is searched here, and what is a dictionary would be among its arguments.
+    where a kubeconfig is searched here, and what is a dictionary would be among its arguments. And defaults of its
+    group stand in for each option that it isn't given: a host among them wins over kof_kubeconfig.
 
     :param named: kof_kubeconfig.
     """
+    if any(name.startswith("group/") and _kubernetes_cores(name[6:]) for name in _module_defaults(action)):
+        return False
     by_task = any(each.rank == kubeconfig.BY_TASK for each in said.values())
     paths = named.split(os.pathsep) if isinstance(named, str) else [named]
     return not by_task and all(each is None or str(each).startswith(("/", "~")) for each in paths)

@@ -343,12 +343,14 @@ def test_an_inventory_of_the_live_cluster(how: str, world: World, tmp_path: path
     )
 
 
-@pytest.mark.parametrize("how", some_now(["module_defaults", "environment", "variables"], "module_defaults"))
+@pytest.mark.parametrize("how", some_now(["module_defaults", "environment", "variables", "defaults_of_theirs"], "module_defaults"))
 def test_what_kubernetes_core_makes_in_our_role(how: str, world: World, tmp_path: pathlib.Path) -> None:
     """A namespace that isn't there; the charts' registry isn't there either, so the role ends after it."""
     decoy, home = world.decoy(f"core-{how}")
     file, namespace = {"kubeconfig": str(world.named.kubeconfig)}, f"by-{how.replace('_', '-')}"
-    variables = {"kof_kubeconfig": file["kubeconfig"]} if how == "variables" else {}
+    variables = {"kof_kubeconfig": file["kubeconfig"]} if how in ("variables", "defaults_of_theirs") else {}
+    elsewhere = {"host": decoy.address, "client_cert": str(world.folder / "cert")}
+    elsewhere |= {"client_key": str(world.folder / "key"), "validate_certs": False}
     inventory = inventory_in(
         tmp_path, kof_helm_binary=str(binaries.find_or_build(QUIET)["helm"]), kof_namespace=namespace,
         kof_chart_repository="oci://127.0.0.1:9/none", **variables,
@@ -357,6 +359,8 @@ def test_what_kubernetes_core_makes_in_our_role(how: str, world: World, tmp_path
         "module_defaults": {"module_defaults": {"group/k0rdent.kof.kof": file}},
         "environment": {"environment": {"K8S_AUTH_KUBECONFIG": file["kubeconfig"]}},
         "variables": {},
+        # With a host they win over the kubeconfig that kof_kubeconfig names.
+        "defaults_of_theirs": {"module_defaults": {"group/k8s": elsewhere}},
     }
     play = {"hosts": "kof_mothership", "gather_facts": False, "connection": "local", **keywords[how]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "roles": ["k0rdent.kof.mothership"]}]))
@@ -366,7 +370,8 @@ def test_what_kubernetes_core_makes_in_our_role(how: str, world: World, tmp_path
     assert "127.0.0.1:9" in run.output, run.output
     assert f"namespace/{namespace}" in world.named.kubectl("get", "namespace", namespace, "-o", "name")
     made = [event["action"] for event in run.events if event["event"] == "ok" and event["result"].get("changed")]
-    assert made == ["k0rdent.kof.fleet_apply" if how == "module_defaults" else "kubernetes.core.k8s"]
+    ours = how in ("module_defaults", "defaults_of_theirs")
+    assert made == ["k0rdent.kof.fleet_apply" if ours else "kubernetes.core.k8s"]
 
 
 @pytest.mark.long

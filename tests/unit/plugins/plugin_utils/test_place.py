@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 import pytest
@@ -26,4 +27,23 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 )
 def test_what_kubernetes_core_is_sure_to_find(named: Any, options: dict[str, Any], sure: bool) -> None:
     others = {"kubeconfig": Said(BY_VARIABLE, "x"), "K8S_AUTH_CONTEXT": Said(BY_KEYWORD, "y")}
-    assert place.as_kubernetes_core(named, others | place.by_options(options)) is sure
+    said = others | place.by_options(options)
+    assert place.as_kubernetes_core(task_with({}), named, said) is sure
+
+
+@pytest.mark.parametrize(
+    ("defaults", "sure"),
+    [
+        ({"group/ansible.builtin.k8s": {"host": "https://another", "api_key": "k"}}, False),
+        ({"group/kubernetes.core.k8s": {"context": "another"}}, False),
+        # The role's own defaults for the module take the place of the play's.
+        ({"kubernetes.core.k8s": {"host": "https://another"}}, True),
+        ({"group/amazon.aws.aws": {"region": "eu-west-1"}}, True),
+    ],
+)
+def test_defaults_of_its_group_may_lead_kubernetes_core_elsewhere(defaults: dict[str, Any], sure: bool) -> None:
+    assert place.as_kubernetes_core(task_with(defaults), "/a", {}) is sure
+
+
+def task_with(module_defaults: dict[str, Any]) -> Any:
+    return types.SimpleNamespace(_task=types.SimpleNamespace(module_defaults=[module_defaults]))
