@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import ipaddress
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +37,8 @@ _PLAIN_USER = ("token", "username", "password", "client-certificate-data", "clie
 _PLAIN_CLUSTER = ("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name")
 
 Object = Mapping[str, Any]
-Address = tuple[str, int]
+#: Host, port and path: behind one host a gateway has a path for each of its clusters.
+Address = tuple[str, int, str]
 
 
 @dataclass(frozen=True)
@@ -127,15 +129,23 @@ class _Ours:
         configs = [config for text in (secret.get("data") or {}).values() if (config := _kubeconfig(text)) is not None]
         for config in configs:
             address = _address(config["clusters"][0]["cluster"]["server"])
-            if address in self.addresses:
+            if address in self.addresses and not self._shared_with_another(address, config):
                 return Finding(f"its server {address[0]}:{address[1]} is the management cluster's own")
         for config in configs if inside and self.uid else ():
             if _uid_behind(config) == self.uid:
                 return Finding("its cluster has the uid of the management cluster's own namespace kube-system")
         return Finding()
 
+    def _shared_with_another(self, address: Address, config: Object) -> bool:
+        """Whether another cluster answers where ours does: a gateway may tell its clusters apart by who logs in alone.
+
+        Only asked of the address that we speak to ourselves: one inside of the cluster may lead elsewhere from here.
+        """
+        uid = _uid_behind(config) if self.uid and address == _address(self.connection.server) else None
+        return uid not in (None, self.uid)
+
     def _addresses(self) -> set[Address]:
-        found = {_address(self.connection.server), *((name, 443) for name in _INSIDE)}
+        found = {_address(self.connection.server), *((name, 443, "") for name in _INSIDE)}
         service = (self._get("/api/v1/namespaces/default/services/kubernetes") or {}).get("spec") or {}
         for ip in [service.get("clusterIP"), *(service.get("clusterIPs") or [])]:
             found |= {_address(f"https://{_host(ip)}:{port['port']}") for port in service.get("ports") or [] if ip}
@@ -162,17 +172,16 @@ def _host(ip: object) -> str:
 
 
 def _address(server: object) -> Address:
-    """Host and port, in one spelling; ("", 0) for what is no address."""
+    """In one spelling; ("", 0, "") for what is no address."""
     text = str(server)
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         host, port = (parts.hostname or "").rstrip("."), parts.port or (80 if parts.scheme == "http" else 443)
     except ValueError:
-        return "", 0
-    try:
-        return str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)), port
-    except ValueError:
-        return host, port
+        return "", 0, ""
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host))
+    return host, port, parts.path.rstrip("/")
 
 
 def _kubeconfig(text: object) -> dict[str, Any] | None:

@@ -343,7 +343,9 @@ def test_an_inventory_of_the_live_cluster(how: str, world: World, tmp_path: path
     )
 
 
-@pytest.mark.parametrize("how", some_now(["module_defaults", "environment", "variables", "defaults_of_theirs"], "module_defaults"))
+@pytest.mark.parametrize(
+    "how", some_now(["module_defaults", "environment", "variables", "defaults_of_theirs"], "module_defaults")
+)
 def test_what_kubernetes_core_makes_in_our_role(how: str, world: World, tmp_path: pathlib.Path) -> None:
     """A namespace that isn't there; the charts' registry isn't there either, so the role ends after it."""
     decoy, home = world.decoy(f"core-{how}")

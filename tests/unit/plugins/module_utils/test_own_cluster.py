@@ -46,7 +46,7 @@ def kubeconfig(control_plane: ControlPlane) -> dict[str, Any]:
 @pytest.fixture
 def forwarder(management: Connection) -> Iterator[int]:
     """The port of a load balancer before the management cluster's API server."""
-    host, port = own_cluster._address(management.server)
+    host, port, _path = own_cluster._address(management.server)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def pump(source: socket.socket, target: socket.socket) -> None:
@@ -97,7 +97,7 @@ def found(management: Connection, credentials: list[dict[str, Any]], inside: boo
 
 def test_our_own_addresses_are_known(management: Connection, kubeconfig: dict[str, Any]) -> None:
     service = management.request("GET", "/api/v1/namespaces/default/services/kubernetes")["spec"]["clusterIP"]
-    _host, port = own_cluster._address(management.server)
+    _host, port, _path = own_cluster._address(management.server)
     servers = {
         "same": management.server,
         "slash": f"{management.server}/",
@@ -128,6 +128,21 @@ def test_another_cluster_is_another_cluster(
     monkeypatch.setattr(own_cluster._Ours, "_get", lambda *_args: {"metadata": {"uid": "another"}})
     wanted = credential(management, "other", at(kubeconfig, f"https://127.0.0.1:{forwarder}"))
     assert found(management, [wanted]) == {"other-cred": Finding()}
+
+
+def test_clusters_behind_one_gateway_are_told_apart(
+    management: Connection, kubeconfig: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their paths, as Rancher has them; or by who logs in alone: then the one that answers says who it is."""
+    by_path = credential(
+        management, "by-path", at(kubeconfig, f"{management.server}/k8s/clusters/c-m-abc", token=TOKEN)
+    )
+    by_login = credential(management, "by-login", at(kubeconfig, management.server))
+    told = found(management, [by_path, by_login], inside=False)
+    assert told["by-path-cred"] == Finding()
+    assert told["by-login-cred"].own
+    monkeypatch.setattr(own_cluster._Ours, "_get", lambda *_args: {"metadata": {"uid": "another"}})
+    assert found(management, [by_login]) == {"by-login-cred": Finding()}
 
 
 @pytest.mark.parametrize(
