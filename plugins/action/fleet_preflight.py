@@ -17,7 +17,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEAS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, zones
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 
-LAYERS = ("dns_credentials", *fleets.LAYERS)
+LAYERS = asked.LAYERS
 
 
 class ActionModule(fleets.FleetAction):
@@ -61,7 +61,7 @@ class ActionModule(fleets.FleetAction):
         faults = fleets.group_faults(task_vars["groups"])
         if faults:
             raise fleets.FleetFault.of(faults)
-        nothing = asked.faults(self, task_vars, groups)
+        nothing = asked.faults(self, task_vars, groups, options["layers"])
         if nothing:
             raise fleets.FleetFault.of(nothing, "what this run is asked for")
 

@@ -19,12 +19,16 @@ from ansible.errors import AnsibleError
 from ansible.playbook import Playbook
 from ansible.playbook.block import Block
 from ansible.playbook.play import Play
+from ansible.playbook.task_include import TaskInclude
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 
 #: Tags that core gives a meaning of their own.
 SPECIAL_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
 ALWAYS = "always"
+#: Layers of a fleet, by the tags of their plays.
+LAYERS = ("dns_credentials", "mothership", "regional", "child")
+_PREFLIGHT = "k0rdent.kof.fleet_preflight"
 
 
 def by_tags(layers: Sequence[str], task_vars: Mapping[str, Any], around: Collection[str]) -> list[str]:
@@ -46,11 +50,12 @@ def report_follows(task_vars: Mapping[str, Any]) -> bool:
     return not _skip_tags(task_vars) & {ALWAYS, "tagged"}
 
 
-def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str]) -> list[str]:
+def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str], layers: Collection[str]) -> list[str]:
     """Names of the command line that select nothing, and whether all that it asks for is nothing.
 
     :param action: the action plugin of a running task.
     :param groups: groups on whose hosts the playbook works.
+    :param layers: that the playbook is about; to skip another one is to have what was asked for.
     """
     limit = task_vars.get("ansible_limit")
     wanted, unwanted = _run_tags(task_vars), _skip_tags(task_vars)
@@ -62,16 +67,24 @@ def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str]) -
     plays = _plays(action, task_vars)
     if plays is None:
         return found
-    tags = set(SPECIAL_TAGS).union(*(task.tags for play in plays for task in _tasks(play)))
+    tasks = [task for play in plays for task in _tasks(play)]
+    tags = set(SPECIAL_TAGS).union(*(task.tags for task in tasks))
+    if any(task.action == _PREFLIGHT and not _is_look(task) for task in tasks):
+        tags |= set(layers)  # see by_tags
     misspelt = [
         f"{option} {tag}: no task of this run has that tag{_did_you_mean(tag, tags - SPECIAL_TAGS)}"
-        for option, given in (("--tags", wanted), ("--skip-tags", unwanted))
-        for tag in sorted(given - tags)
+        for option, strange in (
+            ("--tags", wanted - tags),
+            ("--skip-tags", unwanted - tags - {*LAYERS}.difference(layers)),
+        )
+        for tag in sorted(strange)
     ]
+    if misspelt and any(map(_includes_theirs, tasks)):
+        return found  # it may be the tag of a task that is read only when it is its turn
     if misspelt:
         return [*misspelt, *found]
     # Where all tasks are tagged so, as in preflight.yml, they are what was asked for.
-    also_always = ALWAYS in wanted or all(ALWAYS in task.tags for play in plays for task in _tasks(play))
+    also_always = ALWAYS in wanted or all(ALWAYS in task.tags for task in tasks)
     if any(_does_something(play, action, task_vars, also_always) for play in plays):
         return found
     by = [f"--limit {limit}"] if limit is not None else []
@@ -156,13 +169,22 @@ def _in_block(block: Any) -> Iterator[Any]:
                 yield each
 
 
+def _is_look(task: Any) -> bool:
+    """Is it the look that asks all this, which is no work?"""
+    return task.args.get("scope") == "inventory"
+
+
+def _includes_theirs(task: Any) -> bool:
+    """Does somebody's own task bring others in while it runs? All that ours bring in have the tags of ours."""
+    return isinstance(task, TaskInclude) and getattr(task._role, "_role_collection", None) != "k0rdent.kof"
+
+
 def _does_something(play: Play, action: Any, task_vars: Mapping[str, Any], also_always: bool) -> bool:
     selected = [
         task
         for block in play.compile()
         for task in _in_block(block.filter_tagged_tasks(dict(task_vars)))
-        # The look that asks this is no work.
-        if task.args.get("scope") != "inventory" and (also_always or ALWAYS not in task.tags)
+        if not _is_look(task) and (also_always or ALWAYS not in task.tags)
     ]
     if not selected:
         return False

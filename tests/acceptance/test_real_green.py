@@ -63,6 +63,9 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         ("site", "--tags regional,chlid", "--tags chlid"),
         ("site", "--skip-tags mothreship", "--skip-tags mothreship: no task of this run has that tag"),
         ("delete", "--tags child", "--tags child: no task of this run has that tag"),
+        # Its children would be deleted all the same.
+        ("delete", "--skip-tags mothership,child", "1 fault in what this run is asked for"),
+        ("render", "--skip-tags mothership", "--skip-tags mothership: no task of this run has that tag"),
         ("child", "--limit mothership", "it has no host of kof_child"),
         ("delete", "--limit mothership", "it has no host of kof_regional or kof_child"),
         (
@@ -80,6 +83,43 @@ def test_a_run_that_selects_nothing_fails_by_the_name_of_what_selects_nothing(
     assert run.code == 2, run.output
     assert told in run.output
     assert "nothing was changed" in run.output
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments"),
+    [
+        # What a fleet without the shared layer says in all its runs.
+        ("regional", "--skip-tags dns_credentials,mothership"),
+        ("preflight", "--skip-tags dns_credentials,mothership"),
+        ("preflight", "--tags regional"),
+    ],
+)
+def test_layers_that_a_playbook_has_no_tasks_for_may_be_skipped(
+    forks: Forks, inventory: pathlib.Path, playbook: str, arguments: str
+) -> None:
+    run = forks.run(["-i", str(inventory), f"playbooks/{playbook}.yml", *arguments.split()], 60)
+    assert "can't reach the API server" in run.output, run.output
+
+
+def test_tags_inside_of_what_somebody_includes_are_nobodys_mistake(
+    forks: Forks, inventory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    told = {"ansible.builtin.debug": {"msg": "something"}}
+    (tmp_path / "config.yml").write_text(yaml.safe_dump([{**told, "tags": "config"}, {**told, "tags": "slow"}]))
+    include = {"ansible.builtin.include_tasks": "config.yml", "tags": "always"}
+    file = tmp_path / "everything.yml"
+    file.write_text(
+        yaml.safe_dump(
+            [
+                {"hosts": "localhost", "gather_facts": False, "tasks": [include]},
+                {"import_playbook": str(REPOSITORY / "playbooks" / "site.yml"), "tags": "ours"},
+            ]
+        )
+    )
+    run = forks.run(["-i", str(inventory), str(file), "--tags", "config"], 60)
+    assert run.code == 0, run.output
+    run = forks.run(["-i", str(inventory), str(file), "--skip-tags", "slow"], 60)
+    assert "can't reach the API server" in run.output, run.output
 
 
 def test_an_empty_layer_of_its_own_playbook(forks: Forks, tmp_path: pathlib.Path) -> None:
