@@ -201,11 +201,11 @@ class ReleaseRun:
                 return decision
             if self._check_mode:
                 return decision
-            self._wait_for(self.history[-1])
+            self._wait_for(self.history[-1], wanted)
 
-    def _wait_for(self, revision: Revision) -> None:
+    def _wait_for(self, revision: Revision, wanted: Wanted | None) -> None:
         """Until the revision is no longer pending, or so old that no helm can be at work on it; then it is marked
-        failed."""
+        failed, unless a guard forbids it."""
         started = time.monotonic()
         patience = self._timeout + GRACE
         while age(revision) < patience:
@@ -218,6 +218,7 @@ class ReleaseRun:
                 )
                 return
             revision = history[-1]
+        self._guard(wanted)
         why = f"was {revision.status} for {age(revision):.0f} s, longer than its time-out"
         if self._store.mark_failed(revision, f"marked failed by k0rdent.kof: {why}"):
             self.took.append(f"revision {revision.version} {why}: marked it failed")
@@ -360,7 +361,7 @@ class ReleaseRun:
             first = self.history
             if self.history[-1].status not in PENDING or self._check_mode:
                 break
-            self._wait_for(self.history[-1])
+            self._wait_for(self.history[-1], None)
         self._guard(None)
         decision = Decision("check", "it shall be absent")
         if not self._check_mode:

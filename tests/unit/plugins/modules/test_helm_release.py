@@ -560,7 +560,7 @@ def test_what_flux_keeps_is_left_alone(release: Release) -> None:
     assert release.everything() == before
 
 
-def test_another_fleets_namespace(release: Release) -> None:
+def test_another_fleets_namespace(release: Release, impatient: None) -> None:
     release.run(fleet="team-b")
     labels = ("app.kubernetes.io/managed-by=k0rdent.kof", "app.kubernetes.io/part-of=team-a")
     release.cluster.kubectl("label", "namespace", release.namespace, *labels)
@@ -571,6 +571,14 @@ def test_another_fleets_namespace(release: Release) -> None:
         assert refused["failed"]
         assert "belongs to fleet team-a" in refused["msg"]
     assert release.everything() == before
+    # Nor is it marked failed, or waited for.
+    restate(release, "pending-upgrade")
+    before = release.everything()
+    for arguments in ({"values": {"text": "other"}}, {"release_state": "absent"}):
+        refused = release.run(fleet="team-b", timeout="1s", **arguments)
+        assert "belongs to fleet team-a" in refused.get("msg", ""), refused
+        assert release.everything() == before
+    restate(release, "deployed")
     assert release.run(fleet="team-b", take_over_fleet=["team-a"], values={"text": "other"})["changed"]
     assert release.run(fleet="team-a", values={"text": "third"})["changed"]
 
