@@ -19,6 +19,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Conn
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domain
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import grafana_datasource, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import regional_domain_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
@@ -156,7 +157,7 @@ def regional_domains(
             continue
         live = surroundings.deployments.get(child.regional)
         # Where our annotation says it, nobody is asked for the groups.
-        domain = regional_domain(live) or (live and regional_domain(live, surroundings.server_groups()))
+        domain = live and (regional_domain_of(live) or regional_domain(live, surroundings.server_groups()))
         if domain:
             domains[child.regional] = domain
         elif child.regional in members(task_vars["groups"], "regional"):

@@ -56,13 +56,17 @@ def test_domain_comes_from_the_inventory_else_from_the_live_regional(tmp_path: p
 
 def test_domain_of_a_regional_made_by_hand_is_the_one_that_promxy_asks(tmp_path: pathlib.Path) -> None:
     fleet, variables = read(tmp_path, "child", FLEET.replace("child_regional: us1", "child_regional: by-hand"))
-    live = {"by-hand": {"metadata": {"name": "by-hand"}}}
+    # What promxy asks counts, as for preflight: kof-storage's host may be behind another name.
+    values = "victoriametrics: {vmauth: {ingress: {host: vmauth.inside.example.com}}}"
+    services = {"serviceSpec": {"services": [{"name": "kof-storage", "values": values}]}}
+    live: dict[str, Any] = {"by-hand": {"metadata": {"name": "by-hand"}, "spec": services}}
     group = {"spec": {"cluster_name": "by-hand", "targets": ["vmauth.hand.example.com:443"]}}
     asked = render.Surroundings("v1alpha1", deployments=live, server_groups=lambda: [group])
     assert batches.regional_domains(fleet, "child", asked, variables) == (
         {"eu1": "eu1.example.com", "by-hand": "hand.example.com"},
         [],
     )
+    live["by-hand"]["spec"] = {}
     _domains, faults = batches.regional_domains(
         fleet, "child", render.Surroundings("v1alpha1", deployments=live), variables
     )
