@@ -71,6 +71,10 @@ _value:
       description: Deployments that must work afterwards.
       type: list
       elements: str
+    take_over_fleet:
+      description: The fleets of C(kof_take_over_fleet), which may be a list or a text.
+      type: list
+      elements: str
     entrances:
       description: >-
         One line for each thing that people open, Grafana and promxy: how to reach it, and the name of the Secret with
@@ -93,13 +97,15 @@ from ansible.template import accept_lazy_markers
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import permissions
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
 def mothership(variables: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION and RETURN."""
     cluster, values, release = parsed(variables, parse_mothership, "mothership_", "dns_credentials_")
-    return settings(cluster, release, values)
+    allowed, _faults = permissions(variables)  # faults, and what isn't this one run's: fleet_apply has refused them
+    return {**settings(cluster, release, values), "take_over_fleet": sorted(allowed.take_over)}
 
 
 class FilterModule:

@@ -69,6 +69,9 @@ def test_mothership_has_all_that_its_role_needs() -> None:
         assert release["skip_schema_validation"] is (release["name"] == "kof-operators")
         assert "geheim" not in json.dumps(release)
     assert "kof-mothership-promxy" in settings["deployments"]
+    assert settings["take_over_fleet"] == []
+    # A survey's answer is a text, of which the fleet actions have made these names.
+    assert mothership({**MOTHERSHIP, "kof_take_over_fleet": "b a,c"})["take_over_fleet"] == ["a", "b", "c"]
 
 
 def test_values_of_each_chart() -> None:
