@@ -285,8 +285,7 @@ def _differences(fleet: Fleet) -> list[Fault]:
         for host in hosts[1:]:
             mine, first = fleet.variables[host].get(name), fleet.variables[hosts[0]].get(name)
             if mine != first:
-                # A kubeconfig may be given as a map, with keys and tokens in it.
-                secret = load_spec("mothership").get(name, {}).get("no_log") or isinstance(mine or first, dict)
+                secret = load_spec("mothership").get(name, {}).get("no_log") or _may_be_secret(mine, first)
                 shown = "another value" if secret else f"{mine!r}"
                 other = "its own" if secret else f"{first!r}"
                 faults.append(
@@ -299,6 +298,11 @@ def _differences(fleet: Fleet) -> list[Fault]:
                 )
                 break
     return faults
+
+
+def _may_be_secret(*values: Any) -> bool:
+    """A kubeconfig may be given as a map, or its text by mistake, with keys and tokens in it; a URL with a login."""
+    return any(isinstance(each, dict) or (isinstance(each, str) and ("\n" in each or "@" in each)) for each in values)
 
 
 class FleetAction(ActionBase):

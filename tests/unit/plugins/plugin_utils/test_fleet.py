@@ -173,8 +173,23 @@ def fleets_origin(path: str, line: int) -> object:
     return Origin(path=path, line_num=line)
 
 
-def test_difference_of_a_kubeconfig_map_quotes_nothing(tmp_path: pathlib.Path) -> None:
-    text = FLEET.replace("us1: {", "us1: {kof_kubeconfig: {users: [{user: {token: hush-hush}}]}, ")
-    found = faults(tmp_path, text)
+@pytest.mark.parametrize(
+    ("of_all", "of_one"),
+    [
+        ("/etc/kubeconfig", "{users: [{user: {token: hush-hush}}]}"),
+        ("{users: [{user: {token: hush-hush}}]}", "/etc/kubeconfig"),
+        # The text of one, by mistake.
+        ('"apiVersion: v1\\nusers: [{user: {token: hush-hush}}]"', "/etc/kubeconfig"),
+    ],
+)
+def test_difference_of_a_kubeconfig_quotes_nothing(tmp_path: pathlib.Path, of_all: str, of_one: str) -> None:
+    text = FLEET.replace("us1: {", f"us1: {{kof_kubeconfig: {of_one}, ")
+    found = faults(tmp_path, text.replace("kof_fleet: test", f"kof_fleet: test\n    kof_kubeconfig: {of_all}"))
     assert any("us1: kof_kubeconfig" in line for line in found)
+    assert "hush-hush" not in "".join(found)
+
+
+def test_difference_of_a_proxy_quotes_no_login(tmp_path: pathlib.Path) -> None:
+    found = faults(tmp_path, FLEET.replace("us1: {", "us1: {kof_proxy: 'http://robot:hush-hush@proxy:3128', "))
+    assert any("us1: kof_proxy" in line for line in found)
     assert "hush-hush" not in "".join(found)
