@@ -336,12 +336,25 @@ def _in_cluster(environ: Mapping[str, str]) -> Settings | None:
 
 def paths_of(kubeconfig: str) -> list[str]:
     """The files that a kubeconfig option names. Raises ApiUnavailable for a text that can't be any."""
-    if "\n" in kubeconfig or kubeconfig.lstrip().startswith(("{", "apiVersion:")):
+    if _is_content(kubeconfig) or _is_content(_base64_of(kubeconfig)):
         # Not quoted: it has credentials in it.
         raise ApiUnavailable(
-            "kubeconfig is the text of a kubeconfig: give a path, or its content as a dictionary (from_yaml makes one)"
+            "kubeconfig is the text of a kubeconfig: give a path, or its content as a dictionary (from_yaml makes one, "
+            "of base64 after b64decode)"
         )
     return [path for path in kubeconfig.split(os.pathsep) if path]
+
+
+def _is_content(text: str) -> bool:
+    return "\n" in text or text.lstrip().startswith(("{", "apiVersion:"))
+
+
+def _base64_of(text: str) -> str:
+    """What `text` is the base64 of, as Secrets and CI variables have kubeconfigs; empty for what is none."""
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:

@@ -133,6 +133,7 @@ KEYWORD, VARIABLE = Said(BY_KEYWORD, "the keyword"), Said(BY_VARIABLE, "the vari
         ({"host": ""}, {}, {}, "option host is empty"),
         ({}, {"K8S_AUTH_KUBECONFIG": ""}, {"K8S_AUTH_KUBECONFIG": KEYWORD}, "the keyword is empty"),
         ({"kubeconfig": "apiVersion: v1\nusers: hunter2"}, {}, {}, "is the text of a kubeconfig"),
+        ({"kubeconfig": "YXBpVmVyc2lvbjogdjEKdXNlcnM6IGh1bnRlcjI="}, {}, {}, "is the text of a kubeconfig"),
         ({"kubeconfig": "/nowhere:/etc/passwd"}, {}, {}, "there is no kubeconfig /nowhere"),
     ],
 )
