@@ -130,6 +130,31 @@ def test_a_place_in_the_global_view_that_is_another_fleet_s_is_refused_by_itself
     assert group["metadata"]["labels"]["app.kubernetes.io/part-of"] == "team-c"
 
 
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("kustomize.toolkit.fluxcd.io/name=apps", "kept by the Flux Kustomization apps"),
+        ("app.kubernetes.io/part-of=team-c", "belongs to fleet team-c"),
+    ],
+)
+def test_a_guide_s_object_that_somebody_keeps_is_not_replaced(
+    control_plane: Any, play: Any, label: str, told: str
+) -> None:
+    assert play("kof_regional", APPLY).returncode == 0
+    group = clusters(control_plane)["PromxyServerGroup/eu1-metrics"]
+    sample = {key: group[key] for key in ("apiVersion", "kind", "spec")}
+    sample["metadata"] = {"name": "sample", "namespace": "kof", "labels": group["metadata"]["labels"]}
+    control_plane.kubectl("create", "-f", "-", stdin=json.dumps(sample))
+    control_plane.kubectl("label", "promxyservergroup", "sample", "-n", "kof", "--overwrite", label)
+    replace = ("-v", "-e", '{"kof_replace_guide_objects": true}')
+    run = play("kof_regional", {**APPLY, "register": "applied"}, *replace)
+    assert f"PromxyServerGroup kof/sample: {told}" in run.stdout
+    assert "PromxyServerGroup/sample" in clusters(control_plane)
+    control_plane.kubectl("label", "promxyservergroup", "sample", "-n", "kof", f"{label.partition('=')[0]}-")
+    assert play("kof_regional", APPLY, *replace).returncode == 0
+    assert "PromxyServerGroup/sample" not in clusters(control_plane)
+
+
 def test_a_cluster_of_kof_s_labels_keeps_them(control_plane: Any, play: Any) -> None:
     """As the guide of kof 0.2 and later makes it, with kubectl apply."""
     made = {

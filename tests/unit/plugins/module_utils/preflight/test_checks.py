@@ -625,6 +625,15 @@ CASES = [
     ),
     (
         checks.guide_names,
+        {
+            "promxy_server_groups": (group("g", "eu1", labels={"kustomize.toolkit.fluxcd.io/name": "apps"}),),
+            "replace_guide_objects": True,
+        },
+        FAILED,
+        r"^eu1: .*is kept by the Flux Kustomization apps.*remove it there",
+    ),
+    (
+        checks.guide_names,
         {"promxy_server_groups": (group("g", "eu1", labels=THEIRS),), "replace_guide_objects": True},
         FAILED,
         r"belongs to fleet other",
