@@ -14,7 +14,6 @@ import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.playbook import Playbook
 from ansible.playbook.block import Block
@@ -22,6 +21,7 @@ from ansible.playbook.play import Play
 from ansible.playbook.task_include import TaskInclude
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import called
 
 #: Tags that core gives a meaning of their own.
 SPECIAL_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
@@ -129,7 +129,7 @@ def _plays(action: Any, task_vars: Mapping[str, Any]) -> list[Play] | None:
     folder = loader.get_basedir()
     plays: list[Play] = []
     try:
-        for argument in context.CLIARGS.get("args") or ():
+        for argument in called():
             path = _path(str(argument), str(task_vars.get("playbook_dir", "")))
             if path is None:
                 return None

@@ -197,12 +197,15 @@ def as_kubernetes_core(action: ActionBase, named: Any, said: Mapping[str, Said])
     return not by_task and all(each is None or str(each).startswith(("/", "~")) for each in paths)
 
 
+def called() -> list[str]:
+    """The playbooks that ansible-playbook was called with, as they were named."""
+    named = context.CLIARGS.get("args") or ()
+    return list(named) if isinstance(named, (list, tuple)) else []  # a text: not ansible-playbook
+
+
 def called_from() -> list[str]:
     """The folders of the playbooks that ansible-playbook was called with; of a collection's own, the working folder."""
-    called = context.CLIARGS.get("args") or ()
-    if not isinstance(called, (list, tuple)):
-        return []  # not ansible-playbook
-    return [os.path.dirname(os.path.abspath(each)) if os.path.isfile(each) else os.getcwd() for each in called]
+    return [os.path.dirname(os.path.abspath(each)) if os.path.isfile(each) else os.getcwd() for each in called()]
 
 
 def origin(value: Any) -> str:

@@ -11,25 +11,29 @@ and kubeconfig too, would be left out without a word.
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import called_from
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import called, called_from
+
+#: This collection.
+_OURS = str(pathlib.Path(__file__).resolve().parents[2])
 
 
 def unread(loader: Any, task_vars: Mapping[str, Any], prefixes: tuple[str, ...]) -> list[str]:
-    """A line for each file that core would have read beside the playbook that was called, and doesn't, with variables
-    of these prefixes in it: its path, and where to put it."""
+    """A line for each file that core would have read beside the playbook that was called, or one that it imports, and
+    doesn't, with variables of these prefixes in it: its path, and where to put it."""
     sources = [
         os.path.abspath(each) for each in task_vars.get("ansible_inventory_sources") or () if os.path.exists(each)
     ]
     beside_inventory = [each if os.path.isdir(each) else os.path.dirname(each) for each in sources]
     groups = task_vars.get("groups", {})
     lines = []
-    for folder in dict.fromkeys(called_from()):
+    for folder in dict.fromkeys([*called_from(), *_importing(loader)]):
         for kind, names in (("group_vars", groups), ("host_vars", groups.get("all", ()))):
             here = os.path.join(folder, kind)
             are_read = {
@@ -46,6 +50,27 @@ def unread(loader: Any, task_vars: Mapping[str, Any], prefixes: tuple[str, ...])
                         f"beside the inventory only; move the file to {better}"
                     )
     return lines
+
+
+def _importing(loader: Any) -> list[str]:
+    """The folders of the playbooks that the called ones import, as far as they are named by their paths; not ours."""
+    waiting, found = [os.path.abspath(each) for each in called() if os.path.isfile(each)], []
+    for path in waiting:  # grows meanwhile
+        for name in _imports(loader, path):
+            imported = os.path.normpath(os.path.join(os.path.dirname(path), name))
+            if imported not in waiting and os.path.isfile(imported) and not imported.startswith(f"{_OURS}{os.sep}"):
+                waiting.append(imported)
+                found.append(os.path.dirname(imported))
+    return found
+
+
+def _imports(loader: Any, path: str) -> list[str]:
+    try:
+        plays = loader.load_from_file(path)
+    except AnsibleError:
+        return []  # core has read it, and said what is wrong
+    plays = [each for each in plays if isinstance(each, Mapping)] if isinstance(plays, list) else []
+    return [str(name) for each in plays for key, name in each.items() if str(key).endswith("import_playbook")]
 
 
 def _files(loader: Any, folder: str, names: Iterable[str]) -> list[str]:

@@ -50,6 +50,17 @@ def test_a_file_of_ours_is_told_with_where_to_put_it(
     assert line.endswith(f"move the file to {tmp_path}/inventory/{folder}")
 
 
+def test_a_playbook_between_that_imports_ours_has_such_folders_too(found: Any, tmp_path: pathlib.Path) -> None:
+    files = {
+        "site.yml": "[{hosts: localhost}, {import_playbook: kof/fleet.yml}, {import_playbook: '{{ more }}'}]",
+        "kof/fleet.yml": "[{ansible.builtin.import_playbook: k0rdent.kof.site}, {import_playbook: ../site.yml}]",
+        "kof/group_vars/all.yml": "kof_fleet: acme",
+    }
+    (line,) = found(files)
+    assert line.startswith(f"{tmp_path}/kof/group_vars/all.yml: kof_fleet would be ignored")
+    assert found(files, basedir="kof") == [], "a play of its own"
+
+
 @pytest.mark.parametrize(
     ("files", "basedir"),
     [
