@@ -318,7 +318,9 @@ class _Reader:
         if value is not None:
             problem = check(value)
             if problem:
-                shown = "" if load_spec(self.role)[name].get("no_log") else f"{value!r:.80} "
+                # A URL may have a login in it.
+                secret = load_spec(self.role)[name].get("no_log") or ("://" in value and "@" in value)
+                shown = "" if secret else f"{value!r:.80} "
                 self.fault(name, shown + problem)
 
     def number(self, name: str, least: int, most: int) -> None:

@@ -193,6 +193,12 @@ REGIONAL_FAULTS = [
 ]
 
 
+def test_a_login_in_an_address_is_not_quoted() -> None:
+    fault = fault_of(parse_regional, REGIONAL, kof_chart_repository="oci://robot:hush-hush@ghcr.io/x")
+    assert "without a user" in fault.problem
+    assert "hush-hush" not in fault.problem
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "why"),
     REGIONAL_FAULTS,
