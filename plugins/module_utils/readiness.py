@@ -277,8 +277,13 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
         for chart in (summary.get("spec", {}).get("clusterProfileSpec") or {}).get("helmCharts") or []
     }
     behind = "see that Sveltos runs (namespace projectsveltos)"
+    features = {_feature(service, around.template) for service in wanted.values()}
     for pair, service in wanted.items():
-        what = _not_taken_over(charts.get(pair), service, around.template)
+        feature = _feature(service, around.template)
+        if feature == "Helm":
+            what = _not_taken_over(charts.get(pair), service, around.template)
+        else:
+            what = _not_referred_to(summary, feature, around.template(service["template"]) or {})
         if what:
             return _progressing(f"Sveltos hasn't taken over {what} of {'/'.join(pair)} yet", behind)
     faults = _feature_faults(summary)
@@ -289,6 +294,7 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
         (release.get("releaseNamespace"), release.get("releaseName")): release
         for release in status.get("helmReleaseSummaries") or []
     }
+    wanted = _with_charts(wanted, around.template)
     missing = [pair for pair in wanted if not (releases.get(pair) or {}).get("valuesHash")]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -299,16 +305,39 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
         if what:
             # Yesterday's summary says Provisioned for yesterday's values.
             return _progressing(f"Sveltos hasn't deployed {what} of {'/'.join(pair)} yet", behind)
-    declared = _services_of(obj)
+    declared = _with_charts(_services_of(obj), around.template)
     left = [pair for pair in {**charts, **releases} if pair not in declared]
     if left:
         return _progressing(f"{'/'.join(map(str, left[0]))} is no service of it any more, but still deployed", behind)
-    features = status.get("featureSummaries") or []
-    waiting = [feature for feature in features if feature.get("status") != "Provisioned"]
-    if waiting or (wanted and not any(feature.get("featureID") == "Helm" for feature in features)):
-        what = f"{waiting[0].get('featureID')} is {waiting[0].get('status')}" if waiting else "Helm has no status yet"
-        return _progressing(f"services: {what}")
+    states = {each.get("featureID"): each.get("status") for each in status.get("featureSummaries") or []}
+    for feature in [*states, *sorted(features)]:
+        if states.get(feature) != "Provisioned":
+            state = f"is {states[feature]}" if feature in states else "has no status yet"
+            return _progressing(f"services: {feature} {state}")
     return _READY
+
+
+#: What a ServiceTemplate may hold in a Helm chart's place (kcm 0.2 and newer): by the key of its spec, Sveltos' feature.
+_NO_CHARTS = {"kustomize": "Kustomize", "resources": "Resources"}
+_REFERENCES = {"Kustomize": "kustomizationRefs", "Resources": "policyRefs"}
+
+
+def _feature(service: Object, template: Callable[[str], Object | None]) -> str:
+    """The feature of Sveltos that a service is deployed by."""
+    spec = ((template(service["template"]) if service.get("template") else None) or {}).get("spec") or {}
+    return next((feature for key, feature in _NO_CHARTS.items() if spec.get(key)), "Helm")
+
+
+def _with_charts(services: Mapping[Pair, Object], template: Callable[[str], Object | None]) -> dict[Pair, Object]:
+    return {pair: service for pair, service in services.items() if _feature(service, template) == "Helm"}
+
+
+def _not_referred_to(summary: Object, feature: str, template: Object) -> str:
+    """As `_not_taken_over`, of a service without a chart: its source, which is all that a summary tells of it."""
+    source = (template.get("status") or {}).get("sourceStatus") or {}
+    refs = (summary.get("spec", {}).get("clusterProfileSpec") or {}).get(_REFERENCES[feature]) or []
+    there = any((ref.get("kind"), ref.get("name")) == (source.get("kind"), source.get("name")) for ref in refs)
+    return "" if there else "the service"
 
 
 def _not_taken_over(chart: Object | None, service: Object, template: Callable[[str], Object | None]) -> str:
@@ -325,7 +354,8 @@ def _not_taken_over(chart: Object | None, service: Object, template: Callable[[s
     source = (((found or {}).get("spec") or {}).get("helm") or {}).get("chartSpec") or {}
     if source.get("version") and not _same_version(source["version"], chart.get("chartVersion")):
         return f"version {source['version']}"
-    if source.get("chart") and source["chart"] != str(chart.get("chartName")).rpartition("/")[2]:
+    # kcm writes <chart>/<chart>, for an OCI repository or a Git one <chart>, which may be a path.
+    if source.get("chart") and chart.get("chartName") not in (source["chart"], "{0}/{0}".format(source["chart"])):
         return f"chart {source['chart']}"
     return ""
 
@@ -362,11 +392,13 @@ def _deployed_versions(configurations: Sequence[Object], profile: str) -> dict[P
 
 
 def _same_version(wanted: object, found: object) -> bool:
-    """Sveltos compares as semantic versions do; a range (`1.x`) is whatever it was resolved to."""
+    """Sveltos compares as semantic versions do; a range (`1.x`, `1.2`) is whatever it was resolved to."""
     if wanted == found:
         return True
     left, right = parse(wanted), parse(found)
-    return left == right if left and right else left is None and bool(found)
+    if left is None or str(wanted).count(".") < 2:
+        return bool(found)
+    return left == right
 
 
 def _brief(text: object, limit: int = 220) -> str:

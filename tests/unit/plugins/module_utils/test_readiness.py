@@ -190,7 +190,7 @@ def test_an_adopted_cluster_has_a_sveltoscluster():
     assert judged(cluster(), [own], clusters=[HEALTHY]).ready
 
 
-def with_version(version: str, chart: str = "kof/s") -> dict[str, Any]:
+def with_version(version: str, chart: str = "s/s") -> dict[str, Any]:
     own = summary()
     own["spec"]["clusterProfileSpec"]["helmCharts"][0] |= {"chartVersion": version, "chartName": chart}
     return own
@@ -216,6 +216,8 @@ def template(version: str, chart: str = "s") -> dict[str, Any]:
         ("1.2.0", "1.2.0", "v1.2.0", ""),  # as Sveltos compares
         ("1.x", "1.x", "1.9.3", ""),
         ("1.x", "1.x", "", "hasn't deployed version 1.x"),
+        ("1.2", "1.2.7", "1.2.7", ""),  # a range, too
+        ("1.2", "1.2", "1.2.7", ""),
     ],
 )
 def test_the_chart_s_version_is_the_template_s_and_deployed(wanted, taken_over, deployed, why):
@@ -238,6 +240,47 @@ def test_of_what_nobody_says_a_version_nothing_is_asked():
 def test_another_chart_under_the_same_name_and_version_is_seen():
     verdict = judged(cluster(), [with_version("1.2.0")], template={"t": template("1.2.0", "other")}.get)
     assert "hasn't taken over chart other of kof/s" in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("chart", "name"),
+    [
+        ("s", "s"),
+        ("s", "s/s"),
+        ("team/charts/s", "team/charts/s"),  # in an OCI repository
+        ("team/s", "team/s/team/s"),
+        ("./charts/s", "./charts/s"),  # in a Git repository
+    ],
+)
+def test_a_chart_may_be_a_path(chart: str, name: str):
+    assert judged(cluster(), [with_version("1.2.0", name)], template={"t": template("1.2.0", chart)}.get).ready
+
+
+@pytest.mark.parametrize(
+    ("key", "refs", "feature"),
+    [("kustomize", "kustomizationRefs", "Kustomize"), ("resources", "policyRefs", "Resources")],
+)
+def test_a_service_need_not_be_a_chart(key: str, refs: str, feature: str):
+    """kcm 0.2 and newer: no release comes of a ServiceTemplate of kustomizations or plain manifests."""
+    source = {"kind": "GitRepository", "name": "g", "namespace": "n"}
+    plain = {"p": {"spec": {key: {"path": "./x"}}, "status": {"sourceStatus": source}}}
+    obj, own = cluster(), summary()
+    obj["spec"]["serviceSpec"]["services"].append({"name": "p", "namespace": "q", "template": "p"})
+
+    def verdict() -> readiness.Readiness:
+        return judged(obj, [own], template=plain.get)
+
+    assert "hasn't taken over the service of q/p" in verdict().why
+    own["spec"]["clusterProfileSpec"][refs] = [{**source, "path": "./x"}]
+    assert f"{feature} has no status yet" in verdict().why
+    features = own["status"]["featureSummaries"]
+    features.append({"featureID": feature, "status": "Provisioning"})
+    assert f"{feature} is Provisioning" in verdict().why
+    features[-1]["status"] = "Provisioned"
+    assert verdict().ready
+    # What was a chart before is uninstalled first.
+    own["spec"]["clusterProfileSpec"]["helmCharts"].append({"releaseName": "p", "releaseNamespace": "q"})
+    assert "q/p is no service of it any more" in verdict().why
 
 
 def test_values_from_other_objects_can_t_be_hashed_from_here():
