@@ -219,7 +219,9 @@ def _unreached(own: Object | None, clusters: Sequence[Object]) -> str:
     return ""
 
 
-_UNREACHED_ADVICE = "see that its API server runs, and the kubeconfig in the Secret that its Credential names"
+UNREACHED_ADVICE = (
+    "see that its API server runs, the kubeconfig in the Secret that its Credential names, and that nobody paused it"
+)
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _feature_faults(summary: Object) -> list[_Fault]:
 def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object], around: Surroundings) -> Readiness:
     unreached = _unreached(summary, around.clusters)
     if unreached:
-        return _progressing(unreached, _UNREACHED_ADVICE)
+        return _progressing(unreached, UNREACHED_ADVICE)
     if summary is None:
         return _progressing(
             "Sveltos has no ClusterSummary of it yet", "see that Sveltos runs (namespace projectsveltos)"
@@ -317,7 +319,7 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
     return _READY
 
 
-#: What a ServiceTemplate may hold in a Helm chart's place (kcm 0.2 and newer): by the key of its spec, Sveltos' feature.
+#: What a ServiceTemplate may hold instead of a chart (kcm 0.2 and newer): by the key of its spec, Sveltos' feature.
 _NO_CHARTS = {"kustomize": "Kustomize", "resources": "Resources"}
 _REFERENCES = {"Kustomize": "kustomizationRefs", "Resources": "policyRefs"}
 
@@ -424,7 +426,7 @@ def installed(obj: Object, around: Surroundings) -> list[str]:
 
 
 def unreached(obj: Object, around: Surroundings) -> str:
-    """Why Sveltos can do nothing on the cluster now, "" when it can."""
+    """Why Sveltos can do nothing on the cluster of that name now, "" when it can."""
     return _unreached(_own_summary(obj, around.summaries), around.clusters)
 
 
@@ -441,7 +443,7 @@ def services_gone(obj: Object | None, around: Surroundings, profiles: Collection
         return _READY
     why = _unreached(own, around.clusters)
     if why:
-        return _progressing(why, _UNREACHED_ADVICE)
+        return _progressing(why, UNREACHED_ADVICE)
     if own is not None:
         if ((own.get("spec") or {}).get("clusterProfileSpec") or {}).get("helmCharts"):
             return _progressing("Sveltos hasn't seen yet that the services must go", "see that kcm and Sveltos run")

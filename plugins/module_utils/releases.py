@@ -62,7 +62,8 @@ class Release:
 
     :ivar chart_versions: by chart; the order is that of installation on the management cluster.
     :ivar invalid_schemas: charts of them with a values.schema.json that isn't valid by the rules of JSON Schema.
-    :ivar kcm_version: version of kcm's API that a management cluster of this release serves, where none can be asked.
+    :ivar kcm_version: version of kcm's API in which its charts make ServiceTemplates, and that of a management cluster
+        where none can be asked.
     :ivar cluster_template_version: suffix of the ClusterTemplates that came with it, where none can be asked.
     :ivar promxy_label: label of a PromxyServerGroup that names the Secret the operator writes.
     :ivar promxy_deployment, promxy_memory: its name, and its memory limit where no values say otherwise.

@@ -116,7 +116,15 @@ def apis(s: Situation) -> list[Check]:
             else "is this the management cluster? Check kof_kubeconfig and kof_context, or install k0rdent"
         )
         return [Check("API k0rdent", found, wanted, remedy, FAILED, (), "kof_kubeconfig" if not served else None)]
-    checks = [Check("API k0rdent", f"{KCM_GROUP}/{facts.kcm_version}")]
+    of_charts = s.release.kcm_version
+    if "mothership" in s.layers and s.install_templates and of_charts not in facts.apis.get(KCM_GROUP, ()):
+        found, wanted = f"{KCM_GROUP}/{facts.kcm_version} alone", f"{KCM_GROUP}/{of_charts}"
+        remedy = (
+            f"kof {s.release.version}'s charts make ServiceTemplates of that version: an older k0rdent, or a newer kof"
+        )
+        checks = [Check("API k0rdent", found, wanted, remedy, FAILED, s.mothership_hosts)]
+    else:
+        checks = [Check("API k0rdent", f"{KCM_GROUP}/{facts.kcm_version}")]
     if SVELTOS_GROUP not in facts.apis:
         checks.append(
             Check("API Sveltos", f"{SVELTOS_GROUP}: not served", "served", "see why Management kcm isn't Ready", FAILED)

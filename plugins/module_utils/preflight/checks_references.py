@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
+from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster, readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
@@ -124,15 +124,11 @@ def adopted_clusters(s: Situation) -> list[Check]:
         host = hosts.get(item["metadata"]["name"])
         if host is None:
             continue
-        status = item.get("status") or {}
-        state = status.get("connectionStatus")
-        if state == "Healthy" and not status.get("connectionFailures"):
+        why = readiness.unreached(item, readiness.Surroundings(clusters=[item]))
+        if not why:
             reached += 1
             continue
-        why = " ".join(str(status.get("failureMessage") or "no message").split())[:200]
-        found = f"Sveltos doesn't reach {item['metadata']['name']} (connectionStatus {state or 'not set'}): {why}"
-        remedy = "see that its API server runs, and the kubeconfig in the Secret that its Credential names"
-        checks.append(Check("adopted clusters", found, "Healthy", remedy, WARNING, (host,)))
+        checks.append(Check("adopted clusters", why, "reached", readiness.UNREACHED_ADVICE, WARNING, (host,)))
     if reached:
         checks.append(Check("adopted clusters", f"{reached} reached by Sveltos"))
     return checks

@@ -37,6 +37,11 @@ def named(
     return item
 
 
+def sveltos_cluster(name: str, *place: str, **parts: Any) -> dict[str, Any]:
+    """A SveltosCluster as it is listed."""
+    return {"kind": "SveltosCluster", **named(name, *place, **parts)}
+
+
 def template(name: str, valid: bool | None = True, config: Any = None, error: str | None = None) -> dict[str, Any]:
     status: dict[str, Any] = {"config": CONFIG if config is None else config}
     if valid is not None:
@@ -128,8 +133,8 @@ HEALTHY = Facts(
     ),
     resource_templates={"aws-cluster-identity-cred": named("aws-cluster-identity-resource-template", "kcm-system")},
     sveltos_clusters=(
-        named("eu1-a", "kcm-system", status={"connectionStatus": "Healthy", "ready": True}),
-        named("somebody-elses", "kcm-system", status={"connectionStatus": "Down"}),
+        sveltos_cluster("eu1-a", "kcm-system", status={"connectionStatus": "Healthy", "ready": True}),
+        sveltos_cluster("somebody-elses", "kcm-system", status={"connectionStatus": "Down"}),
     ),
     cluster_templates=(
         template("aws-standalone-cp-0-0-5"),

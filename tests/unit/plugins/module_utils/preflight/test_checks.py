@@ -30,6 +30,7 @@ from .situations import (
     group,
     named,
     situation,
+    sveltos_cluster,
     template,
 )
 
@@ -110,6 +111,12 @@ CASES = [
         {"apis": {"k0rdent.mirantis.com": ("v1alpha1",), "config.projectsveltos.io": ("v1beta1",)}},
         ANNOUNCED,
         r"will come with kof-mothership",
+    ),
+    (  # k0rdent 1.1 and newer
+        checks.apis,
+        {"kcm_version": "v1beta1", "apis": {**HEALTHY.apis, "k0rdent.mirantis.com": ("v1beta1",)}},
+        FAILED,
+        r"v1beta1 alone \(wanted: k0rdent\.mirantis\.com/v1alpha1\).*kof 0\.1\.1's charts",
     ),
     (
         checks.permissions,
@@ -367,7 +374,7 @@ CASES = [
         checks.adopted_clusters,
         {
             "sveltos_clusters": (
-                named("us1", status={"connectionStatus": "Down", "failureMessage": "dial tcp: refused"}),
+                sveltos_cluster("us1", status={"connectionStatus": "Down", "failureMessage": "dial tcp: refused"}),
             )
         },
         WARNING,
@@ -375,9 +382,19 @@ CASES = [
     ),
     (
         checks.adopted_clusters,
-        {"sveltos_clusters": (named("us1", status={"connectionStatus": "Healthy", "connectionFailures": 1}),)},
+        {
+            "sveltos_clusters": (
+                sveltos_cluster("us1", status={"connectionStatus": "Healthy", "connectionFailures": 1}),
+            )
+        },
         WARNING,
         "us1",
+    ),
+    (
+        checks.adopted_clusters,
+        {"sveltos_clusters": (sveltos_cluster("us1", spec={"paused": True}, status={"connectionStatus": "Healthy"}),)},
+        WARNING,
+        "us1: .*paused",
     ),
     (
         checks.credentials,
@@ -803,6 +820,12 @@ def test_what_is_wrong_is_told(check, spoilt, status, pattern):
 @pytest.mark.parametrize("check", checks.ALL, ids=lambda check: check.__name__)
 def test_a_healthy_cluster_passes_every_check(check):
     assert [one.line() for one in check(situation()) if one.status not in (OK, ANNOUNCED)] == []
+
+
+@pytest.mark.parametrize("spoilt", [{"install_templates": False}, REGIONAL_ONLY])
+def test_who_makes_no_service_templates_needs_no_old_kcm(spoilt: dict[str, Any]):
+    served = {**HEALTHY.apis, "k0rdent.mirantis.com": ("v1beta1",)}
+    assert {one.status for one in checks.apis(situation(kcm_version="v1beta1", apis=served, **spoilt))} == {OK}
 
 
 def test_every_check_has_a_case_that_fails():
