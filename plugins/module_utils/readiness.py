@@ -403,9 +403,13 @@ def _same_version(wanted: object, found: object) -> bool:
     return left == right
 
 
+# Sveltos quotes the whole text of a Go template that fails, which may come from a Secret (valuesFrom).
+_QUOTED_TEMPLATE = re.compile(r'(error executing template) "(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
 def _brief(text: object, limit: int = 220) -> str:
     """A message on one line; of a long one the ends, since helm says what failed first and why last."""
-    flat = " ".join(str(text).split())
+    flat = " ".join(_QUOTED_TEMPLATE.sub(r"\1", str(text)).split())
     if len(flat) <= limit:
         return flat
     return f"{flat[: limit // 3].rstrip()} … {flat[-(limit - limit // 3 - 3) :].lstrip()}"

@@ -121,6 +121,18 @@ def test_what_is_missing_is_named_with_what_to_make_of_it():
     assert "chart" not in verdict.advice
 
 
+@pytest.mark.parametrize("state", ["Failed", "Provisioning"])
+def test_the_text_of_a_template_that_fails_is_not_told(state: str):
+    """Sveltos quotes it whole, as Go's %q does, and it may be what a Secret of valuesFrom holds."""
+    text = r'"password: \"TOPSECRET\"\nuser: {{ .Nope }}\n"'
+    why = 'template: x:2:9: executing "x" at <.Nope>: map has no entry for key "Nope"'
+    verdict = judged(cluster(), [summary(**helm(state, f"error executing template {text}: {why}"))])
+    assert "TOPSECRET" not in verdict.why
+    assert f"error executing template: {why}" in verdict.why
+    cut = judged(cluster(), [summary(**helm(state, f"error executing template {text[:25]}"))])
+    assert "TOPSECRET" not in cut.why
+
+
 def test_a_config_that_the_chart_refuses_has_failed_for_good():
     """kcm renders the chart without a cluster, so that only another config ends this."""
     text = (
