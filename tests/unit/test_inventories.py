@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -83,6 +85,18 @@ def test_a_region_is_the_same_alone_and_among_others(tmp_path: pathlib.Path) -> 
         assert alone == {name: text for name, text in both.items() if name.startswith("mothership/") or region in name}
         for name in (f"regional/aws-{region}.yaml", f"child/aws-{region}-child1.yaml"):
             assert next(yaml.safe_load_all(alone[name]))["spec"]["config"]["region"] == region
+
+
+def test_inventories_in_commands_that_we_show_can_be_read() -> None:
+    """A folder with a playbook in it, for example, can't."""
+    texts = [path.read_text() for path in REPOSITORY.glob("*.md")]
+    texts += [path.read_text() for path in (REPOSITORY / "inventories").rglob("*") if path.suffix in (".md", ".yml")]
+    commands = {match[0] for text in texts for match in re.finditer(r"-i inventories/[\w./-]+(?: -i [\w./-]+)*", text)}
+    assert {command.split("/")[1] for command in commands} == {"example", "per-region", "adopted"}
+    for command in commands:
+        done = ansible("ansible-inventory", "--list", *command.split())
+        assert (done.returncode, done.stderr) == (0, ""), (command, done.stderr)
+        assert json.loads(done.stdout)["kof_regional"]["hosts"], command
 
 
 def test_rollout_is_what_the_plays_read() -> None:
