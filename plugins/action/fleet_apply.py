@@ -132,14 +132,19 @@ class ActionModule(fleets.FleetAction):
         host_of = {
             cluster.cluster_name: cluster.host for cluster in fleet.of("regional") if cluster.host not in refused
         }
-        found = [each for each in guide_objects_of(connection, fleet) if each.cluster in host_of and not each.fleet]
+        found = [each for each in guide_objects_of(connection, fleet) if each.cluster in host_of]
         refs = [reconcile.Ref(each.api_version, each.kind, each.namespace, each.name) for each in found]
         outcomes = reconcile.delete(
             connection,
             refs,
             policy=policy,
             check_mode=self.check_mode,
-            guards=(*guards.of_deleting(fleet.shared("kof_fleet"), fleet.permissions), still_stands_in(fleet)),
+            guards=(
+                *guards.of_deleting(fleet.shared("kof_fleet"), fleet.permissions),
+                guards.kept_by_others,
+                guards.kept_by_gitops,
+                still_stands_in(fleet),
+            ),
         )
         return [(host_of[each.cluster], outcome) for each, outcome in zip(found, outcomes, strict=True)]
 

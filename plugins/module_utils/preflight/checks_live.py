@@ -175,6 +175,9 @@ def guide_names(s: Situation) -> list[Check]:
         if found.fleet:
             remedy = f"it belongs to fleet {found.fleet}: one cluster, one fleet"
             checks.append(Check(str(found), told, wanted, remedy, FAILED, about, "regional_cluster_name"))
+        elif found.keeper:
+            told, remedy = f"{told}, and is kept by {found.keeper}", "remove it there: deleted here, it would come back"
+            checks.append(Check(str(found), told, wanted, remedy, FAILED, about))
         elif s.replace_guide_objects:
             checks.append(
                 Check(

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import kept_by
 from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
     MANAGED_BY,
     OURS,
@@ -21,6 +22,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
     domain_of_target,
     domain_of_url,
     fleet_of,
+    gitops_keeper,
 )
 
 __all__ = [
@@ -50,6 +52,7 @@ class StandIn:
     :ivar cluster: name of the cluster it stands for.
     :ivar why: by what it was recognised, `spec.cluster_name is eu1`.
     :ivar fleet: another fleet whose label it carries; None for anybody's.
+    :ivar keeper: the software that keeps it, and would make it again; None for a person's or nobody's.
     """
 
     api_version: str
@@ -61,6 +64,7 @@ class StandIn:
     cluster: str
     why: str
     fleet: str | None
+    keeper: str | None
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
@@ -122,6 +126,7 @@ def _stand_in(item: Mapping[str, Any], kind: str, regional: Expected, why: str, 
         regional.cluster,
         why,
         part_of if part_of not in (None, fleet) else None,
+        kept_by(item) or gitops_keeper(item),
     )
 
 
