@@ -194,15 +194,18 @@ def _own_summary(obj: Object, summaries: Sequence[Object]) -> Object | None:
     return None
 
 
-def _unreached(own: Object | None, clusters: Sequence[Object]) -> str:
-    """Why Sveltos does nothing on the cluster, "" when it can. It leaves a summary as it is meanwhile."""
+def _unreached(own: Object | None, clusters: Sequence[Object], *, patient: bool = False) -> str:
+    """Why Sveltos does nothing on the cluster, "" when it can. It leaves a summary as it is meanwhile.
+
+    patient: single failed tries don't count, as they don't for Sveltos itself.
+    """
     for cluster in clusters:
         status = cluster.get("status") or {}
         if (cluster.get("spec") or {}).get("paused"):
             return f"its {cluster['kind']} is paused: Sveltos deploys nothing there"
         if cluster["kind"] == "SveltosCluster":
             state, failures = status.get("connectionStatus"), status.get("connectionFailures")
-            if state != "Healthy" or failures:
+            if state != "Healthy" or (failures and not patient):
                 said = f": {_brief(status['failureMessage'])}" if status.get("failureMessage") else ""
                 if not state and not said:
                     return "Sveltos hasn't connected to the cluster yet"
@@ -429,9 +432,12 @@ def installed(obj: Object, around: Surroundings) -> list[str]:
     return [f"{each['releaseNamespace']}/{each['releaseName']}" for each in releases if each["status"] != "Conflict"]
 
 
-def unreached(obj: Object, around: Surroundings) -> str:
-    """Why Sveltos can do nothing on the cluster of that name now, "" when it can."""
-    return _unreached(_own_summary(obj, around.summaries), around.clusters)
+def unreached(obj: Object, around: Surroundings, *, patient: bool = False) -> str:
+    """Why Sveltos can do nothing on the cluster of that name now, "" when it can.
+
+    patient: single failed tries don't count.
+    """
+    return _unreached(_own_summary(obj, around.summaries), around.clusters, patient=patient)
 
 
 def services_gone(obj: Object | None, around: Surroundings, profiles: Collection[str] = ()) -> Readiness:

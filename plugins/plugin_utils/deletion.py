@@ -149,7 +149,8 @@ class Deletion:
                 continue
             if not readiness.lives_on(known):
                 continue
-            there, why = readiness.installed(cluster, known), readiness.unreached(cluster, known)
+            # Whatever passes is waited for when its services are uninstalled.
+            there, why = readiness.installed(cluster, known), readiness.unreached(cluster, known, patient=True)
             if host in leave:
                 self.left_behind[host] = there
             elif not why:

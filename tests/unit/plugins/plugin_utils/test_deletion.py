@@ -160,6 +160,12 @@ def test_an_unreachable_cluster_with_releases_stays_until_the_user_lets_them_sta
     assert wanted.left_behind == {"eu1-child1": ["kof/cert-manager", "kof/kof-collectors"]}
 
 
+def test_one_failed_try_refuses_nothing(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    wanted.find_standing(live, around("eu1-child1", "kof-collectors", connectionFailures=1, failureMessage="i/o"), [])
+    assert (wanted.standing, wanted.refused) == ({"eu1-child1": ["kof/kof-collectors"]}, {})
+
+
 def test_an_unreachable_cluster_where_nothing_ever_was_just_goes(tmp_path: pathlib.Path) -> None:
     wanted, live = deletion(tmp_path)
     wanted.find_standing(live, around("eu1-child1", **DOWN), [])
