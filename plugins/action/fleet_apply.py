@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from ansible_collections.k0rdent.kof.plugins.module_utils import guards, own_cluster, reconcile, side_effects, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, targets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
@@ -42,6 +43,10 @@ class ActionModule(fleets.FleetAction):
         layer = options["layer"]
         fleet = fleets.read_fleet(task_vars, [layer])
         if not fleet.batch[layer]:
+            if layer == "mothership":
+                # Its role has more tasks, which would go on with the variables of another host.
+                hosts = some(task_vars.get("ansible_play_batch") or ())
+                raise fleets.FleetFault(f"{hosts}: not in group kof_mothership. Say hosts: kof_mothership")
             return batch_result([], [], {}) | {"all_ready": False}
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)

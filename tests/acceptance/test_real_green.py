@@ -122,6 +122,18 @@ def test_tags_inside_of_what_somebody_includes_are_nobodys_mistake(
     assert "can't reach the API server" in run.output, run.output
 
 
+@pytest.mark.parametrize("hosts", ["localhost", "kof_regional"])
+def test_role_mothership_on_hosts_that_it_is_not_for(
+    forks: Forks, inventory: pathlib.Path, tmp_path: pathlib.Path, hosts: str
+) -> None:
+    """The other roles have arguments that such a host lacks."""
+    play = {"hosts": hosts, "gather_facts": False, "connection": "local", "roles": ["k0rdent.kof.mothership"]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    run = forks.run(["-i", str(inventory), str(tmp_path / "play.yml")], 60)
+    assert run.code == 2, run.output
+    assert "not in group kof_mothership. Say hosts: kof_mothership" in run.output
+
+
 def test_an_empty_layer_of_its_own_playbook(forks: Forks, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "hosts.yml"
     file.write_text(yaml.safe_dump({"kof_mothership": INVENTORY["kof_mothership"]}))
