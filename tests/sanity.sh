@@ -17,7 +17,8 @@ git ls-files -z --cached --others --exclude-standard -- . ':!tests/sandbox' ':!t
 # ansible-test makes its virtual environments with a get-pip.py from the network; ensurepip does the same without it.
 cache="${HOME}/.ansible/test/cache"
 mkdir -p "$cache"
-for version in 24_2 23_1_2 20_3_4; do
+internals="$(python -c 'import ansible_test._internal as internals; print(internals.__path__[0])')"
+for version in $(grep -ohE "pip='[0-9.]+'" "$internals/python_requirements.py" | grep -oE '[0-9]+(\.[0-9]+)+' | tr . _ | sort -u); do
     [ -e "$cache/get_pip_$version.py" ] ||
         printf 'import ensurepip\nensurepip.bootstrap(upgrade=True)\n' >"$cache/get_pip_$version.py"
 done
