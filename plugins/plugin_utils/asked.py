@@ -107,11 +107,16 @@ def _skip_tags(task_vars: Mapping[str, Any]) -> set[str]:
 
 
 def _patterns(inventory: Any) -> list[str]:
-    """The parts of --limit, files opened, that match no host; those that exclude, too: they would exclude nobody."""
+    """The parts of --limit, files opened, that match no host; those that exclude, too: they would exclude nobody. A
+    comment in a file is no part."""
     found = []
     for pattern in inventory._subset or ():
         name = str(pattern).lstrip("!&")
-        if name in inventory.groups or inventory.get_hosts(name, ignore_limits=True, ignore_restrictions=True):
+        if (
+            name.startswith("#")
+            or name in inventory.groups
+            or inventory.get_hosts(name, ignore_limits=True, ignore_restrictions=True)
+        ):
             continue
         near = _did_you_mean(name, [*inventory.hosts, *inventory.groups])
         found.append(f"--limit {pattern}: no host or group of the inventory matches{near}")

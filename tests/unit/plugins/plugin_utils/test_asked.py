@@ -1,0 +1,33 @@
+"""Names of --limit that match nobody; what needs plays is tests/acceptance/test_real_green.py."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked
+from inventories import FLEET
+
+
+@pytest.mark.parametrize(
+    ("limit", "unmatched"),
+    [
+        ("eu1", []),
+        ("@limit", ["us2"]),  # its comment and its empty line are no names
+        ("kof_child:!us*:&kof_child", []),
+        ("~eu.*,kof_regional[0:1],localhost", []),
+        ("eu1:!retired", ["!retired"]),
+    ],
+)
+def test_parts_of_a_limit_that_match_nobody(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, limit: str, unmatched: list[str]
+) -> None:
+    (tmp_path / "hosts.yml").write_text(FLEET)
+    (tmp_path / "limit").write_text("eu1\n\n# the rest is for tomorrow\nus2\n")
+    monkeypatch.chdir(tmp_path)
+    inventory = InventoryManager(DataLoader(), sources=[str(tmp_path / "hosts.yml")])
+    inventory.subset(limit)
+    assert [line.split(":")[0] for line in asked._patterns(inventory)] == [f"--limit {each}" for each in unmatched]
