@@ -71,12 +71,14 @@ def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str], l
     tags = set(SPECIAL_TAGS).union(*(task.tags for task in tasks))
     if any(task.action == _PREFLIGHT and not _is_look(task) for task in tasks):
         tags |= set(layers)  # see by_tags
+    known = tags - SPECIAL_TAGS
+    # Many skip the same tags in every run, as molecule does (notest): only what must be meant for us is misspelt.
+    passed_over = {
+        tag for tag in unwanted - tags - {*LAYERS}.difference(layers) if tag in LAYERS or _did_you_mean(tag, known)
+    }
     misspelt = [
-        f"{option} {tag}: no task of this run has that tag{_did_you_mean(tag, tags - SPECIAL_TAGS)}"
-        for option, strange in (
-            ("--tags", wanted - tags),
-            ("--skip-tags", unwanted - tags - {*LAYERS}.difference(layers)),
-        )
+        f"{option} {tag}: no task of this run has that tag{_did_you_mean(tag, known)}"
+        for option, strange in (("--tags", wanted - tags), ("--skip-tags", passed_over))
         for tag in sorted(strange)
     ]
     if misspelt and any(map(_includes_theirs, tasks)):

@@ -92,6 +92,8 @@ def test_a_run_that_selects_nothing_fails_by_the_name_of_what_selects_nothing(
         ("regional", "--skip-tags dns_credentials,mothership"),
         ("preflight", "--skip-tags dns_credentials,mothership"),
         ("preflight", "--tags regional"),
+        # What molecule says in all its runs.
+        ("regional", "--skip-tags molecule-notest,notest"),
     ],
 )
 def test_layers_that_a_playbook_has_no_tasks_for_may_be_skipped(
