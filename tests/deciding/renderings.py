@@ -113,6 +113,7 @@ def _of_role(role: str, services: list[str]) -> dict[str, Maker]:
         f"{role}_template": _name,
         f"{role}_template_kind": _name,
         f"{role}_credential": _name,
+        f"{role}_propagate_credentials": lambda rng: rng.choice([True, False, "no"]),
         f"{role}_config": _config,
         f"{role}_cluster_labels": _labels,
         f"{role}_labels": _labels,

@@ -384,7 +384,7 @@ def test_cache(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.
 
 def test_no_management_cluster(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Connection, "api_groups", lambda *_args: None)
-    with pytest.raises(AnsibleParserError, match=r"http://127.0.0.1:9 serves no ClusterDeployment"):
+    with pytest.raises(AnsibleParserError, match=r"http://127.0.0.1:9 serves no k0rdent.mirantis.com API"):
         inventory(config(tmp_path, "", host="http://127.0.0.1:9"))
 
 
