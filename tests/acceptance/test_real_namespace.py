@@ -105,9 +105,10 @@ def test_an_edit_is_taken_back_by_our_own_action(role: Role) -> None:
 
 
 def test_what_somebody_made_since_the_look_is_not_overwritten(role: Role) -> None:
-    role.sandbox.kubectl("label", "namespace", NAME, "app.kubernetes.io/part-of=somebody", "--overwrite")
+    role.sandbox.kubectl("label", "namespace", NAME, "app.kubernetes.io/managed-by=somebody", "--overwrite")
     before = role.labels()
-    stale = json.dumps({"__mothership_namespace": {"changed": True, "counts": {"created": 1}}})
+    look = {"changed": True, "counts": {"created": 1}, "as_kubernetes_core": True}
+    stale = json.dumps({"__mothership_namespace": look})
     run, _sent = role.run("-e", stale)
     (failed,) = [each for each in run.events if each["event"] == "failed"]
     assert failed["task"].endswith(MAKE)
