@@ -29,8 +29,8 @@ CONFIRM = "kof_delete_confirm"
 
 
 def _names(given: object) -> list[str]:
-    """A list, or a text with commas, as `-e` gives it."""
-    parts = given if isinstance(given, list) else str(given or "").split(",")
+    """A list, or a text with commas or spaces, as `-e` gives it."""
+    parts = given if isinstance(given, list) else str(given or "").replace(",", " ").split()
     return [str(part).strip() for part in parts if str(part).strip()]
 
 
