@@ -406,7 +406,7 @@ def test_many_clusters_are_ready_soon(sandbox: Sandbox, services: list[Object]) 
             for feature in (summary.get("status") or {}).get("featureSummaries") or []
         )
 
-    within(20, lambda: provisioned() == 50)
+    within(60, lambda: provisioned() == 50)
     assert all(sandbox.ready(name) for name in names[:3])
 
 
