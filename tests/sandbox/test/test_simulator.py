@@ -399,14 +399,14 @@ def test_many_clusters_are_ready_soon(sandbox: Sandbox, services: list[Object]) 
 
     def provisioned() -> int:
         items, _ = sandbox.api.list(CLUSTER_SUMMARY)
-        return sum(
-            feature["status"] == "Provisioned"
+        features = [
+            {each["featureID"]: each["status"] for each in (summary.get("status") or {}).get("featureSummaries") or []}
             for summary in items
             if summary["metadata"]["name"].startswith("p--many-")
-            for feature in (summary.get("status") or {}).get("featureSummaries") or []
-        )
+        ]
+        return sum("Helm" in each and set(each.values()) == {"Provisioned"} for each in features)
 
-    within(60, lambda: provisioned() == 50)
+    within(20, lambda: provisioned() == 50)
     assert all(sandbox.ready(name) for name in names[:3])
 
 
