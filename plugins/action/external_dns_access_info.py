@@ -24,14 +24,13 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import one_run
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **OPTIONS,
@@ -58,28 +57,20 @@ class ActionModule(ActionBase):
                 permissions = one_run(options, task_vars or {})
                 # For the module that makes the key: it can't see what is an extra variable.
                 result["take_over_fleet"] = sorted(permissions.take_over)
-                theirs = _another_fleet(options, said, permissions)
-                if theirs:
-                    # Told apart from what the look merely can't see: nobody may go on and make anything then.
-                    return {**result, "failed": True, "refused": True, "msg": theirs}
-                result.update(_look(options, said, permissions))
-        except (Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
+                with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
+                    shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
+                    result.update(_look(options, connection, permissions))
+        except AnothersLayer as problem:
+            # Told apart from what the look merely can't see: nobody may go on and make anything then.
+            result.update(failed=True, refused=True, msg=str(problem))
+        except (FleetFault, Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
             result.update(failed=True, msg=str(problem))
         except (BotoCoreError, ClientError) as problem:
             result.update(failed=True, msg=f"AWS can't show what external-dns has: {problem}")
         return result
 
 
-def _another_fleet(options: Mapping[str, Any], said: Mapping[str, Said], permissions: Permissions) -> str | None:
-    with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
-        try:
-            shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
-        except AnothersLayer as problem:
-            return str(problem)
-    return None
-
-
-def _look(options: Mapping[str, Any], said: Mapping[str, Said], permissions: Permissions) -> dict[str, Any]:
+def _look(options: Mapping[str, Any], connection: Connection, permissions: Permissions) -> dict[str, Any]:
     aws = iam.Aws(options)
     caller = iam.caller(aws.retrying("sts"))
     partition = caller["arn"].split(":")[1]
@@ -90,25 +81,24 @@ def _look(options: Mapping[str, Any], said: Mapping[str, Said], permissions: Per
         "caller": caller,
         "policy": iam.policy(client, policy_arn),
         "user": iam.user(client, options["user_name"]),
-        "access_key": _access_key(client, options, said, permissions),
+        "access_key": _access_key(client, options, connection, permissions),
     }
 
 
 def _access_key(
-    client: Any, options: Mapping[str, Any], said: Mapping[str, Said], permissions: Permissions
+    client: Any, options: Mapping[str, Any], connection: Connection, permissions: Permissions
 ) -> dict[str, Any]:
-    with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
-        report = KeyAndSecret(
-            client,
-            connection,
-            user=options["user_name"],
-            fleet=options["fleet"],
-            namespace=options["namespace"],
-            policy=policy_from(options),
-            permissions=permissions,
-            check_mode=True,
-            hide=_in_no_result,
-        ).ensure()
+    report = KeyAndSecret(
+        client,
+        connection,
+        user=options["user_name"],
+        fleet=options["fleet"],
+        namespace=options["namespace"],
+        policy=policy_from(options),
+        permissions=permissions,
+        check_mode=True,
+        hide=_in_no_result,
+    ).ensure()
     outstanding = [f"{each['object']} {each['action']}" for each in result_of(report, with_diff=False)["objects"]]
     return {"id": report.access_key_id, "outstanding": outstanding, "warnings": report.warnings}
 
