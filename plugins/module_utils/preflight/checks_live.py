@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import guards, syntax
-from ansible_collections.k0rdent.kof.plugins.module_utils.identity import gitops_keeper
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
+    MANAGED_BY,
+    OURS,
+    domain_of_target,
+    fleet_of,
+    gitops_keeper,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
@@ -20,11 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     GRAFANA_DATASOURCE,
-    MANAGED_BY,
-    OURS,
     PROMXY_SERVER_GROUP,
-    domain_of_target,
-    fleet_of,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     Situation,

@@ -15,30 +15,11 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import kept_by
 from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
-    MANAGED_BY,
-    OURS,
-    PART_OF,
-    VMAUTH,
     domain_of_target,
     domain_of_url,
     fleet_of,
     gitops_keeper,
 )
-
-__all__ = [
-    "GRAFANA_DATASOURCE",
-    "MANAGED_BY",
-    "OURS",
-    "PART_OF",
-    "PROMXY_SERVER_GROUP",
-    "VMAUTH",
-    "Expected",
-    "StandIn",
-    "domain_of_target",
-    "domain_of_url",
-    "fleet_of",
-    "guide_objects",
-]
 
 PROMXY_SERVER_GROUP = "PromxyServerGroup"
 GRAFANA_DATASOURCE = "GrafanaDatasource"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import domain_of_target, domain_of_url
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     Expected,
-    domain_of_target,
-    domain_of_url,
     guide_objects,
 )
 
