@@ -297,6 +297,7 @@ def live(control_plane: ControlPlane) -> Iterator[Connection]:
         for item in objects.values():
             connection.request("POST", path, body=item)
         yield connection
+        connection.request("DELETE", path)  # no controller here takes a namespace's objects away with it
         connection.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
