@@ -55,11 +55,13 @@ class Fault:
 
 class FaultProxy:
     """Listens on loopback while it is entered. `faults` may be changed at any time; `counts` has the requests taken
-    by "all", their method, and the kind of the fault that struck, and `watches` the streams passed on."""
+    by "all", their method, and the kind of the fault that struck, and `watches` the streams passed on. `sent` has, in
+    the order in which they came, what could change something: method, path with query, User-Agent, body."""
 
     def __init__(self, state: pathlib.Path, kubeconfig: pathlib.Path, name: str) -> None:
         """state: the sandbox's folder; kubeconfig: of the user whose requests it passes on; name: of the cluster."""
         self.counts: collections.Counter[str] = collections.Counter()
+        self.sent: list[tuple[str, str, str, bytes]] = []
         self.stopped = threading.Event()
         self._kubeconfig = kubeconfig
         self._lock = threading.Lock()
@@ -155,6 +157,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def take(self) -> None:
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
+        if self.command != "GET":
+            proxy.sent.append((self.command, self.path, self.headers.get("User-Agent", ""), body or b""))
         fault = proxy.strikes(self.command)
         kind = fault.kind if fault else ""
         if fault and kind == "busy":
