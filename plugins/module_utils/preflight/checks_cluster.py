@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import CHECKS_SCHEMAS, OLDEST_HELM
@@ -359,30 +359,65 @@ def storage_class(s: Situation) -> list[Check]:
     """Grafana and VictoriaMetrics of the mothership need volumes: of the class that is named, else of the default."""
     if "mothership" not in s.layers or s.unread("StorageClass"):
         return []
+    title, variable, hosts = "storage class", "mothership_storage_class", s.mothership_hosts
     classes = {item["metadata"]["name"]: item for item in s.facts.storage_classes}
-    variable, hosts = "mothership_storage_class", s.mothership_hosts
     if s.storage_class:
         if s.storage_class not in classes:
             found = f"{s.storage_class} doesn't exist (there are: {some(classes) or 'none'})"
             remedy = suggestion(s.storage_class, classes) or "name one that exists, or leave it out for the default"
-            return [Check("storage class", found, "an existing class", remedy, FAILED, hosts, variable)]
-        return [Check("storage class", f"{s.storage_class}, {classes[s.storage_class].get('provisioner')}")]
-    default = [name for name, item in classes.items() if _is_default(item)]
-    able = [name for name in default if classes[name].get("provisioner") != NO_PROVISIONER]
+            return [Check(title, found, "an existing class", remedy, FAILED, hosts, variable)]
+        provisioner = classes[s.storage_class].get("provisioner")
+        if provisioner == NO_PROVISIONER:
+            found = f"{s.storage_class} has {NO_PROVISIONER}: volumes stay Pending unless somebody makes them by hand"
+            return [Check(title, found, "a class that can provision", "", WARNING, hosts, variable)]
+        return [Check(title, f"{s.storage_class}, {provisioner}")]
+    defaults = default_classes(s.facts.storage_classes)
     wanted = "a default class that can provision"
-    remedy = "mark one as default (annotation storageclass.kubernetes.io/is-default-class), or name one in the variable"
-    if not default:
+    remedy = f'mark one as default (annotation {DEFAULT_CLASS[0]}: "true"), or name one in the variable'
+    if not defaults:
         found = f"no default among {some(classes)}" if classes else "no storage class at all"
-        return [Check("storage class", found, wanted, remedy, FAILED, hosts, variable)]
-    if not able:
-        found = f"default {some(default)} has {NO_PROVISIONER}: volumes would stay Pending"
-        return [Check("storage class", found, wanted, remedy, FAILED, hosts, variable)]
-    return [Check("storage class", f"default {some(able)}, {classes[able[0]].get('provisioner')}")]
+        marked = [f"{name} says {text!r:.20}" for name, text in _almost_default(classes)]
+        found += f' ({some(marked)}, and the API server knows only "true")' if marked else ""
+        return [Check(title, found, wanted, remedy, FAILED, hosts, variable)]
+    used, *others = defaults
+    provisioner = classes[used].get("provisioner")
+    told = f"default {used}, {provisioner}"
+    if others:
+        told += f", the newest of {len(defaults)} (also: {some(others)})"
+    if provisioner == NO_PROVISIONER:
+        return [Check(title, f"{told}: volumes would stay Pending", wanted, remedy, FAILED, hosts, variable)]
+    if others:
+        remedy = f"take the mark off all but one (annotation {DEFAULT_CLASS[0]}), or name one in the variable"
+        return [Check(title, told, "one default class", remedy, WARNING, hosts, variable)]
+    return [Check(title, told)]
 
 
-def _is_default(item: Mapping[str, Any]) -> bool:
+def default_classes(storage_classes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of the default storage classes, that which new claims get first.
+
+    As the API server chooses (k8s.io/kubernetes, pkg/volume/util, GetDefaultClass): the newest, of equally old ones the
+    first by name. Only the text "true" marks one.
+    """
+    marked = sorted(
+        (item["metadata"] for item in storage_classes if "true" in _default_marks(item)), key=lambda meta: meta["name"]
+    )
+    # Timestamps are RFC 3339 in UTC to the second, which sort as text.
+    return [meta["name"] for meta in sorted(marked, key=lambda meta: meta.get("creationTimestamp") or "", reverse=True)]
+
+
+def _default_marks(item: Mapping[str, Any]) -> list[str]:
     annotations = item["metadata"].get("annotations") or {}
-    return any(annotations.get(key) == "true" for key in DEFAULT_CLASS)
+    return [annotations[key] for key in DEFAULT_CLASS if key in annotations]
+
+
+def _almost_default(classes: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Classes that somebody may have meant to be the default, each with what its annotation says."""
+    return [
+        (name, text)
+        for name, item in classes.items()
+        for text in _default_marks(item)
+        if text.strip().lower() in ("true", "yes", "1", "on")
+    ]
 
 
 def namespaces(s: Situation) -> list[Check]:

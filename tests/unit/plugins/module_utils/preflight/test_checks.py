@@ -51,6 +51,18 @@ def chart(name: str, version: str, *, line: str = "0.1", keeper: str | None = No
     return InstalledChart(name, version, "deployed", line, keeper)
 
 
+def storage_class(
+    name: str,
+    provisioner: str,
+    *,
+    made: str = "2026-01-01T00:00:00Z",
+    key: str = "storageclass.kubernetes.io/is-default-class",
+    text: str = "true",
+) -> dict[str, Any]:
+    """A StorageClass that is marked as a default one."""
+    return {**named(name, annotations={key: text}, creationTimestamp=made), "provisioner": provisioner}
+
+
 def without(*names: str) -> dict:
     return {**HEALTHY.secrets, **dict.fromkeys(names)}
 
@@ -348,7 +360,42 @@ CASES = [
             )
         },
         FAILED,
-        r"default local has kubernetes\.io/no-provisioner",
+        r"default local, kubernetes\.io/no-provisioner: volumes would stay Pending",
+    ),
+    (
+        checks.storage_class,
+        {
+            "storage_classes": (
+                storage_class("standard", "rancher.io/local-path", made="2026-01-01T00:00:00Z"),
+                storage_class("local-disks", "kubernetes.io/no-provisioner", made="2026-02-01T00:00:00Z"),
+            )
+        },
+        FAILED,
+        r"default local-disks, kubernetes\.io/no-provisioner, the newest of 2 \(also: standard\): volumes would stay",
+    ),
+    (
+        checks.storage_class,
+        {
+            "storage_classes": (
+                storage_class("b-fast", "ebs.csi.aws.com"),
+                storage_class("a-local", "kubernetes.io/no-provisioner", made="2025-12-31T23:59:59Z"),
+                storage_class("c-slow", "ebs.csi.aws.com", key="storageclass.beta.kubernetes.io/is-default-class"),
+            )
+        },
+        WARNING,
+        r"default b-fast, ebs\.csi\.aws\.com, the newest of 3 \(also: c-slow, a-local\) \(wanted: one default class\)",
+    ),
+    (
+        checks.storage_class,
+        {"storage_classes": (storage_class("fast", "ebs.csi.aws.com", text="True"),)},
+        FAILED,
+        r"no default among fast \(fast says 'True', and the API server knows only \"true\"\)",
+    ),
+    (
+        checks.storage_class,
+        {"storage_class": "local", "storage_classes": (storage_class("local", "kubernetes.io/no-provisioner"),)},
+        WARNING,
+        r"local has kubernetes\.io/no-provisioner",
     ),
     (checks.storage_class, {"storage_class": "standart"}, FAILED, r"standart doesn't exist .*did you mean standard\?"),
     (
