@@ -64,6 +64,12 @@ waiting_for:
   type: list
   elements: str
   sample: [ClusterDeployment kcm-system/aws-us-east-2]
+pending:
+  description: In check mode, the kind and name of what the mothership's charts would bring and isn't there yet.
+  returned: in check mode, of the mothership
+  type: list
+  elements: list
+  sample: [[Namespace, kof]]
 refused:
   description: Clusters that were refused or are not ready, with the reason. They don't stop the others.
   returned: success

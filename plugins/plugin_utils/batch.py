@@ -46,6 +46,10 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
 
 
+#: As what the role mothership registers the result of its fleet_wait.
+MOTHERSHIP_WAITED = "__mothership_waited"
+
+
 def policy_of(fleet: Fleet) -> Policy:
     """What the batch's kof_* variables say about others' changes and about time."""
     return Policy(
@@ -95,7 +99,7 @@ def pending_of(task_vars: Mapping[str, Any]) -> Pending:
     hostvars = task_vars["hostvars"]
     pending = Pending()
     for host in members(task_vars["groups"], "mothership"):
-        for kind, name in hostvars.raw_get(host).get("ansible_facts", {}).get("kof_pending", []):
+        for kind, name in (hostvars.raw_get(host).get(MOTHERSHIP_WAITED) or {}).get("pending", []):
             pending.add(str(kind), str(name))
     return pending
 

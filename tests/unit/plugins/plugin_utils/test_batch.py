@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
@@ -14,6 +15,8 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils import batch as batche
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
 from inventories import FLEET, task_vars
+
+REPOSITORY = pathlib.Path(__file__).parents[4]
 
 
 def read(folder: pathlib.Path, layer: str, text: str = FLEET) -> tuple[fleets.Fleet, dict[str, Any]]:
@@ -150,8 +153,16 @@ def test_policy_is_what_the_variables_say(tmp_path: pathlib.Path) -> None:
     assert (policy.deadline, policy.adopt, policy.force_conflicts) == (7, False, "never")
 
 
-def test_pending_comes_from_the_motherships_facts(tmp_path: pathlib.Path) -> None:
+def test_pending_is_what_the_motherships_role_registered(tmp_path: pathlib.Path) -> None:
     variables = task_vars(tmp_path)
     manager = variables["hostvars"]._variable_manager
-    manager.set_host_facts("mothership", {"kof_pending": [["Namespace", "kof"], ["crd", "g/Kind"]]})
+    # What another run left in a fact cache says nothing about this one.
+    manager.set_host_facts("mothership", {"kof_pending": [["Namespace", "old"]], "pending": [["Namespace", "old"]]})
+    for waited in ({}, {"skipped": True}, {"pending": []}):
+        manager.set_nonpersistent_facts("mothership", {batches.MOTHERSHIP_WAITED: waited})
+        assert batches.pending_of(variables).items == set()
+    waited = {"pending": [["Namespace", "kof"], ["crd", "g/Kind"]]}
+    manager.set_nonpersistent_facts("mothership", {batches.MOTHERSHIP_WAITED: waited})
     assert batches.pending_of(variables).items == {("Namespace", "kof"), ("crd", "g/Kind")}
+    tasks = yaml.safe_load((REPOSITORY / "roles/mothership/tasks/main.yml").read_text(encoding="utf-8"))
+    assert [task["register"] for task in tasks if "k0rdent.kof.fleet_wait" in task] == [batches.MOTHERSHIP_WAITED]
