@@ -162,7 +162,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             if options["kubeconfig"]:
                 options["kubeconfig"] = place.readable(options["kubeconfig"], str, self.loader)
-            with connect(options) as connection:
+            with connect(options, place.controllers_environment()) as connection:
                 api = f"{KCM_GROUP}/{version_of(connection)}"
                 if not connection.resource(api, "ClusterDeployment"):
                     raise NoKcm(f"{connection.server} serves no ClusterDeployment ({api})")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiError,
     ApiUnavailable,
@@ -79,15 +80,21 @@ def connect(
     variable in `environ` (None: this process's); `said`: who said them, see kubeconfig.settings. Reads kubeconfig
     files, sends nothing. Raises ApiUnavailable."""
     chosen, surroundings = dict(options), dict(os.environ if environ is None else environ)
-    return Connection(settings(chosen, surroundings, said), renew=lambda: settings(chosen, surroundings, said))
+
+    def renew(refused: Settings) -> Settings:
+        token = (refused.authorization or "").removeprefix("Bearer ")
+        exec_plugin.forget(token, refused.client_pem, surroundings)
+        return settings(chosen, surroundings, said)
+
+    return Connection(settings(chosen, surroundings, said), renew)
 
 
 class Connection:
     """Requests to one API server over kept-alive connections. Thread-safe; at most POOL_SIZE requests fly at once,
     fewer while the server says it is overloaded."""
 
-    def __init__(self, chosen: Settings, renew: Any = None) -> None:
-        """chosen: see kubeconfig.settings; renew: callable that reads them again when the server answers 401."""
+    def __init__(self, chosen: Settings, renew: Callable[[Settings], Settings] | None = None) -> None:
+        """chosen: see kubeconfig.settings; renew: reads them again, given those that the server answered 401 to."""
         self._settings = chosen
         self._renew = renew
         self._transport = Transport(chosen, POOL_SIZE)
@@ -100,8 +107,17 @@ class Connection:
         self.server = chosen.address
         self.place = chosen.place  # server, context and who said so, for people
         self.unsaid = chosen.unsaid  # nobody did: it is kubectl's default
+        self.by_plugin = chosen.by_plugin
         self.user_agent = USER_AGENT
         self.counts: dict[str, int] = {}  # requests sent by method, for benchmarks and tests
+
+    def settings_for(self, seconds: float) -> Settings:
+        """The settings, for a program that can't renew them and runs for so long: renewed where they would expire
+        before, as far as they say when. Raises ApiUnavailable."""
+        expires = self._settings.expires
+        if expires is not None and expires - time.time() < seconds:
+            self._renew_after(self._generation)
+        return self._settings
 
     def close(self) -> None:
         self._transport.close()
@@ -297,7 +313,7 @@ class Connection:
         with self._lock:
             if self._generation != generation:
                 return True
-            fresh = self._renew()
+            fresh = self._renew(self._settings)
             if fresh.client_pem != self._settings.client_pem or fresh.ca_pem != self._settings.ca_pem:
                 self._transport.close()
                 self._transport = Transport(fresh, POOL_SIZE)

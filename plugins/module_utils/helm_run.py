@@ -17,8 +17,8 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     CONNECTION_OPTIONS,
-    Connection,
     UnsendableString,
+    connect,
     encode,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
@@ -47,7 +47,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
     find_helm,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "release_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -117,8 +116,7 @@ class ReleaseRun:
         if self._timeout <= 0:
             raise BadInput("timeout must be more than nothing")
         options = {name: parameters.get(name) for name in CONNECTION_OPTIONS}
-        self._settings = settings(options, os.environ)
-        self.connection = Connection(self._settings, renew=lambda: settings(options, os.environ))
+        self.connection = connect(options)
         self._store = ReleaseStore(self.connection, self.namespace, self.name)
 
     # -- present
@@ -385,7 +383,7 @@ class ReleaseRun:
         )
         return Helm(
             find_helm(self._parameters["binary_path"]),
-            self._settings,
+            self.connection.settings_for(self._timeout),
             registry,
             scratch=self._scratch,
             secrets=secrets_of(self._parameters["release_values"]),

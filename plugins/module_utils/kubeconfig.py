@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From connection options, K8S_AUTH_* variables and kubeconfig files to the settings of one connection.
 
-Reads files and the environment, never the network. Certificates, tokens, token files and passwords are read here; the
-`kubernetes` library, whose import costs a quarter of a second, only for exec and auth-provider users.
+Reads files and the environment, never the network. Certificates, tokens, token files and passwords are read here; exec
+plugins are asked by exec_plugin, and the `kubernetes` library, whose import costs a quarter of a second, only for
+auth-provider users.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import base64
 import binascii
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 
 # kubernetes.core's names and aliases; the environment variables are K8S_AUTH_<name or first alias>.
@@ -85,6 +87,8 @@ class Settings:
     proxy_source: str = ""
     proxy_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     renewable: bool = False  # reading again may give a fresh token (exec, token file)
+    by_plugin: bool = False  # a plugin of the kubeconfig (exec, auth-provider) gave the credentials
+    expires: float | None = None  # when they do, in seconds since 1970, as far as the plugin says
     said: str = ""  # by what the server was chosen: "kof_kubeconfig in group_vars/all.yml:3"
     unsaid: bool = False  # by nothing: kubectl's default was left
 
@@ -384,7 +388,9 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
         proxy_source=f"proxy-url of {where}" if cluster.get("proxy-url") else "",
         headers=_impersonation(user),
     )
-    if user.get("exec") or user.get("auth-provider"):
+    if user.get("exec"):
+        return _by_exec_plugin(result, user["exec"], cluster, environ)
+    if user.get("auth-provider"):
         return _by_library(result, config, str(context_name), given)
     client = _pem(user, "client-certificate", where)
     if client is not None:
@@ -527,23 +533,46 @@ def _base64(text: Any) -> str:
     return base64.b64encode(str(text).encode()).decode()
 
 
+def _by_exec_plugin(
+    base: Settings, spec: Mapping[str, Any], cluster: Mapping[str, Any], environ: Mapping[str, str]
+) -> Settings:
+    """Credentials of an exec plugin; what it gave to another process of this run, while that is good."""
+    named = {str(each.get("name")): each.get("extension") for each in cluster.get("extensions") or []}
+    about = exec_plugin.cluster_info(base, named.get("client.authentication.k8s.io/exec"))
+    got = exec_plugin.credential(spec, about, base.source, environ)
+    return replace(
+        base,
+        authorization=f"Bearer {got.token}" if got.token else None,
+        client_pem=got.pem,
+        renewable=True,
+        by_plugin=True,
+        expires=got.expires,
+    )
+
+
 def _by_library(base: Settings, config: dict[str, Any], context: str, given: Mapping[str, Any]) -> Settings:
-    """Credentials of exec plugins, OIDC and other auth providers, by the `kubernetes` library."""
+    """Credentials of OIDC and other auth providers, by the `kubernetes` library."""
     try:
         from kubernetes.client import Configuration
         from kubernetes.config import load_kube_config, load_kube_config_from_dict
     except ImportError:
         raise ApiUnavailable(
-            f"{base.source} gets its credentials from a plugin (exec or auth-provider): this needs the Python library "
+            f"{base.source} gets its credentials from an auth-provider: this needs the Python library "
             "kubernetes (pip install 'kubernetes!=37.*'), or give api_key or a client certificate instead"
         ) from None
     loaded = Configuration()
     try:
         kubeconfig = given.get("kubeconfig")
         if isinstance(kubeconfig, str) and given.get("persist_config") and os.pathsep not in kubeconfig:
-            load_kube_config(kubeconfig, context, client_configuration=loaded, persist_config=True)
+            # The library writes all certificates and keys that it is shown to files, and removes them at its exit, to
+            # which the processes of ansible-core's actions don't come.
+            with tempfile.TemporaryDirectory(prefix="kof-") as folder:
+                load_kube_config(
+                    kubeconfig, context, client_configuration=loaded, persist_config=True, temp_file_path=folder
+                )
         else:
-            load_kube_config_from_dict(config, context, client_configuration=loaded, persist_config=False)
+            bare = _without_certificates(config)
+            load_kube_config_from_dict(bare, context, client_configuration=loaded, persist_config=False)
     except Exception as error:
         # Plugins fail in ways of their own, and what they print may hold a token: only the kind of failure is named.
         raise ApiUnavailable(
@@ -554,12 +583,26 @@ def _by_library(base: Settings, config: dict[str, Any], context: str, given: Map
     token = keys.get("BearerToken") or keys.get("authorization")
     if token and " " not in token:
         token = f"Bearer {token}"
-    pem = base.client_pem
-    if loaded.cert_file and loaded.key_file:
-        pem = _read(loaded.cert_file, "the plugin's certificate") + b"\n" + _read(loaded.key_file, "the plugin's key")
-    if not token and pem is None:
+    if not token:
         raise ApiUnavailable(
-            f"the credential plugin of {base.source} gave neither a token nor a certificate: "
+            f"the auth-provider of {base.source} gave no token: "
             f"try `kubectl --context {context} get namespaces` as the same user, log in again"
         )
-    return replace(base, authorization=token, client_pem=pem, renewable=True)
+    return replace(base, authorization=token, renewable=True, by_plugin=True)
+
+
+def _without_certificates(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A kubeconfig of what the library needs for an auth-provider's token: certificates it would write to files."""
+
+    def entries(section: str, inner: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        return [
+            {"name": each.get("name"), inner: {key: each[inner][key] for key in keys if key in each.get(inner, {})}}
+            for each in config.get(section) or []
+        ]
+
+    return {
+        "current-context": config.get("current-context"),
+        "contexts": config.get("contexts"),
+        "clusters": entries("clusters", "cluster", ["server"]),
+        "users": entries("users", "user", ["auth-provider"]),
+    }

@@ -379,7 +379,10 @@ class FleetAction(ActionBase):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
         self._place = connection.place
-        self._as_kubernetes_core = place.as_kubernetes_core(self, fleet.shared("kof_kubeconfig"), said)
+        # Its library would ask a plugin again, and write what that gives to the temporary folder.
+        self._as_kubernetes_core = not connection.by_plugin and place.as_kubernetes_core(
+            self, fleet.shared("kof_kubeconfig"), said
+        )
         return connection
 
 

@@ -21,7 +21,7 @@ from ansible import context
 from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
@@ -38,6 +38,9 @@ CONNECTION_VARIABLES = {
 #: The options that choose a server.
 _NAMING = ("kubeconfig", "context", "host")
 _MEMFD_NAME_LIMIT = 249
+#: Where what exec plugins gave is for all of a run: core imports the code of actions and inventories in the process
+#: that it forks all others from, and that lives until the run's end.
+_CREDENTIALS = exec_plugin.shared_memory()
 
 
 @contextlib.contextmanager
@@ -49,7 +52,7 @@ def environment(action: ActionBase) -> Iterator[dict[str, Said]]:
     given: dict[str, Any] = {}
     action._compute_environment_string(given)
     before = dict(os.environ)
-    os.environ.update({str(name): str(value) for name, value in given.items()})
+    os.environ.update({str(name): str(value) for name, value in given.items()} | {exec_plugin.SHARED: _CREDENTIALS})
     try:
         yield {
             str(name): Said(kubeconfig.BY_KEYWORD, f"{name} of the keyword environment{_in(value)}")
@@ -58,6 +61,11 @@ def environment(action: ActionBase) -> Iterator[dict[str, Said]]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def controllers_environment() -> dict[str, str]:
+    """This process's environment for a connection that no action makes, but the controller itself."""
+    return {**os.environ, exec_plugin.SHARED: _CREDENTIALS}
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import gzip
 import http.server
 import io
 import json
+import os
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import connection as under_test
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable, connect
 
 Script = Callable[["Handler", int], None]
@@ -396,6 +398,44 @@ def test_a_token_file_is_read_again_once_for_all_threads(serve, tmp_path):
     with pytest.raises(ApiError, match="doesn't accept the credentials"):
         connection.request("GET", "/x")
     assert len(server.seen) == 2
+
+
+def test_a_plugin_is_asked_again_for_what_was_refused_and_for_what_expires_too_soon(serve, tmp_path):
+    plugin, token, calls = tmp_path / "plugin", tmp_path / "token", tmp_path / "calls"
+    version = "client.authentication.k8s.io/v1"
+    plugin.write_text(f"#!/bin/sh\necho run >>{calls}\ncat {token}\n")
+    plugin.chmod(0o700)
+
+    def gives(name: str, **more: str) -> None:
+        told = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": name, **more}}
+        token.write_text(json.dumps(told))
+
+    def script(handler: Handler, _number: int) -> None:
+        if handler.headers["Authorization"] == "Bearer new":
+            handler.answer(200, {"ok": True})
+        else:
+            handler.refuse(401, "Unauthorized", "Unauthorized")
+
+    server = serve(script)
+    user = {"exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}}
+    kubeconfig = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    run = {**os.environ, exec_plugin.SHARED: exec_plugin.shared_memory()}
+    gives("old")
+    first, second = connect({"kubeconfig": kubeconfig}, run), connect({"kubeconfig": kubeconfig}, run)
+    assert calls.read_text().count("run") == 1
+    gives("new", expirationTimestamp="2100-01-01T00:00:00Z")
+    first.request("GET", "/x")
+    second.request("GET", "/x")  # refused too, and finds what the first has got meanwhile
+    assert calls.read_text().count("run") == 2
+    assert first.settings_for(3600).authorization == "Bearer new"
+    assert calls.read_text().count("run") == 2
+    assert first.settings_for(100 * 366 * 24 * 3600).authorization == "Bearer new"
+    assert calls.read_text().count("run") == 3
 
 
 def test_a_watch_begins_with_a_fresh_token_where_the_old_one_has_expired(serve, tmp_path):

@@ -265,8 +265,11 @@ def test_client_certificates_work_and_leave_no_file(control_plane, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_exec_plugin_by_the_library(control_plane, tmp_path):
+def test_an_exec_plugin_gives_a_certificate_that_no_file_holds(control_plane, tmp_path, monkeypatch):
     """The plugin hands out the administrator's own certificate, as cloud plugins do."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
     admin = yaml.safe_load(control_plane.admin.read_text())
     user = admin["users"][0]["user"]
 
@@ -289,7 +292,26 @@ def test_an_exec_plugin_by_the_library(control_plane, tmp_path):
     with connect({"kubeconfig": str(tmp_path / "config")}) as connection:
         assert connection.request("GET", "/api/v1/namespaces/default")["kind"] == "Namespace"
     assert (tmp_path / "runs").read_text() == "run\n"
+    assert list(folder.iterdir()) == []
     plugin.write_text("#!/bin/sh\necho hunter2 >&2\nexit 1\n")
     with pytest.raises(ApiUnavailable, match="credential plugin") as caught:
         connect({"kubeconfig": str(tmp_path / "config")})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("persist", [False, True])
+def test_an_auth_provider_by_the_library_leaves_no_file(tmp_path, monkeypatch, persist):
+    """The library writes what it finds of certificates to files, and removes them only where a process ends well."""
+    pytest.importorskip("kubernetes")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    part = base64.urlsafe_b64encode(json.dumps({"exp": 4102444800}).encode()).decode().rstrip("=")
+    data = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
+    oidc = {"name": "oidc", "config": {"id-token": f"a.{part}.b", "client-id": "x", "idp-issuer-url": "https://i"}}
+    user = {"auth-provider": oidc, "client-certificate-data": data, "client-key-data": data}
+    content = config(user, {"certificate-authority-data": data})
+    (tmp_path / "config").write_text(yaml.safe_dump(content))
+    got = settings({"kubeconfig": str(tmp_path / "config"), "persist_config": persist}, {})
+    assert (got.authorization, got.by_plugin) == (f"Bearer a.{part}.b", True)
+    assert list(folder.iterdir()) == []
