@@ -22,12 +22,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, scrubbed, version_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import EXTRA, Settings
 
 #: Characters of helm's own words in a message.
 _WORDS_LIMIT = 800
@@ -323,9 +323,9 @@ def _impersonation(headers: Sequence[tuple[str, str]]) -> dict[str, Any]:
             said["as-uid"] = value
         elif header == "Impersonate-Group":
             said.setdefault("as-groups", []).append(value)
-        elif header.startswith("Impersonate-Extra-"):
+        elif header.startswith(EXTRA):
             extra = said.setdefault("as-user-extra", {})
-            extra.setdefault(header.removeprefix("Impersonate-Extra-"), []).append(value)
+            extra.setdefault(unquote(header.removeprefix(EXTRA)), []).append(value)
     return said
 
 

@@ -11,16 +11,23 @@ auth-provider users.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, foreign_yaml
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.k0rdent.kof.plugins.module_utils import (
+    exec_plugin,
+    foreign_yaml,
+    kubeconfig_fields,
+    pem,
+    route,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 
 # kubernetes.core's names and aliases; the environment variables are K8S_AUTH_<name or first alias>.
@@ -65,10 +72,12 @@ class Said:
     words: str
 
 
+#: Of headers that impersonate; the rest of the name is a key of as-user-extra, quoted.
+EXTRA = "Impersonate-Extra-"
+_IN_HEADER_NAMES = "!#$&'*+-.^_`|~"  # RFC 9110's tokens but for %, which quotes
 _IN_CLUSTER = "/var/run/secrets/kubernetes.io/serviceaccount"
 #: How a file begins that Ansible Vault made.
 VAULTED = "$ANSIBLE_VAULT;"
-_FALSE_WORDS = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,22 @@ class Settings:
         """The server for messages: a URL may hold a password."""
         parts = urlsplit(self.server)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person has to know before anything is sent: that somebody on the way can read or forge it."""
+        server = route.address(self.server)
+        if server.scheme == "http" and not route.is_this_machine(server.host):
+            return (
+                f"{self.address} ({self.source}) is spoken to unencrypted, so who is on the way reads and changes all "
+                "of it: use https://",
+            )
+        if server.scheme == "https" and not self.verify:
+            return (
+                f"the certificate of {self.address} ({self.source}) isn't verified, so who is on the way can pose as "
+                "it: give its authority (ca_cert, or certificate-authority of the kubeconfig) instead",
+            )
+        return ()
 
     @property
     def place(self) -> str:
@@ -176,7 +201,7 @@ def _given(
             if variable is not None:
                 value, who = environ[variable], of_environment(variable)
                 if spec["type"] == "bool":
-                    value = value.strip().lower() not in _FALSE_WORDS
+                    value = _boolean(value, who.words)
                 elif spec["type"] == "list":
                     value = [part for part in value.split(",") if part]
         if value is not None and value != "":
@@ -184,6 +209,14 @@ def _given(
     if environ.get(KUBECTLS):
         given[KUBECTLS], by[KUBECTLS] = environ[KUBECTLS], of_environment(KUBECTLS)
     return given, by
+
+
+def _boolean(value: Any, what: str) -> bool:
+    """By Ansible's words for true and false. Raises ApiUnavailable for any other text: a guess could trust anybody."""
+    try:
+        return boolean(value)
+    except TypeError:
+        raise ApiUnavailable(f"{what} is neither true nor false: write one of these") from None
 
 
 def _contradiction(given: Mapping[str, Any], by: Mapping[str, Said]) -> None:
@@ -236,14 +269,14 @@ def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
     elif given.get("username") and given.get("password"):
         changes.update(authorization=_basic(given["username"], given["password"]), renewable=False)
     if given.get("client_cert") and given.get("client_key"):
-        cert = _read(given["client_cert"], "client_cert")
-        changes["client_pem"] = cert + b"\n" + _read(given["client_key"], "client_key")
+        cert, key = (_read(os.path.expanduser(str(given[name])), name) for name in ("client_cert", "client_key"))
+        changes["client_pem"] = _client_pem(cert, key, "the options client_cert and client_key")
     elif given.get("client_cert") or given.get("client_key"):
         raise ApiUnavailable("client_cert and client_key belong together: give both or neither")
     if given.get("ca_cert"):
-        changes["ca_pem"] = _read(given["ca_cert"], "ca_cert")
+        changes["ca_pem"] = _read(os.path.expanduser(str(given["ca_cert"])), "ca_cert")
     if "validate_certs" in given:
-        changes["verify"] = bool(given["validate_certs"])
+        changes["verify"] = _boolean(given["validate_certs"], "validate_certs")
     headers = list(base.headers)
     if given.get("impersonate_user"):
         headers = [("Impersonate-User", str(given["impersonate_user"]))]
@@ -265,58 +298,30 @@ def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
 
 
 def _with_proxy(base: Settings, given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """The proxy to use: option, kubeconfig, then HTTPS_PROXY/HTTP_PROXY as kubectl does; NO_PROXY for all of them."""
-    scheme, _sep, rest = base.server.partition("://")
-    host = rest.split("/")[0].rsplit("@", 1)[-1]
-    proxy, source = base.proxy, base.proxy_source
-    if given.get("proxy"):
-        proxy, source = str(given["proxy"]), "option proxy"
-    elif not proxy and not _is_loopback(host):
-        for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()):
-            if environ.get(name):
-                proxy, source = environ[name], f"environment variable {name}"
-    exceptions = given.get("no_proxy") or environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if not proxy or (source != base.proxy_source and _excepted(host, str(exceptions))):
-        return replace(base, proxy=None, proxy_source="")
-    return replace(base, proxy=proxy if "://" in proxy else f"http://{proxy}", proxy_source=source)
+    """The proxy to use: option, kubeconfig, then HTTPS_PROXY/HTTP_PROXY as kubectl does; NO_PROXY for all of them but
+    the kubeconfig's, which is for this server alone."""
+    server = _address(base.server, f"the server of {base.source} is no address of an API server", route.SERVERS)
+    if server.login and not (given.get("api_key") or given.get("username")) and not given.get("host"):
+        base = replace(base, authorization=_basic(*server.login), renewable=False)  # as client-go
+    proxy, source, schemes = base.proxy, base.proxy_source, route.PROXIES_OF_KUBECONFIGS
+    if given.get("proxy") or not proxy:
+        found = (str(given["proxy"]), "option proxy") if given.get("proxy") else None
+        if not found and (of_environment := route.proxy_of_environment(server, environ)):
+            found = of_environment[0], f"environment variable {of_environment[1]}"
+        exceptions = str(given.get("no_proxy") or route.no_proxy_of_environment(environ))
+        if not found or route.excepted(server, exceptions):
+            return replace(base, proxy=None, proxy_source="")
+        (proxy, source), schemes = found, route.PROXIES
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+    _address(proxy, f"the proxy of {source} is no address of a proxy", schemes)
+    return replace(base, proxy=proxy, proxy_source=source)
 
 
-def _is_loopback(host: str) -> bool:
-    name = _hostname(host)
-    return name == "localhost" or name.startswith("127.") or name == "::1"
-
-
-def _hostname(host: str) -> str:
-    """host:port or [v6]:port without the port, in lower case."""
-    if host.startswith("["):
-        return host[1:].split("]")[0].lower()
-    return host.rsplit(":", 1)[0].lower() if host.count(":") == 1 else host.lower()
-
-
-def _excepted(host: str, exceptions: str) -> bool:
-    """Is `host` (perhaps with a port) named by a NO_PROXY list of names, suffixes, addresses, networks or "*"?"""
-    import ipaddress
-
-    name = _hostname(host)
+def _address(url: str, what: str, schemes: tuple[str, ...]) -> route.Address:
     try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        address = None
-    for entry in (part.strip().lower() for part in exceptions.split(",")):
-        if not entry:
-            continue
-        if entry == "*" or entry in (name, host.lower()):
-            return True
-        if address is not None and "/" in entry:
-            try:
-                if address in ipaddress.ip_network(entry, strict=False):
-                    return True
-            except ValueError:
-                continue
-        suffix = entry.lstrip("*").lstrip(".")
-        if suffix and name.endswith("." + suffix):
-            return True
-    return False
+        return route.address(url, schemes)
+    except route.NoAddress as why:
+        raise ApiUnavailable(f"{what}: {why}") from None  # not quoted: it may hold a password
 
 
 def _runs_in_a_pod(environ: Mapping[str, str]) -> bool:
@@ -364,7 +369,8 @@ def _base64_of(text: str) -> str:
 def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     named = given.get("kubeconfig")
     if isinstance(named, Mapping):
-        config, where = localised(dict(named), os.getcwd()), "kubeconfig given as a dictionary"
+        where = "kubeconfig given as a dictionary"
+        config = localised(kubeconfig_fields.typed(named, where), os.getcwd())
     else:
         files = paths_of(str(named or environ.get(KUBECTLS) or "~/.kube/config"))
         config = merged([os.path.expanduser(path) for path in files], explicit=bool(named))
@@ -376,10 +382,9 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
     cluster = _named(config, "clusters", "cluster", context.get("cluster"), where)
     user = _named(config, "users", "user", context["user"], where) if context.get("user") else {}
     where = f"{where}, context {context_name}"
-    if not cluster.get("server"):
-        raise ApiUnavailable(f"{where}: its cluster has no server")
+    kubeconfig_fields.check(cluster, user, where)
     result = Settings(
-        server=str(cluster["server"]).rstrip("/"),
+        server=cluster["server"].rstrip("/"),
         source=where,
         verify=not cluster.get("insecure-skip-tls-verify", False),
         ca_pem=_pem(cluster, "certificate-authority", where),
@@ -388,24 +393,34 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
         proxy_source=f"proxy-url of {where}" if cluster.get("proxy-url") else "",
         headers=_impersonation(user),
     )
-    if user.get("exec"):
-        return _by_exec_plugin(result, user["exec"], cluster, environ)
-    if user.get("auth-provider"):
-        return _by_library(result, config, str(context_name), given)
+    if str(given.get("host") or result.server).lower().startswith("http:"):
+        return result  # as client-go: a kubeconfig's credentials aren't sent unencrypted
     client = _pem(user, "client-certificate", where)
     if client is not None:
-        key = _pem(user, "client-key", where)
-        if key is None:
-            raise ApiUnavailable(f"{where}: client-certificate without client-key")
-        result = replace(result, client_pem=client + b"\n" + key)
-    if user.get("token"):
-        result = replace(result, authorization=f"Bearer {user['token']}")
-    elif user.get("tokenFile"):
-        token = _read(user["tokenFile"], f"tokenFile of {where}").decode().strip()
-        result = replace(result, authorization=f"Bearer {token}", renewable=True)
+        result = replace(result, client_pem=_client_pem(client, _pem(user, "client-key", where) or b"", where))
+    if user.get("token") or user.get("tokenFile"):
+        result = _with_token(result, user, where)
     elif user.get("username"):
         result = replace(result, authorization=_basic(user["username"], user.get("password", "")))
+    if not result.authorization and "exec" in user:
+        return _by_exec_plugin(result, user["exec"], cluster, environ)
+    if not result.authorization and "auth-provider" in user:
+        return _by_library(result, config, str(context_name), given)
     return result
+
+
+def _with_token(base: Settings, user: Mapping[str, Any], where: str) -> Settings:
+    """As client-go: a token's file wins, and the token stands in where the file can't be read or is empty."""
+    token = user.get("token", "")
+    if user.get("tokenFile"):
+        try:
+            token = _read(user["tokenFile"], f"tokenFile of {where}").decode().strip() or token
+        except ApiUnavailable:
+            if not token:
+                raise
+        if not token:
+            raise ApiUnavailable(f"tokenFile of {where}, {user['tokenFile']}, is empty")
+    return replace(base, authorization=f"Bearer {token}", renewable=bool(user.get("tokenFile")))
 
 
 def _shown(path: str) -> str:
@@ -448,12 +463,11 @@ def merged(files: Sequence[str], *, explicit: bool, read: Callable[[str], str] =
         except foreign_yaml.NotYaml as error:
             cause = f"not YAML at line {error.line}" if error.line else f"not YAML: {error.why}"
             raise ApiUnavailable(f"can't read the kubeconfig {path}: {cause}") from None
-        if not isinstance(content, dict):
-            raise ApiUnavailable(f"{path} is no kubeconfig: it holds no mapping")
+        content = kubeconfig_fields.typed(content, f"kubeconfig {_shown(path)}")
         content = localised(content, os.path.dirname(os.path.abspath(path)))
         merged["current-context"] = merged.get("current-context") or content.get("current-context")
         for section in ("clusters", "users", "contexts"):
-            merged.setdefault(section, []).extend(content.get(section) or [])
+            merged.setdefault(section, []).extend(content.get(section, ()))
     if not merged:
         raise ApiUnavailable(
             f"there is no kubeconfig {os.pathsep.join(files)}, no option host or kubeconfig is given and we don't run "
@@ -465,64 +479,67 @@ def merged(files: Sequence[str], *, explicit: bool, read: Callable[[str], str] =
 _FILE_FIELDS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
-def localised(config: dict[str, Any], folder: str) -> dict[str, Any]:
-    """`config` with relative file names made absolute from `folder`, the kubeconfig's own; commands with a "/" too."""
+def localised(config: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """`config`, as kubeconfig_fields.typed gives it, with relative file names made absolute from `folder`, the
+    kubeconfig's own; commands with a "/" too."""
     result = dict(config)
     for section, inner in (("clusters", "cluster"), ("users", "user")):
         entries = []
-        for entry in config.get(section) or []:
-            entry = dict(entry) if isinstance(entry, Mapping) else {}
-            content = dict(entry.get(inner) or {})
+        for entry in config.get(section, ()):
+            content = dict(entry.get(inner, {}))
             for name in _FILE_FIELDS:
                 if content.get(name):
-                    content[name] = os.path.join(folder, os.path.expanduser(str(content[name])))
-            command = (content.get("exec") or {}).get("command", "")
+                    content[name] = os.path.join(folder, content[name])
+            command = content.get("exec", {}).get("command", "")
             if "/" in command:
                 content["exec"] = {**content["exec"], "command": os.path.join(folder, command)}
-            entry[inner] = content
-            entries.append(entry)
+            entries.append({**entry, inner: content})
         result[section] = entries
     return result
 
 
 def _named(config: Mapping[str, Any], section: str, inner: str, name: Any, where: str) -> dict[str, Any]:
-    entries = [entry for entry in config.get(section) or [] if isinstance(entry, Mapping)]
+    entries = config.get(section, ())
     for entry in entries:
         if entry.get("name") == name:
-            return dict(entry.get(inner) or {})
-    known = ", ".join(sorted(str(entry.get("name")) for entry in entries)[:10]) or "none"
+            return dict(entry.get(inner, {}))
+    known = ", ".join(sorted(entry.get("name", "") for entry in entries)[:10]) or "none"
     raise ApiUnavailable(f"{where} has no {inner} named {name!r} (it has: {known})")
 
 
 def _impersonation(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     pairs = []
     if user.get("as"):
-        pairs.append(("Impersonate-User", str(user["as"])))
+        pairs.append(("Impersonate-User", user["as"]))
     if user.get("as-uid"):
-        pairs.append(("Impersonate-Uid", str(user["as-uid"])))
-    pairs += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or []]
-    for key, values in (user.get("as-user-extra") or {}).items():
-        pairs += [(f"Impersonate-Extra-{key}", str(value)) for value in values]
+        pairs.append(("Impersonate-Uid", user["as-uid"]))
+    pairs += [("Impersonate-Group", group) for group in user.get("as-groups", ())]
+    for key, values in user.get("as-user-extra", {}).items():
+        pairs += [(f"{EXTRA}{quote(key, safe=_IN_HEADER_NAMES)}", value) for value in values]
     return tuple(pairs)
 
 
 def _pem(section: Mapping[str, Any], name: str, where: str) -> bytes | None:
     """The PEM text of a certificate or key given as `<name>-data` (base64) or as a file `<name>`."""
-    data = section.get(f"{name}-data")
-    if data:
-        try:
-            return base64.b64decode(str(data), validate=False)
-        except (binascii.Error, ValueError):
-            raise ApiUnavailable(f"{where}: {name}-data is not base64") from None
+    if section.get(f"{name}-data"):
+        return kubeconfig_fields.decoded(section[f"{name}-data"])
     return _read(section[name], f"{name} of {where}") if section.get(name) else None
 
 
-def _read(path: Any, what: str) -> bytes:
+def _client_pem(certificate: bytes, key: bytes, what: str) -> bytes:
     try:
-        with open(os.path.expanduser(str(path)), "rb") as stream:
+        return pem.client(certificate, key)
+    except pem.NoPem as why:
+        raise ApiUnavailable(f"the client certificate and key of {what} can't be used: {why}") from None
+
+
+def _read(path: str, what: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
             return stream.read()
-    except OSError as error:
-        raise ApiUnavailable(f"can't read {what}, {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+        raise ApiUnavailable(f"can't read {what}, {path}: {why}") from None
 
 
 def _basic(user: Any, password: Any) -> str:
@@ -537,13 +554,14 @@ def _by_exec_plugin(
     base: Settings, spec: Mapping[str, Any], cluster: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Settings:
     """Credentials of an exec plugin; what it gave to another process of this run, while that is good."""
-    named = {str(each.get("name")): each.get("extension") for each in cluster.get("extensions") or []}
+    named = {each.get("name"): each.get("extension") for each in cluster.get("extensions", ())}
+    spec = {**spec, "env": [{"name": "", "value": "", **each} for each in spec.get("env", ())]}
     about = exec_plugin.cluster_info(base, named.get("client.authentication.k8s.io/exec"))
     got = exec_plugin.credential(spec, about, base.source, environ)
     return replace(
         base,
         authorization=f"Bearer {got.token}" if got.token else None,
-        client_pem=got.pem,
+        client_pem=base.client_pem or got.pem,
         renewable=True,
         by_plugin=True,
         expires=got.expires,

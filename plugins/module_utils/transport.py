@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import importlib
 import io
 import os
 import socket
@@ -23,8 +24,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import pem, route
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings
 
@@ -156,10 +157,8 @@ class _Line:
             link.connect()
         link.sock.settimeout(self.clock.left())
         link.putrequest(method, target, skip_accept_encoding=True)
-        for name, value in headers.items():
-            link.putheader(name, value)
-        for name, value in extra:
-            link.putheader(name, value)
+        for name, value in (*headers.items(), *extra):
+            link.putheader(name, value.encode())
         if body is not None:
             link.putheader("Content-Length", str(len(body)))
         link.endheaders(body)
@@ -171,7 +170,8 @@ class _Line:
         sock = self.http.sock
         if sock is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                # TLS in TLS is no socket, but has one.
+                socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
 
     def close(self) -> None:
         with contextlib.suppress(Exception):
@@ -189,22 +189,12 @@ class Transport:
         self._idle: list[_Line] = []
         self._lock = threading.Lock()
         self.broken_at = float("-inf")  # monotonic time at which a connection was last found broken
-        parts = urlsplit(settings.server)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ApiUnavailable(
-                f"{settings.address!r} ({settings.source}) is no address of an API server: it starts with https://"
-            )
-        try:
-            self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError:
-            raise ApiUnavailable(f"{settings.address!r} ({settings.source}) has no usable port") from None
-        self._host, self._scheme, self.prefix = parts.hostname, parts.scheme, parts.path.rstrip("/")
-        self._context = _tls(settings) if parts.scheme == "https" else None
-        self._proxy = urlsplit(settings.proxy) if settings.proxy else None
-        if self._proxy is not None and (self._proxy.scheme != "http" or not self._proxy.hostname):
-            raise ApiUnavailable(
-                f"the proxy of {settings.proxy_source} is no http:// address; others (https, socks) aren't supported"
-            )
+        self._server = route.address(settings.server)
+        self.prefix = self._server.path
+        self._context = _tls(settings) if "https" in (self._server.scheme, _scheme(settings.proxy)) else None
+        self._proxy = route.address(settings.proxy, route.PROXIES) if settings.proxy else None
+        if self._proxy is not None:
+            _need_library(self._proxy, self._server, settings.proxy_source)
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, until: float) -> Answer:
         """One request and its whole answer, complete before `until` (monotonic seconds).
@@ -271,19 +261,20 @@ class Transport:
             line.close()
 
     def _target(self, target: str) -> str:
-        if self._proxy is not None and self._scheme == "http":
-            return f"http://{self._host}:{self._port}{target}"
-        return target
+        return f"http://{self._server.authority}{target}" if self._asks_proxy else target
 
     def _extra(self) -> tuple[tuple[str, str], ...]:
-        if self._proxy is not None and self._scheme == "http":
-            return self.settings.headers + self._proxy_pairs()
-        return self.settings.headers
+        return self.settings.headers + (self._proxy_pairs() if self._asks_proxy else ())
+
+    @property
+    def _asks_proxy(self) -> bool:
+        """Whether requests are the proxy's to forward, rather than going through a tunnel."""
+        return self._proxy is not None and self._server.scheme == "http" and self._proxy.scheme in ("http", "https")
 
     def _proxy_pairs(self) -> tuple[tuple[str, str], ...]:
         pairs = self.settings.proxy_headers
-        if self._proxy is not None and self._proxy.username:
-            login = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
+        if self._proxy is not None and self._proxy.login:
+            login = ":".join(self._proxy.login)
             pairs += (("Proxy-Authorization", "Basic " + base64.b64encode(login.encode()).decode()),)
         return pairs
 
@@ -302,31 +293,102 @@ class Transport:
         line.close()
 
     def _new(self) -> _Line:
-        if self._proxy is None:
-            if self._context is None:
-                return _Line(http.client.HTTPConnection(self._host, self._port))
-            return _Line(_Https(self._host, self._port, self._context, self.settings.tls_server_name))
-        proxy_port = self._proxy.port or 80
-        if self._context is None:
-            return _Line(http.client.HTTPConnection(str(self._proxy.hostname), proxy_port))
-        link = _Https(str(self._proxy.hostname), proxy_port, self._context, self.settings.tls_server_name or self._host)
-        link.set_tunnel(self._host, self._port, dict(self._proxy_pairs()))
-        return _Line(link)
+        name = self.settings.tls_server_name
+        return _Line(_Link(self._server, self._proxy, self._context, name, self._proxy_pairs()))
 
 
-class _Https(http.client.HTTPConnection):
-    """HTTPS with a server name of our choice (tls-server-name of a kubeconfig), through a tunnel if one is set."""
+class _Link(http.client.HTTPConnection):
+    """A connection to `server`, through `proxy` if there is one, with TLS by `context` under a server name of our
+    choice (tls-server-name of a kubeconfig). As Go's http.Transport, both also for an https:// proxy."""
 
-    default_port = 443
-
-    def __init__(self, host: str, port: int, context: ssl.SSLContext, server_name: str | None) -> None:
-        super().__init__(host, port)
-        self._tls_context = context
-        self._server_name = server_name or host
+    def __init__(
+        self,
+        server: route.Address,
+        proxy: route.Address | None,
+        context: ssl.SSLContext | None,
+        server_name: str | None,
+        proxy_headers: tuple[tuple[str, str], ...],
+    ) -> None:
+        super().__init__(server.host, server.port)
+        self._server, self._proxy, self._proxy_headers = server, proxy, proxy_headers
+        self._tls_context, self._server_name = context, server_name
 
     def connect(self) -> None:
-        super().connect()
-        self.sock = self._tls_context.wrap_socket(self.sock, server_hostname=self._server_name)
+        try:
+            self.sock = self._dialled()
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._proxy is not None and self._proxy.scheme == "https":
+                self.sock = self._secured(self.sock, self._proxy.host)
+            if self._server.scheme == "https":
+                if self._proxy is not None and self._proxy.scheme in ("http", "https"):
+                    self._tunnel_to(self._server.authority)
+                self.sock = self._secured(self.sock, self._server.host)
+        except OSError:  # among them an untrusted certificate, which is a ValueError, too
+            raise
+        except ValueError:  # a name that no name can be, such as a..b
+            raise socket.gaierror(socket.EAI_NONAME, "no such name") from None
+
+    def _dialled(self) -> Any:
+        there = self._proxy or self._server
+        if self._proxy is None or self._proxy.scheme in ("http", "https"):
+            return socket.create_connection((there.host, there.port), self.timeout)
+        import socks
+
+        name, password = self._proxy.login or (None, None)
+        return socks.create_connection(
+            (self._server.host, self._server.port),
+            self.timeout,
+            proxy_type=socks.SOCKS5,
+            proxy_addr=there.host,
+            proxy_port=there.port,
+            proxy_username=name,
+            proxy_password=password,
+        )
+
+    def _secured(self, sock: Any, host: str) -> Any:
+        assert self._tls_context is not None
+        # A name may end in the root's dot; certificates never say it.
+        name = (self._server_name or host).removesuffix(".")
+        if not isinstance(sock, ssl.SSLSocket):
+            return self._tls_context.wrap_socket(sock, server_hostname=name)
+        from urllib3.util.ssltransport import SSLTransport
+
+        return SSLTransport(sock, self._tls_context, server_hostname=name)
+
+    def _tunnel_to(self, authority: str) -> None:
+        """Ask the proxy for a way to `authority`; http.client's own knows no brackets before Python 3.13."""
+        pairs = (("Host", authority), *self._proxy_headers)
+        lines = [f"CONNECT {authority} HTTP/1.1", *(f"{name}: {value}" for name, value in pairs), "", ""]
+        self.sock.sendall("\r\n".join(lines).encode())
+        answer = self.response_class(self.sock, method="CONNECT")
+        try:
+            answer.begin()
+            if answer.status != 200:
+                raise OSError(f"Tunnel connection failed: {answer.status} {answer.reason}")
+        finally:
+            answer.close()
+
+
+def _scheme(url: str | None) -> str:
+    return (url or "").partition("://")[0].lower()
+
+
+def _need_library(proxy: route.Address, server: route.Address, source: str) -> None:
+    """Raise ApiUnavailable where a proxy needs a Python library that isn't there."""
+    package = None
+    if proxy.scheme.startswith("socks5"):
+        package, module = "PySocks", "socks"
+    elif proxy.scheme == server.scheme == "https":
+        package, module = "urllib3", "urllib3.util.ssltransport"
+    if package is None:
+        return
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        raise ApiUnavailable(
+            f"the proxy of {source} is {proxy.scheme}://, which needs the Python library {package} "
+            f"(pip install {package}), or take an http:// proxy"
+        ) from None
 
 
 def _lines(response: Any) -> Iterator[bytes]:
@@ -343,31 +405,40 @@ def _lines(response: Any) -> Iterator[bytes]:
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    """TLS as client-go has it: a certificate that is given as an authority is trusted for what it signed, whoever
+    signed it and whatever else it lacks, and a server's names are those it says as such, not its common name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        if not settings.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif settings.ca_pem is not None:
-            # Only the given authorities: the system's aren't trusted besides, as kubectl does.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_verify_locations(cadata=settings.ca_pem.decode("ascii", "ignore"))
-    except (ssl.SSLError, ValueError) as error:
-        raise ApiUnavailable(
-            f"the certificate authority of {settings.source} is not a PEM certificate: {error}"
-        ) from None
+    context.hostname_checks_common_name = False
+    context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif settings.ca_pem is not None:
+        # Only the given authorities: the system's aren't trusted besides.
+        if not [each for each in pem.certificates(settings.ca_pem) if _trusted(context, each)]:
+            raise ApiUnavailable(f"the certificate authority of {settings.source} is not a PEM certificate")
+    else:
+        context.load_default_certs()
     if settings.client_pem is not None:
         try:
             with _short_lived_file(settings.client_pem) as path:
-                context.load_cert_chain(path)
+                context.load_cert_chain(path, password=b"")  # without, OpenSSL asks the terminal
         except (ssl.SSLError, ValueError) as error:
             reason = getattr(error, "reason", None) or "not PEM"
             raise ApiUnavailable(
                 f"the client certificate and key of {settings.source} can't be used: {reason}"
             ) from None
     return context
+
+
+def _trusted(context: ssl.SSLContext, certificate: bytes) -> bool:
+    """Whether a certificate could be added to those that are trusted; one that is broken doesn't spoil the others."""
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -411,6 +482,8 @@ def describe(error: BaseException) -> str:
         return "the answer broke off"
     if isinstance(error, OSError) and str(error).startswith("Tunnel connection failed"):
         return f"the proxy refused the tunnel ({str(error).split(':', 1)[-1].strip()})"
+    if type(error).__module__ == "socks":
+        return f"the SOCKS proxy failed ({type(error).__name__})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
     return type(error).__name__

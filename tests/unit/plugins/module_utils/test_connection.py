@@ -9,6 +9,8 @@ import io
 import json
 import os
 import socket
+import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ import pytest
 from ansible_collections.k0rdent.kof.plugins.module_utils import connection as under_test
 from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable, connect
+from sandbox.certificates import Authority
 
 Script = Callable[["Handler", int], None]
 
@@ -68,11 +71,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def serve() -> Iterator[Callable[[Script], Any]]:
     servers = []
 
-    def start(script: Script) -> Any:
+    def start(script: Script, authority: Authority | None = None) -> Any:
         server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         server.script, server.seen, server.lock = script, [], threading.Lock()
         server.url = f"http://127.0.0.1:{server.server_port}"
+        if authority is not None:
+            server.url = server.url.replace("http:", "https:")
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            with tempfile.NamedTemporaryFile("w") as file:
+                file.writelines(authority.issue("server", addresses=("127.0.0.1",), server=True))
+                file.flush()
+                context.load_cert_chain(file.name)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)
         return server
@@ -375,11 +386,17 @@ def test_a_token_file_is_read_again_once_for_all_threads(serve, tmp_path):
         else:
             handler.refuse(401, "Unauthorized", "Unauthorized")
 
-    server = serve(script)
+    authority = Authority(tmp_path, "test")
+    server = serve(script, authority)
     kubeconfig = {
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "clusters": [
+            {
+                "name": "c",
+                "cluster": {"server": server.url, "certificate-authority": str(authority.certificate_file)},
+            }
+        ],
         "users": [{"name": "u", "user": {"tokenFile": str(token)}}],
     }
     connection = connect({"kubeconfig": kubeconfig}, {})
@@ -450,14 +467,17 @@ def test_a_watch_begins_with_a_fresh_token_where_the_old_one_has_expired(serve, 
         else:
             handler.refuse(401, "Unauthorized", "Unauthorized")
 
-    server = serve(script)
+    authority = Authority(tmp_path, "test")
+    server = serve(script, authority)
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
         json.dumps(
             {
                 "current-context": "c",
                 "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                "clusters": [
+                    {"name": "c", "cluster": {"server": server.url, "certificate-authority": "ca.crt"}},
+                ],
                 "users": [{"name": "u", "user": {"tokenFile": str(token)}}],
             }
         )

@@ -23,6 +23,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import (
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 
+CERTIFICATE, KEY = (f"-----BEGIN {kind}-----\nUEVN\n-----END {kind}-----\n" for kind in ("CERTIFICATE", "PRIVATE KEY"))
+
+
 def config(user=None, cluster=None, **more):
     return {
         "current-context": "c",
@@ -95,9 +98,9 @@ def test_basic_token_file_data_and_relative_files(tmp_path):
     path.write_text(yaml.safe_dump(config({"tokenFile": "token"}, {"certificate-authority": "ca.pem"})))
     found = settings({"kubeconfig": str(path)}, {})
     assert (found.authorization, found.ca_pem, found.renewable) == ("Bearer from-file", b"CA", True)
-    encoded = base64.b64encode(b"PEM").decode()
-    found = settings({"kubeconfig": config({"client-certificate-data": encoded, "client-key-data": encoded})}, {})
-    assert found.client_pem == b"PEM\nPEM"
+    both = base64.b64encode(f"its key:\n{KEY}its certificate:\n{CERTIFICATE}".encode()).decode()
+    found = settings({"kubeconfig": config({"client-certificate-data": both, "client-key-data": both})}, {})
+    assert found.client_pem == (CERTIFICATE + KEY).encode()
     found = settings({"kubeconfig": config({"username": "u", "password": "p"})}, {})
     assert found.authorization == "Basic " + base64.b64encode(b"u:p").decode()
 
@@ -235,7 +238,10 @@ def test_proxies(options, environ, proxy):
         ({"host": "https://h", "client_cert": "/x"}, "belong together"),
         ({"host": "ftp://h", "api_key": "hunter2"}, "starts with https://"),
         ({"host": "https://h:notaport", "api_key": "hunter2"}, "no usable port"),
-        ({"host": "https://h", "api_key": "hunter2", "proxy": "socks5://u:hunter2@p"}, "is no http:// address"),
+        (
+            {"host": "https://h", "api_key": "hunter2", "proxy": "socks4://u:hunter2@p"},
+            "it starts with http://",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_without_secrets(options, text):
@@ -307,7 +313,7 @@ def test_an_auth_provider_by_the_library_leaves_no_file(tmp_path, monkeypatch, p
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     part = base64.urlsafe_b64encode(json.dumps({"exp": 4102444800}).encode()).decode().rstrip("=")
-    data = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
+    data = base64.b64encode((CERTIFICATE + KEY).encode()).decode()
     oidc = {"name": "oidc", "config": {"id-token": f"a.{part}.b", "client-id": "x", "idp-issuer-url": "https://i"}}
     user = {"auth-provider": oidc, "client-certificate-data": data, "client-key-data": data}
     content = config(user, {"certificate-authority-data": data})
