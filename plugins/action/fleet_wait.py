@@ -24,7 +24,7 @@ class ActionModule(fleets.FleetAction):
         one = fleets.read_fleet({**task_vars, "ansible_play_batch": [task_vars["inventory_hostname"]]}, [layer])
         if not one.faults and one.batch[layer] and not (one.shared("kof_wait") or self.check_mode):
             return nothing | {"msg": "nothing to wait for"}
-        fleet = fleets.read_fleet(task_vars, [layer])
+        fleet = fleets.read_fleet(task_vars, [layer], reader=one.reader)
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)
         if not fleet.batch[layer]:

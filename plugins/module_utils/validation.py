@@ -17,6 +17,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+
 ROLES = ("mothership", "dns_credentials", "regional", "child")
 _ROLES_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
@@ -60,48 +62,106 @@ def faults_of(role: str, variables: Mapping[str, Any], host: str = "") -> list[F
     :param host: for the faults.
     """
     faults = []
+    values = settled(role, variables)
     for name, check in _checks(role).items():
-        if name not in variables:
-            option = load_spec(role)[name]
+        option = load_spec(role)[name]
+        if name not in values:
             if option.get("required"):
-                faults.append(Fault(host, name, "is required", _example(name, option)))
+                problem = "is required, and set to nothing" if name in variables else "is required"
+                faults.append(Fault(host, name, problem, _example(name, option)))
             continue
-        problem = check(variables[name])
+        problem = check(values[name])
         if problem:
-            faults.append(Fault(host, name, problem, _example(name, load_spec(role)[name])))
+            faults.append(Fault(host, name, problem, remedy(name, values[name])))
     return faults
 
 
-def with_defaults(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """A role's variables with its defaults, integers and booleans that came as text (`-e name=5`) converted.
+def settled(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A role's variables as their options mean them: without those that are set to nothing, text in the option's type.
 
-    Options that have neither a value nor a default are absent. The values are expected to have no faults.
+    Nothing is null for every option (an expression's, an answer that a survey left empty), and an empty text for one
+    without a default. Text, as `-e name=...` and surveys give it, becomes an integer, a boolean, a list (items between
+    commas or line breaks, or YAML) or a map (YAML) where it is one; anything else stays for `faults_of` to refuse.
     """
-    values = dict(variables)
-    for name, option in load_spec(role).items():
-        if name not in values:
-            if "default" in option:
-                values[name] = _copy(option["default"])
-        elif isinstance(values[name], str):
-            if option.get("type") == "int":
-                values[name] = int(values[name]) if _INTEGER.match(values[name]) else values[name]
-            elif option.get("type") == "bool":
-                values[name] = _BOOLEANS.get(values[name].lower(), values[name])
+    spec = load_spec(role)
+    values = {}
+    for name, value in variables.items():
+        option = spec.get(name)
+        if option is not None:
+            if value is None or (isinstance(value, str) and value == "" and "default" not in option):
+                continue
+            if isinstance(value, str) and option.get("type") in _FROM_TEXT:
+                value = _FROM_TEXT[option["type"]](value)
+        values[name] = value
     return values
 
 
-def misspelt(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Which names are nearly those of a variable of ours, each with the name that is probably meant.
+def with_defaults(role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A role's variables as `settled` has them, and its defaults.
 
-    Somebody's own helper variable (`child_instance_type`) is not one of them.
+    Options that have neither a value nor a default are absent. The values are expected to have no faults.
     """
-    found = []
-    for name in names:
-        if name not in _known_names():
-            suggestion = _meant(name)
-            if suggestion:
-                found.append((name, suggestion))
-    return found
+    values = settled(role, variables)
+    for name, option in load_spec(role).items():
+        if name not in values and "default" in option:
+            values[name] = _copy(option["default"])
+    return values
+
+
+def strangers(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Which names begin as our options do and are none, each with what is probably meant: nobody would read it."""
+    return [(name, _meant(name) or _meant_place(name)) for name in names if name not in _known_names()]
+
+
+def _meant_place(name: str) -> str:
+    """Where what a name says can be said, by the prefix of the name."""
+    layer, _blank, words = name.partition("_")
+    if layer in ("regional", "child"):
+        path = _CONFIG_KEYS.get(words.replace("_", "").lower())
+        near = difflib.get_close_matches(name, [each for each in _known_names() if each.startswith(layer)], 1, 0.75)
+        if path or not near:
+            *above, key = (path or _camel(words)).split(".")
+            value = f"{{{key}: ...}}" if not above else f"{{{above[0]}: {{{key}: ...}}}}"
+            return f"values of the ClusterTemplate are keys of {layer}_config, perhaps {layer}_config: {value}"
+        return f"did you mean {near[0]}?"
+    if layer in ("kof", "mothership"):
+        return "values of the charts are keys of mothership_values"
+    return f"see ansible-doc -t role k0rdent.kof.{'dns_credentials' if layer == 'dns' else layer}"
+
+
+def _camel(words: str) -> str:
+    first, *others = words.split("_")
+    return first + "".join(each.capitalize() for each in others)
+
+
+#: What people call values of kcm's ClusterTemplates, without underscores, by the keys that these have.
+_CONFIG_KEYS = {
+    "instancetype": "worker.instanceType",
+    "machinetype": "worker.instanceType",
+    "flavor": "worker.flavor",
+    "vmsize": "worker.vmSize",
+    "rootvolumesize": "worker.rootVolumeSize",
+    "disksize": "worker.rootVolumeSize",
+    "workerinstancetype": "worker.instanceType",
+    "controlplaneinstancetype": "controlPlane.instanceType",
+    "replicas": "workersNumber",
+    "workers": "workersNumber",
+    "nodes": "workersNumber",
+    "workernumber": "workersNumber",
+    "workercount": "workersNumber",
+    "nodecount": "workersNumber",
+    "workersnumber": "workersNumber",
+    "controlplanes": "controlPlaneNumber",
+    "controlplanecount": "controlPlaneNumber",
+    "controlplanenumber": "controlPlaneNumber",
+    "publicip": "publicIP",
+    "annotations": "clusterAnnotations",
+    "clusterannotations": "clusterAnnotations",
+    "identity": "clusterIdentity.name",
+    "clusteridentity": "clusterIdentity.name",
+    "location": "location",
+    "region": "region",
+}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -134,7 +194,7 @@ def _meant(name: str) -> str:
     words = sorted(name.split("_"))
     for known in sorted(_known_names()):
         if sorted(known.split("_")) == words or _slips(name.lower(), known, 2) <= 2:
-            return known
+            return f"did you mean {known}?"
     return ""
 
 
@@ -159,6 +219,32 @@ def _slips(left: str, right: str, limit: int) -> int:
 Check = Callable[[Any], "str | None"]
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})\Z", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
+
+
+def _list_of(text: str) -> Any:
+    if text.lstrip().startswith(("[", "- ")):
+        return _yaml_of(text, list)
+    return [item for item in (part.strip() for line in text.splitlines() for part in line.split(",")) if item] or text
+
+
+def _yaml_of(text: str, kind: type) -> Any:
+    """The list or map that a text is as YAML; the text itself where it is none, or one that no variable can be."""
+    import yaml
+
+    try:
+        found = to_plain(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, NotPlain, ValueError, RecursionError):
+        return text
+    return found if isinstance(found, kind) else text
+
+
+#: What a text becomes, by the option's type.
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "int": lambda text: int(text) if _INTEGER.match(text) else text,
+    "bool": lambda text: _BOOLEANS.get(text.lower(), text),
+    "list": _list_of,
+    "dict": functools.partial(_yaml_of, kind=dict),
+}
 
 
 @functools.cache
@@ -195,12 +281,8 @@ def _null(value: Any) -> str | None:
 def _string_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
     if isinstance(value, str):
         return None if value else "is empty; leave the variable out for the default"
-    if isinstance(value, bool):
-        why = "YAML reads yes, no, on and off as booleans: quote it"
-        return f"is {_shown(value, quote)}, but must be a string ({why})"
-    if isinstance(value, (int, float)):
-        why = "quote it; without quotes 1.10 is the number 1.1"
-        return f"is {_shown(value, quote)}, but must be a string ({why})"
+    if isinstance(value, (bool, int, float)):
+        return f"arrived as {_shown(value, quote)}, but must be a string"
     return _null(value) or f"is {_hide(value)}, but must be a string"
 
 
@@ -219,6 +301,8 @@ def _boolean_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
 
 
 def _map_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
+    if isinstance(value, str) and value:
+        return "is a string, and no map as YAML reads it, but must be a map"
     return None if isinstance(value, dict) else _null(value) or f"is {_hide(value)}, but must be a map"
 
 
@@ -228,6 +312,8 @@ def _raw_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
 
 
 def _list_problem(of_item: Check, value: Any) -> str | None:
+    if isinstance(value, str) and value:
+        return "is a string, and no list as YAML reads it, but must be a list, or items with commas between"
     if not isinstance(value, list):
         return _null(value) or f"is {_hide(value)}, but must be a list"
     for index, item in enumerate(value):
@@ -298,6 +384,33 @@ def example_of(name: str) -> str:
         if name in load_spec(role):
             return _example(name, load_spec(role)[name])
     return f"see `ansible-doc -t role k0rdent.kof.{name.partition('_')[0]}`"
+
+
+#: Where a value was said, as far as it changes what helps: in YAML, in an INI inventory, as an extra variable.
+IN_YAML, IN_INI, EXTRA = "yaml", "ini", "extra"
+_TYPED = {
+    IN_YAML: "quote it: without quotes YAML reads {read}",
+    IN_INI: "an INI inventory takes a pair of quotes away: on a host's line '\"...\"', in a section of vars \"...\"",
+    EXTRA: "as an extra variable it has to be text: -e {name}=... is, in JSON and YAML it is quoted; AWX reads a survey's "
+    "answer as YAML, so say it in the inventory or in a credential instead",
+}
+
+
+def remedy(name: str, value: Any, said: str = IN_YAML) -> str:
+    """What would be right instead of a value that was refused.
+
+    :param said: where it was, one of IN_YAML, IN_INI and EXTRA.
+    """
+    if isinstance(value, (bool, int, float)) and typed_by_yaml(name, value):
+        read = "yes, no, on and off as booleans" if isinstance(value, bool) else "1.10 as the number 1.1"
+        return f"{_TYPED[said].format(name=name, read=read)}; {example_of(name)}"
+    return example_of(name)
+
+
+def typed_by_yaml(name: str, value: Any) -> bool:
+    """Whether a text option has become a number or a boolean: something on the way took it for YAML's."""
+    option = next((load_spec(role)[name] for role in ROLES if name in load_spec(role)), {})
+    return isinstance(value, (bool, int, float)) and option.get("type", "str") in ("str", "path", "raw")
 
 
 def _example(name: str, option: Mapping[str, Any]) -> str:

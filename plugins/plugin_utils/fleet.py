@@ -29,11 +29,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec, misspelt, with_defaults
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
+    example_of,
+    load_spec,
+    strangers,
+    with_defaults,
+)
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place, variables, vars_folders
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
 
 display = Display()
 
@@ -62,12 +69,24 @@ class FleetFault(Exception):
 
     @classmethod
     def of(cls, faults: Sequence[Fault | str], what: str = "the inventory") -> FleetFault:
-        lines = list(dict.fromkeys(str(fault) for fault in faults))
+        lines = list(dict.fromkeys(map(str, shared_lines(faults))))
         many = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
         head = f"{many} in {what}; nothing was changed."
         shown = lines[:FAULTS_SHOWN]
         more = [f"... and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
         return cls("\n".join([head, *shown, *more]), lines)
+
+
+def shared_lines(faults: Sequence[Fault | str]) -> list[Fault | str]:
+    """The faults, those that are the same for several hosts as one, where its first was."""
+    hosts: dict[Fault | str, list[str]] = {}
+    for fault in faults:
+        alike = fault if isinstance(fault, str) else fault._replace(host="")
+        hosts.setdefault(alike, []).append("" if isinstance(fault, str) else fault.host)
+    return [
+        fault if isinstance(fault, str) else fault._replace(host=some(dict.fromkeys(each)))
+        for fault, each in hosts.items()
+    ]
 
 
 @dataclass
@@ -84,6 +103,7 @@ class Fleet:
     layer_of: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     permissions: Permissions = field(default_factory=Permissions)
+    reader: Reader = field(default_factory=Reader)
 
     def of(self, layer: str) -> list[Any]:
         """The parsed clusters of this batch in one layer, in the inventory's order."""
@@ -113,17 +133,20 @@ def members(groups: Mapping[str, Sequence[str]], layer: str) -> list[str]:
 def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Faults of the inventory's groups as a whole: none of ours, misspelt ones, several motherships, a host twice."""
     known = [*GROUPS.values(), FAILED_GROUP]
+    ours = {host for group in GROUPS.values() for host in groups.get(group, ())}
     faults = []
-    for name in groups:
+    for name, hosts in groups.items():
         if name in known or name in ("all", "ungrouped"):
             continue
-        near = difflib.get_close_matches(name, GROUPS.values(), n=1, cutoff=0.8)
-        if name.startswith("kof_") and any(name.startswith(f"{group}_") for group in known):
-            continue  # kof_regional_eu: somebody's own subgroup
-        if near:
-            faults.append(f"group {name}: not a group of k0rdent.kof; did you mean {near[0]}?")
-        elif name.startswith("kof_"):
-            faults.append(f"group {name}: not a group of k0rdent.kof; its groups are {', '.join(GROUPS.values())}")
+        lost = [host for host in hosts if host not in ours]
+        word = name.lower().replace("-", "_")
+        near = difflib.get_close_matches(GROUPS.get(word, word), GROUPS.values(), n=1, cutoff=0.8)
+        # Groups of one's own may have any name, as long as nobody is left out by them.
+        if near and lost:
+            faults.append(
+                f"group {name}: not a group of k0rdent.kof, and {some(lost)} in none of its groups; did you mean "
+                f"{near[0]}? If {name} is part of it, put {name} under its children"
+            )
     if not any(groups.get(group) for group in GROUPS.values()):
         faults.append(
             "the inventory has no host in kof_mothership, kof_regional or kof_child: is it the right inventory "
@@ -144,12 +167,19 @@ def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
     return faults
 
 
-def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywhere: bool = False) -> Fleet:
+def read_fleet(
+    task_vars: Mapping[str, Any],
+    layers: Iterable[str],
+    *,
+    everywhere: bool = False,
+    reader: Reader | None = None,
+) -> Fleet:
     """Read, convert and validate every host of the batch once, and parse it.
 
     :param layers: whose hosts are read.
     :param everywhere: also the kof hosts outside the batch (checks across clusters); their faults are kept too, and
         the caller decides which of them concern the batch.
+    :param reader: one that has read hosts of this batch in the same task.
     :raises FleetFault: the inventory's groups are wrong.
     """
     groups = task_vars["groups"]
@@ -161,6 +191,7 @@ def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywher
     hostvars = task_vars["hostvars"]
     permissions, faults = variables.permissions(extra_variables(hostvars))
     fleet = Fleet(batch={layer: [] for layer in LAYERS}, permissions=permissions, faults=faults)
+    fleet.reader = reader or fleet.reader
     for layer in LAYERS:
         for host in members(groups, layer):
             in_this_batch = layer in layers and host in in_batch
@@ -187,26 +218,36 @@ def read_regional(fleet: Fleet, host: str, task_vars: Mapping[str, Any]) -> mode
 
 def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any]) -> None:
     of_host = hostvars[host]  # one access: each costs a merge of all the host's variables
+    raw = getattr(of_host, "_vars", {})
     own = ("kof_", *(f"{role}_" for role in ROLES_OF_LAYER[layer]))
-    values, faults = variables.read(host, of_host, [name for name in of_host if variables.is_option(name, own)])
+    ours = [name for name in of_host if variables.is_option(name, PREFIXES)]
+    unknown = dict(strangers(ours))
+    wanted = [name for name in ours if name.startswith(own) and name not in unknown]
+    values, faults = fleet.reader.read(host, of_host, wanted)
     extra = extra_variables(hostvars)
     faults += [
-        _misplaced(host, name, getattr(of_host, "_vars", {}).get(name))
+        _misplaced(host, name, raw.get(name))
         for name in variables.PLAY_ONLY
         if name in of_host and name not in extra
     ]
     faults += [
-        Fault(
-            host, name, "no such variable", f"did you mean {suggestion}?" if suggestion else "see ansible-doc -t role"
-        )
-        for name, suggestion in misspelt(values)
+        Fault(host, name, "no such variable, nothing would read it", f"{hint}; one of your own has another prefix, my_")
+        for name, hint in unknown.items()
+    ]
+    faults += [
+        Fault(host, name, problem, f"write it without the leading 0, or quoted if it is no number; {example_of(name)}")
+        for name in wanted
+        if (problem := variables.misread(raw.get(name)))
     ]
     broken = {fault.variable for fault in faults}
     readable = {name: value for name, value in values.items() if name not in broken}
     cluster, problems = PARSERS[layer](host, readable)
     # What could not be read is reported once, as what it is, not as missing too.
-    faults += [fault for fault in problems if fault.variable not in broken]
-    fleet.variables[host] = with_defaults(ROLES_OF_LAYER[layer][0], readable)
+    problems = [fault for fault in problems if fault.variable not in broken]
+    faults += variables.by_cause(problems, raw, readable, extra)
+    for role in ROLES_OF_LAYER[layer]:
+        readable = with_defaults(role, readable)
+    fleet.variables[host] = readable
     fleet.faults += faults
     if cluster is not None and not faults:
         fleet.clusters[host] = cluster

@@ -10,8 +10,10 @@ What the options then amount to is module_utils/kubeconfig.py. Nothing is sent h
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -226,6 +228,34 @@ def origin(value: Any) -> str:
     if tag is None or not tag.path:
         return ""
     return f"{tag.path}:{tag.line_num}" if tag.line_num else str(tag.path)
+
+
+def written(value: Any) -> str:
+    """A plain scalar as its file has it, by its tag; empty where that isn't known. For what YAML reads otherwise."""
+    path, _colon, line = origin(value).rpartition(":")
+    column = _column(value)
+    if not path or not line.isdigit() or not column:
+        return ""
+    lines = _lines(path)
+    text = lines[int(line) - 1][column - 1 :] if int(line) <= len(lines) else ""
+    return re.split(r"[\s,\]}#]", text, maxsplit=1)[0]
+
+
+def _column(value: Any) -> int:
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:
+        return 0
+    return getattr(Origin.get_tag(value), "col_num", None) or 0
+
+
+@functools.lru_cache(64)
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().splitlines()
+    except OSError:
+        return []
 
 
 def _by_task(name: str, value: Any) -> Said:

@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import DANGEROUS, TAKE_OVER, Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault, example_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
+    EXTRA,
+    IN_INI,
+    IN_YAML,
+    Fault,
+    example_of,
+    remedy,
+    typed_by_yaml,
+)
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import place, same_for_all
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import origin
 
 #: What has to be an extra variable: why it may not be in the inventory, and what would be right.
 PLAY_ONLY = {
@@ -60,24 +71,140 @@ def permissions(extra: Mapping[str, Any]) -> tuple[Permissions, list[Fault]]:
     return Permissions(found.get(TAKE_OVER, frozenset()), found.get(DANGEROUS, frozenset())), faults
 
 
+class Reader:
+    """Reads the variables of hosts, each template once for all hosts on which it can't but give the same.
+
+    A lookup of a secret manager in group_vars/all, or a vaulted value, is one call and one decryption so, however many
+    hosts there are. What can differ is read on every host: see `same_for_all.needs`.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[Mapping[str, Any], Any]]] = {}
+
+    def read(self, host: str, variables: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[Fault]]:
+        """The variables of these names as builtin types, each in its own try, and a fault for each that can't be read.
+
+        What an expression leaves out (`default(omit)`) is absent.
+        """
+        values: dict[str, Any] = {}
+        faults: list[Fault] = []
+        # Templating costs a fifth of a millisecond a variable also where there is nothing to template: a second a
+        # thousand hosts.
+        raw = getattr(variables, "_vars", {})
+        for name in map(str, names):
+            if name in raw and _is_literal(raw[name]):
+                found = _plain(name, raw[name])
+            else:
+                found = self._once(name, variables, raw)
+            if isinstance(found, Fault):
+                faults.append(found._replace(host=host))
+            elif found is not _OMITTED:
+                values[name] = found
+        return values, faults
+
+    def _once(self, name: str, variables: Mapping[str, Any], raw: Mapping[str, Any]) -> Any:
+        known = self._known.setdefault(name, [])
+        for needed, value in known:
+            if same_for_all.met(needed, raw):
+                # Nobody may change another host's value with their own.
+                return value if isinstance(value, Fault) or value is _OMITTED else to_plain(value)
+        found = _templated(name, variables)
+        needed = same_for_all.needs(name, raw)
+        if needed is not None and len(known) < _VARIANTS:
+            known.append((needed, found))
+        return found
+
+
+#: Of how many variants of one variable, by group say, the value is kept.
+_VARIANTS = 16
+_OMITTED = object()
+
+
 def read(host: str, variables: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[Fault]]:
-    """The variables of these names as builtin types, each in its own try, and a fault for each that can't be read."""
-    values: dict[str, Any] = {}
-    faults: list[Fault] = []
-    # Templating costs a fifth of a millisecond a variable also where there is nothing to template: a second a thousand
-    # hosts.
-    raw = getattr(variables, "_vars", {})
-    for name in names:
-        try:
-            literal = name in raw and _is_literal(raw[name])
-            values[str(name)] = to_plain(raw[name] if literal else variables[name])
-        except NotPlain as problem:
-            faults.append(Fault(host, str(name), str(problem), example_of(str(name))))
-        except AnsibleError as problem:
-            text = " ".join(str(problem).split())[:300]
-            example = "!unsafe where {{ is meant to stay as it is"
-            faults.append(Fault(host, str(name), f"can't be templated: {text}", example))
-    return values, faults
+    """As Reader.read, of one host."""
+    return Reader().read(host, variables, names)
+
+
+def _templated(name: str, variables: Mapping[str, Any]) -> Any:
+    try:
+        value = variables[name]
+        return _OMITTED if type(value).__name__ == "_OmitType" else _plain(name, value)
+    except AnsibleValueOmittedError:
+        return _OMITTED
+    except AnsibleError as problem:
+        text = " ".join(str(problem).split())[:300]
+        return Fault("", name, f"can't be templated: {text}", _remedy(name, problem))
+
+
+def _plain(name: str, value: Any) -> Any:
+    try:
+        return to_plain(value)
+    except NotPlain as problem:
+        return Fault("", name, str(problem), example_of(name))
+
+
+#: What helps against what stood in the way of a template, by the names of ansible-core's errors.
+_REMEDIES = (
+    ("Vault", "give the vault password it was encrypted with: --vault-password-file, in AWX a Vault credential"),
+    ("UndefinedVariable", "set what it refers to, or let it be left out: {{{{ ... | default(omit) }}}}"),
+    ("SyntaxError", "!unsafe where {{{{ is meant to stay as it is; {example}"),
+    ("PluginNotFound", "install the collection that has it (in AWX: collections/requirements.yml); {example}"),
+    ("Plugin", "see what that lookup or filter needs on the controller (in AWX: in the execution environment)"),
+)
+
+
+def _remedy(name: str, problem: BaseException) -> str:
+    chain, error = [], problem
+    while error is not None and len(chain) < 20:
+        chain.append(type(error).__name__)
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    for word, remedy in _REMEDIES:
+        if any(word in each for each in chain):
+            return remedy.format(example=example_of(name))
+    return example_of(name)
+
+
+def by_cause(faults: Iterable[Fault], raw: Mapping[str, Any], values: Mapping[str, Any], extra: Any) -> list[Fault]:
+    """The faults, each with the remedy that fits where a value of another type came from.
+
+    :param raw: the host's variables, not templated; `values`: plain.
+    :param extra: the names of extra variables.
+    """
+    found = []
+    for fault in faults:
+        name = fault.variable
+        if name in values and typed_by_yaml(name, values[name]):
+            fault = fault._replace(example=remedy(name, values[name], _said(name, raw.get(name), extra)))
+        found.append(fault)
+    return found
+
+
+def _said(name: str, raw: Any, extra: Any) -> str:
+    if name in extra:
+        return EXTRA
+    path, colon, _line = origin(raw).rpartition(":")
+    beside = {"group_vars", "host_vars"}.intersection(path.split("/"))
+    return IN_YAML if not colon or beside or path.endswith((".yml", ".yaml", ".json")) else IN_INI
+
+
+def misread(raw: Any) -> str | None:
+    """What YAML makes of an integer that is written otherwise than people write them, else None: 010 is 8.
+
+    :param raw: the value with the tags that say where it was written.
+    """
+    if isinstance(raw, dict):
+        return next((each for value in dict.values(raw) if (each := misread(value))), None)
+    if isinstance(raw, list):
+        return next((each for value in list.__iter__(raw) if (each := misread(value))), None)
+    if not isinstance(raw, int) or isinstance(raw, bool):
+        return None
+    written = place.written(raw)
+    if not _OTHERWISE.match(written):
+        return None
+    return f"{written} is read as the number {int(raw)}: YAML takes a leading 0 for octal, and 1:30 for a number to 60"
+
+
+_OTHERWISE = re.compile(r"[-+]?(0[0-7_]+|[0-9]+(:[0-9]+)+)$", re.ASCII)
 
 
 def _is_literal(value: Any) -> bool:

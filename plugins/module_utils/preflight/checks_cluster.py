@@ -42,15 +42,15 @@ def inputs(s: Situation) -> list[Check]:
     """Faults of the variables, as the model found them."""
     checks = [
         Check(
-            "inventory",
+            INPUT,
             fault.problem,
             "",
             fault.example,
             FAILED,
-            (fault.host,) if fault.host else (),
+            tuple(dict.fromkeys(each.host for each in alike if each.host)),
             fault.variable or None,
         )
-        for fault in s.faults
+        for fault, alike in grouped(s.faults, lambda fault: fault._replace(host="")).items()
     ]
     if not checks:
         count = len(s.everyone) + (1 if s.mothership_host else 0)

@@ -176,7 +176,7 @@ REGIONAL_FAULTS = [
     ("regional_extra_services", [{"name": "a", "template": "a-1"}] * 2, "there twice"),
     ("regional_extra_services", [{"name": "kof-storage", "template": "a-1"}], "same Helm release"),
     ("regional_extra_services", ["a"], "item 1 is a string, but must be a map"),
-    ("kof_version", 1.1, "quote it"),
+    ("kof_version", 1.1, "arrived as the number 1.1"),
     ("kof_version", "0.2.0", "must be 0.1.1"),
     ("kof_namespace", "Kof", "lowercase"),
     ("kof_kcm_namespace", "a.b", "DNS label"),
@@ -213,7 +213,7 @@ def test_bad_input_of_a_regional(variable: str, value: Any, why: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "why"),
     [
-        ("child_regional", None, "null"),
+        ("child_regional", None, "required, and set to nothing"),
         ("child_opencost", "perhaps", "true or false"),
         ("child_cluster_name", "x" * 60, "53"),
         ("child_service_values", {"kof-storage": {}}, "cert-manager, kof-operators, kof-collectors"),
@@ -263,7 +263,7 @@ def test_all_faults_of_a_host_are_told_at_once_and_each_once() -> None:
 
 
 def test_no_password_is_quoted_whatever_is_wrong() -> None:
-    for value in (123456, "", None, {"geheim": 1}, True):
+    for value in (123456, {"geheim": 1}, True, ["geheim"]):
         _none, faults = parse_regional("eu1", {**REGIONAL, "kof_chart_repository_password": value})
         assert faults
         assert not any("123456" in str(fault) or "geheim" in str(fault) for fault in faults)

@@ -9,11 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
+    EXTRA,
+    IN_INI,
+    IN_YAML,
     ROLES,
     Fault,
     faults_of,
     load_spec,
-    misspelt,
+    remedy,
+    settled,
+    strangers,
     with_defaults,
 )
 
@@ -30,21 +35,50 @@ def problem_of(role: str, **variables: Any) -> str:
     return found[0].problem
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_every_option_takes_its_own_default_and_refuses_null(role: str) -> None:
-    for name, option in load_spec(role).items():
-        if "default" in option and option["default"] != "":
-            assert not [fault for fault in faults_of(role, {name: option["default"]}) if fault.variable == name], name
-        assert [fault for fault in faults_of(role, {name: None}) if fault.variable == name], name
+#: Every option of every role, by role and name.
+OPTIONS = [(role, name) for role in ROLES for name in load_spec(role)]
+#: What may stand for nothing at all, and what text each type takes; None: it has no text of its own.
+TEXT_OF = {"int": "600", "bool": "false", "list": "a, b", "dict": "{a: 1}", "str": None, "path": None, "raw": None}
+NOT_TEXT = (1.1, 83, 0, True, False)
+
+
+def faults(role: str, name: str, value: Any) -> list[Fault]:
+    return [fault for fault in faults_of(role, {**RIGHT, name: value}, "eu1") if fault.variable == name]
+
+
+@pytest.mark.parametrize(("role", "name"), OPTIONS)
+def test_every_option_takes_nothing_for_unset_its_default_and_the_text_of_its_type(role: str, name: str) -> None:
+    option = load_spec(role)[name]
+    kind, required, default = option.get("type", "str"), option.get("required", False), option.get("default")
+    # Unset: null always, an empty text where it can't be what is wanted.
+    assert name not in settled(role, {name: None})
+    assert with_defaults(role, {name: None}).get(name) == default
+    assert bool(faults(role, name, None)) == required
+    assert (name in settled(role, {name: ""})) == ("default" in option)
+    assert bool(faults(role, name, "")) == (required or "default" in option)
+    if "default" in option:
+        assert faults(role, name, default) == []
+    # Text, as an extra variable or a survey brings it.
+    text = TEXT_OF[kind]
+    if text is not None and option.get("elements") != "dict":
+        assert faults(role, name, text) == []
+        assert type(settled(role, {name: text})[name]) is {"int": int, "bool": bool, "list": list, "dict": dict}[kind]
+    # What has become a number or a boolean on its way is refused by name, and nothing is made of it.
+    for value in NOT_TEXT if kind in ("str", "path", "raw") else ():
+        (fault,) = faults(role, name, value)
+        assert settled(role, {name: value})[name] is value
+        assert "arrived as" in fault.problem
+        assert "quote it" in fault.example
+        if option.get("no_log"):
+            assert str(value) not in fault.problem
 
 
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (1.1, "the number 1.1, but must be a string (quote it"),
+        (1.1, "arrived as the number 1.1, but must be a string"),
         (0, "the number 0"),
-        (True, "the boolean true, but must be a string (YAML reads"),
-        (None, "no value (null)"),
+        (True, "arrived as the boolean true, but must be a string"),
         ("", "is empty"),
         ({"a": 1}, "is a map, but must be a string"),
         (["0.1.1"], "is a list, but must be a string"),
@@ -56,6 +90,54 @@ def test_a_version_is_one_of_the_known_strings(value: Any, why: str) -> None:
     assert why in problem_of("regional", kof_version=value)
 
 
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (IN_YAML, "quote it: without quotes YAML reads 1.10 as the number 1.1"),
+        (IN_INI, "an INI inventory takes a pair of quotes away"),
+        (EXTRA, "AWX reads a survey's answer as YAML"),
+    ],
+)
+def test_the_remedy_fits_where_it_was_said(said: str, says: str) -> None:
+    assert says in remedy("kof_context", 1.1, said)
+    assert remedy("kof_context", 1.1, said).endswith('for example kof_context: "text"')
+    assert says not in remedy("kof_context", ["a"], said)
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("a", ["a"]),
+        (" a,b , ,c,", ["a", "b", "c"]),
+        ("a\nb\n", ["a", "b"]),  # a survey's choices
+        ('["a", "b, c"]', ["a", "b, c"]),
+        ("- a\n- b", ["a", "b"]),
+    ],
+)
+def test_lists_as_text(text: str, items: list[str]) -> None:
+    assert settled("regional", {"kof_drift_managers": text}) == {"kof_drift_managers": items}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{region: us-east-2, workersNumber: 3}", {"region": "us-east-2", "workersNumber": 3}),
+        ("region: us-east-2\nworker:\n  instanceType: t3.large\n", {"region": "us-east-2", "worker": {"instanceType": "t3.large"}}),
+        ('{"a": {"b": true}}', {"a": {"b": True}}),
+        ("{'a': 'b'}", {"a": "b"}),
+    ],
+)
+def test_maps_as_text(text: str, value: dict[str, Any]) -> None:
+    assert settled("regional", {"regional_config": text}) == {"regional_config": value}
+
+
+def test_maps_of_a_list_as_text() -> None:
+    text = "- {name: velero, template: velero-8-1-0}"
+    assert settled("child", {"child_extra_services": text})["child_extra_services"] == [
+        {"name": "velero", "template": "velero-8-1-0"}
+    ]
+
+
 @pytest.mark.parametrize("value", [0, 1, -5, "600", "0"])
 def test_integers_may_come_as_text_from_the_command_line(value: Any) -> None:
     assert faults_of("regional", {**RIGHT, "kof_wait_timeout": value}) == []
@@ -63,7 +145,7 @@ def test_integers_may_come_as_text_from_the_command_line(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [True, False, 1.5, "", "1.5", "0x1f", "012", "1e3", " 5", "5s", "\u0665", None, [], "1" * 30]
+    "value", [True, False, 1.5, "", "1.5", "0x1f", "012", "1e3", " 5", "5s", "\u0665", [], "1" * 30]
 )
 def test_what_is_no_integer(value: Any) -> None:
     problem_of("regional", kof_wait_timeout=value)
@@ -77,23 +159,25 @@ def test_booleans_may_come_as_text_from_the_command_line(value: Any, meant: bool
     assert with_defaults("regional", {"kof_wait": value})["kof_wait"] is meant
 
 
-@pytest.mark.parametrize("value", [0, 1, "1", "", "on", None, "maybe", []])
+@pytest.mark.parametrize("value", [0, 1, "1", "", "on", "maybe", []])
 def test_what_is_no_boolean(value: Any) -> None:
     problem_of("regional", kof_wait=value)
 
 
-@pytest.mark.parametrize("value", ["a=1", "a", '{"a": 1}', 5, None, True, [1], [["a", 1]]])
+@pytest.mark.parametrize(
+    "value", ["a=1", "a", "{a: 1", "[a]", "{a: 2026-01-01}", "{1: a}", "{a: .nan}", "{{ a }}", "", 5, True, [1], [["a", 1]]]
+)
 def test_maps_are_maps(value: Any) -> None:
     problem_of("regional", regional_config=value)
 
 
-@pytest.mark.parametrize("value", ["a,b", {"a": 1}, None, 1, ["a", 1], ["a", None], [True], [""]])
+@pytest.mark.parametrize("value", ["[a, 1]", "[a", "- {", ",", {"a": 1}, 1, ["a", 1], ["a", None], [True], [""]])
 def test_lists_are_lists_of_their_elements(value: Any) -> None:
     problem_of("regional", kof_drift_managers=value)
 
 
 def test_the_wrong_item_of_a_list_is_named() -> None:
-    assert problem_of("regional", kof_drift_managers=["a", 1.1]).startswith("item 2 is the number 1.1")
+    assert problem_of("regional", kof_drift_managers=["a", 1.1]).startswith("item 2 arrived as the number 1.1")
 
 
 def test_required_ones_are_missed_with_an_example() -> None:
@@ -148,14 +232,29 @@ def test_defaults_are_filled_in_and_are_nobodys_to_change() -> None:
     ],
 )
 def test_slips_are_found(name: str, meant: str) -> None:
-    assert misspelt([name]) == [(name, meant)]
+    assert strangers([name]) == [(name, f"did you mean {meant}?")]
 
 
 @pytest.mark.parametrize(
-    "name", ["child_instance_type", "regional_subnets", "kof_team", "regional_domain", "kof_version", "dns_zone", "x"]
+    ("name", "hint"),
+    [
+        ("child_instance_type", "perhaps child_config: {worker: {instanceType: ...}}"),
+        ("regional_replicas", "perhaps regional_config: {workersNumber: ...}"),
+        ("regional_annotations", "perhaps regional_config: {clusterAnnotations: ...}"),
+        ("regional_bastion_host", "perhaps regional_config: {bastionHost: ...}"),
+        ("kof_grafana_enabled", "keys of mothership_values"),
+        ("regional_logs_storage", "did you mean regional_logs_storage_size?"),
+        ("dns_credentials_zone", "ansible-doc -t role k0rdent.kof.dns_credentials"),
+    ],
 )
-def test_own_helper_variables_are_left_alone(name: str) -> None:
-    assert misspelt([name]) == []
+def test_whatever_begins_as_an_option_and_is_none_is_told_with_its_place(name: str, hint: str) -> None:
+    ((stranger, meant),) = strangers([name])
+    assert stranger == name
+    assert hint in meant
+
+
+def test_options_are_no_strangers() -> None:
+    assert strangers(name for _role, name in OPTIONS) == []
 
 
 @given(st.sampled_from(sorted(load_spec("regional"))), st.data())
@@ -163,7 +262,7 @@ def test_one_lost_letter_is_always_found(name: str, data: st.DataObject) -> None
     at = data.draw(st.integers(0, len(name) - 1))
     slip = name[:at] + name[at + 1 :]
     if slip not in load_spec("regional") and slip not in load_spec("child"):
-        assert misspelt([slip])
+        assert strangers([slip])[0][1].startswith("did you mean")
 
 
 def test_a_fault_is_one_line_and_four_fields() -> None:

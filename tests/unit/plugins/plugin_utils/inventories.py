@@ -29,10 +29,15 @@ kof_child:
 
 
 def task_vars(
-    folder: pathlib.Path, text: str = FLEET, *, batch: list[str] | None = None, extra: dict[str, Any] | None = None
+    folder: pathlib.Path,
+    text: str = FLEET,
+    *,
+    batch: list[str] | None = None,
+    extra: dict[str, Any] | None = None,
+    name: str = "hosts.yml",
 ) -> dict[str, Any]:
     """What `run(task_vars=...)` gets for the first host of the batch; batch: all hosts unless named."""
-    file = folder / "hosts.yml"
+    file = folder / name
     file.write_text(text)
     loader = DataLoader()
     inventory = InventoryManager(loader, sources=[str(file)])

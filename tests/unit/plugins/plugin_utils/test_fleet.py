@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible._internal._datatag._tags import Origin
 from ansible.module_utils._internal._datatag import AnsibleTagHelper
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.template import trust_as_template
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
@@ -18,7 +19,7 @@ EVERY_LAYER = fleets.LAYERS
 
 
 def faults(folder: pathlib.Path, text: str = FLEET, **more: object) -> list[str]:
-    return [str(fault) for fault in fleets.read_fleet(task_vars(folder, text, **more), EVERY_LAYER).faults]
+    return list(map(str, fleets.shared_lines(fleets.read_fleet(task_vars(folder, text, **more), EVERY_LAYER).faults)))
 
 
 def test_a_right_inventory_has_no_faults(tmp_path: pathlib.Path) -> None:
@@ -52,6 +53,105 @@ def test_what_cannot_be_templated_is_not_missing_too(tmp_path: pathlib.Path) -> 
     assert len(found) == 1
     assert "eu1: regional_domain" in found[0]
     assert "!unsafe" in found[0]
+
+
+def test_an_expression_that_fails_is_told_with_what_helps(tmp_path: pathlib.Path) -> None:
+    """The vault password, what is undefined, a lookup's own trouble: each has another remedy than a stray brace."""
+    vaulted = VaultLib([("default", VaultSecret(b"right"))]).encrypt(b"platform@example.com").decode()
+    as_yaml = "!vault |\n" + "".join(f"        {line}\n" for line in vaulted.splitlines())
+    VaultSecretsContext.initialize(VaultSecretsContext([("default", VaultSecret(b"wrong"))]))
+    email = "regional_admin_email: platform@example.com\n"
+    for text in (
+        FLEET.replace(email, f"regional_admin_email: {as_yaml}"),
+        FLEET.replace(email, f"my_email: {as_yaml}    regional_admin_email: '{{{{ my_email }}}}'\n"),
+    ):
+        (line,) = faults(tmp_path, text)
+        assert line.startswith("eu1, us1: regional_admin_email: ")
+        assert "--vault-password-file, in AWX a Vault credential" in line
+        assert "!unsafe" not in line
+    for expression, remedy in (
+        ("{{ nothing }}", "default(omit)"),
+        ("{{ lookup('file', '/nowhere') }}", "on the controller"),
+        ("x {{ $labels.x }}", "!unsafe where {{ is meant to stay"),
+    ):
+        (line,) = faults(tmp_path, FLEET.replace(email, f'regional_admin_email: "{expression}"\n'))
+        assert remedy in line, line
+
+
+@pytest.mark.parametrize(
+    "expression", ["{{ nothing | default(omit) }}", "{{ nothing | default(none) }}", "{{ nothing | default('') }}", "~"]
+)
+def test_an_option_can_be_left_out_by_expression(tmp_path: pathlib.Path, expression: str) -> None:
+    more = f'{{regional_storage_class: "{expression}", kof_context: "{expression}", '
+    fleet = fleets.read_fleet(task_vars(tmp_path, FLEET.replace("us1: {", f"us1: {more}").replace('"~"', "~")), EVERY_LAYER)
+    assert fleet.faults == []
+    assert fleet.clusters["us1"].storage_class is None
+    assert "kof_context" not in fleet.variables["us1"]
+
+
+def test_a_required_option_left_out_by_expression_is_missing(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace("regional_domain: us1.example.com", "regional_domain: '{{ nothing | default(omit) }}'")
+    assert [line.split("; ")[0] for line in faults(tmp_path, text)] == ["us1: regional_domain: is required"]
+
+
+def test_text_of_a_survey_is_what_the_option_is(tmp_path: pathlib.Path) -> None:
+    extra = {
+        "regional_config": "region: us-east-2\nworkersNumber: 3\n",
+        "kof_drift_managers": "kubectl*, k9s",
+        "kof_wait": "false",
+        "dns_credentials_all_zones": "false",
+        "dns_credentials_hosted_zones": "Z1, Z2",
+        "regional_retention": None,
+    }
+    fleet = fleets.read_fleet(task_vars(tmp_path, extra=extra), EVERY_LAYER)
+    assert fleet.faults == []
+    assert fleet.clusters["us1"].config == {"region": "us-east-2", "workersNumber": 3}
+    assert fleet.shared("kof_drift_managers") == ["kubectl*", "k9s"]
+    assert fleet.shared("kof_wait") is False
+    assert fleet.variables["mothership"]["dns_credentials_all_zones"] is False
+    assert fleet.variables["mothership"]["dns_credentials_hosted_zones"] == ["Z1", "Z2"]
+
+
+def test_text_that_became_a_number_is_refused_with_what_helps_there(tmp_path: pathlib.Path) -> None:
+    (line,) = faults(tmp_path, extra={"kof_context": 1.1})
+    assert line.startswith("mothership, eu1, us1 and 2 more: kof_context: arrived as the number 1.1")
+    assert "AWX reads a survey's answer as YAML" in line
+    (line,) = faults(tmp_path, FLEET.replace("us1: {", "us1: {regional_retention: 1.10, "))
+    assert "us1: regional_retention: arrived as the number 1.1" in line
+    assert "quote it" in line
+
+
+def test_a_number_of_an_ini_inventory_is_told_how_ini_quotes(tmp_path: pathlib.Path) -> None:
+    text = "[kof_regional]\neu1 regional_domain=a.example.com regional_admin_email=a@example.com regional_retention=1.10\n"
+    (line,) = faults(tmp_path, text, name="hosts.ini")
+    assert "eu1: regional_retention: arrived as the number 1.1" in line
+    assert "an INI inventory takes a pair of quotes away" in line
+
+
+@pytest.mark.parametrize(
+    ("yaml", "told"),
+    [
+        ("regional_config: {controlPlaneNumber: 010}", "regional_config: 010 is read as the number 8"),
+        ("regional_config: {a: [{b: 1:30}]}", "regional_config: 1:30 is read as the number 90"),
+        ("kof_wait_timeout: 0600", "kof_wait_timeout: 0600 is read as the number 384"),
+        ("regional_config: {controlPlaneNumber: 10, b: 0, c: -1, d: 0x10, e: 1_000, f: '010'}", None),
+    ],
+)
+def test_numbers_that_yaml_reads_otherwise_are_told(tmp_path: pathlib.Path, yaml: str, told: str | None) -> None:
+    found = faults(tmp_path, FLEET.replace("us1: {", f"us1: {{{yaml}, "))
+    assert [told in line for line in found] == ([True] if told else [])
+
+
+def test_a_variable_with_our_prefix_that_nobody_reads_is_refused(tmp_path: pathlib.Path) -> None:
+    text = FLEET.replace(
+        "regional_admin_email:",
+        "kof_grafana_enabled: false\n    regional_instance_type: t3.xlarge\n    my_own: 1\n    regional_admin_email:",
+    )
+    found = faults(tmp_path, text)
+    assert len(found) == 2, found
+    assert found[0].startswith("mothership, eu1, us1 and 2 more: kof_grafana_enabled: no such variable")
+    assert "perhaps regional_config: {worker: {instanceType: ...}}" in found[1]
+    assert "my_" in found[1]
 
 
 def test_misspelt_name_is_guessed(tmp_path: pathlib.Path) -> None:
@@ -140,7 +240,10 @@ def test_difference_of_a_secret_quotes_no_value(tmp_path: pathlib.Path) -> None:
         ({"all": ["a"], "web": ["a"]}, "has no host in kof_mothership, kof_regional or kof_child"),
         ({"kof_mothership": ["a", "b"]}, "exactly one"),
         ({"kof_mothership": ["a"], "kof_childs": ["b"]}, "did you mean kof_child?"),
-        ({"kof_mothership": ["a"], "kof_stores": ["b"]}, "its groups are"),
+        ({"kof_mothership": ["a"], "kof-regional": ["b"]}, "b in none of its groups; did you mean kof_regional?"),
+        ({"kof_mothership": ["a"], "child": ["b"]}, "did you mean kof_child?"),
+        ({"kof_mothership": ["a"], "KOF_CHILDREN": ["b"]}, "did you mean kof_child?"),
+        ({"kof_regional": ["a"], "kof_regional_eu": ["a", "b"]}, "group kof_regional_eu: "),
         ({"kof_regional": ["a"], "kof_child": ["a"]}, "a host is one cluster"),
     ],
 )
@@ -148,8 +251,19 @@ def test_group_faults(groups: dict[str, list[str]], says: str) -> None:
     assert any(says in line for line in fleets.group_faults(groups))
 
 
-def test_own_subgroups_are_fine() -> None:
-    assert fleets.group_faults({"kof_regional": ["a"], "kof_regional_eu": ["a"], "kof_failed": ["a"]}) == []
+@pytest.mark.parametrize(
+    "name",
+    ["kof_us_east_2", "kof_prod", "regional", "child", "kof_stores", "kof_aws", "kof_regional_eu", "kof_regionals", "eu"],
+)
+def test_groups_of_ones_own_are_fine_as_long_as_no_host_is_lost(name: str) -> None:
+    ours = {"kof_mothership": ["m"], "kof_regional": ["a"], "kof_child": ["b"], "kof_failed": ["a"]}
+    assert fleets.group_faults({**ours, name: ["a", "b"]}) == []
+    assert fleets.group_faults({**ours, name: []}) == []
+
+
+@pytest.mark.parametrize("name", ["kof_us_east_2", "kof_prod", "kof_storage", "region", "web"])
+def test_hosts_of_others_may_be_in_groups_that_are_not_nearly_ours(name: str) -> None:
+    assert fleets.group_faults({"kof_mothership": ["m"], name: ["somebody-elses"]}) == []
 
 
 def test_message_counts_what_it_leaves_out() -> None:
