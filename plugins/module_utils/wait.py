@@ -226,13 +226,15 @@ def wait(
     progress: Callable[[str], None] = lambda _line: None,
     check_mode: bool = False,
     word: str = READY,
+    owners: Sequence[str] = (),
 ) -> list[Waited]:
     """Wait until all targets are ready, until those that are left have failed for good, or for `timeout` seconds.
 
     progress: gets a line at most every 15 s or 5% of the targets, and one for each failure for good; word: what they
-    are in these lines when they are ready. In check mode says what it would wait for and calls nothing late. Same
-    order as targets; never raises for what happens while it waits except ApiError for a LIST or WATCH that isn't
-    allowed, and ApiUnavailable when the first LIST fails.
+    are in these lines when they are ready; owners: of each target, whose cluster it belongs to: then these lines count
+    clusters, each ready with its last target, else objects. In check mode says what it would wait for and calls nothing
+    late. Same order as targets; never raises for what happens while it waits except ApiError for a LIST or WATCH that
+    isn't allowed, and ApiUnavailable when the first LIST fails.
     """
     if check_mode:
         if targets:
@@ -240,7 +242,7 @@ def wait(
         return [Waited(target.ref, READY, "not waited for in check mode", 0.0) for target in targets]
     if not targets:
         return []
-    return _Wait(connection, targets, timeout, progress, word).run()
+    return _Wait(connection, targets, timeout, progress, word, owners).run()
 
 
 def all_ready(connection: Connection, targets: Sequence[Target], known: Mapping[str, Sequence[Object]]) -> bool:
@@ -283,11 +285,13 @@ class _Wait:
         timeout: float,
         progress: Callable[[str], None],
         word: str,
+        owners: Sequence[str] = (),
     ) -> None:
         self._connection = connection
         self._targets = list(targets)
         self._progress = progress
-        self._word = word
+        self._owners = list(owners or range(len(self._targets)))
+        self._word = f"{'clusters' if owners else 'objects'} {word}"
         self._started = time.monotonic()
         self._deadline = self._started + timeout
         self._news: queue.Queue[_News] = queue.Queue()
@@ -533,8 +537,8 @@ class _Wait:
             if verdict.state == FAILED and not verdict.can_heal and index not in self._told:
                 self._told.add(index)
                 self._progress(f"{self._targets[index].ref} failed: {verdict.why}")
-        now, done = time.monotonic(), sum(verdict.ready for verdict in self._verdicts)
-        total = len(self._verdicts)
+        now, total = time.monotonic(), len(set(self._owners))
+        done = total - len({owner for owner, v in zip(self._owners, self._verdicts, strict=True) if not v.ready})
         if now - self._last_line < PROGRESS_SECONDS and done - self._last_done < max(1, total * PROGRESS_SHARE):
             return
         if done == total:
@@ -542,7 +546,7 @@ class _Wait:
         self._last_line, self._last_done = now, done
         pairs = enumerate(zip(self._targets, self._verdicts, strict=True))
         late = [(target.ref, v.why) for index, (target, v) in pairs if not v.ready and index not in self._told]
-        failed = f", {len(self._told)} failed" if self._told else ""
+        failed = f", {len({self._owners[index] for index in self._told})} failed" if self._told else ""
         text = f"{done} of {total} {self._word}{failed} after {now - self._started:.0f} s"
         if self._away:
             text += f"; {self._away}"

@@ -16,6 +16,8 @@ STATUSES = (FAILED, WARNING, ANNOUNCED, OK)
 
 #: Name of the checks that only repeat what is wrong with a variable.
 INPUT = "inventory"
+#: How many failures the message of a failed preflight has.
+MESSAGE_SHOWS = 10
 #: How many names a sentence lists before it counts the rest.
 NAMES_SHOWN = 3
 
@@ -72,7 +74,7 @@ def failures(checks: Iterable[Check]) -> list[Check]:
     return [check for check in checks if check.status == FAILED]
 
 
-def message(checks: Sequence[Check], shown: int = 10) -> str:
+def message(checks: Sequence[Check], shown: int = MESSAGE_SHOWS) -> str:
     """What a failed preflight says: how many failed, and the first of them, one line each; empty if none failed."""
     failed = failures(checks)
     if not failed:
