@@ -18,8 +18,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import guards, own_clu
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, render, targets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, targets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     batch_result,
     guards_of,
@@ -31,23 +31,29 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import (
     refuse_another_kof,
     regional_domains,
     still_stands_in,
+    stopped,
     unless_lost,
     within_limit,
 )
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS: ClassVar = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}}
+    _booked_by: str
+    OPTIONS: ClassVar = {"layer": {"type": "str", "required": True, "choices": list(fleets.LAYERS)}, **booking.OPTION}
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        layer = options["layer"]
+        layer, self._booked_by = options["layer"], options["booked_by"]
+        ended = stopped(layer, task_vars, self._booked_by)
+        if ended:
+            return ended | {"all_ready": False}
         fleet = fleets.read_fleet(task_vars, [layer])
         if not fleet.batch[layer]:
             if layer == "mothership":
                 # Its role has more tasks, which would go on with the variables of another host.
                 hosts = some(task_vars.get("ansible_play_batch") or ())
                 raise fleets.FleetFault(f"{hosts}: not in group kof_mothership. Say hosts: kof_mothership")
-            return batch_result([], [], {}) | {"all_ready": False}
+            return batch_result([], [], {}) | booking.NO_OUTCOMES | {"all_ready": False}
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)
         with self.connect(fleet, options) as connection:
@@ -88,7 +94,7 @@ class ActionModule(fleets.FleetAction):
                 policy=replace(policy, deadline=max(0.1, until - time.monotonic())),
                 check_mode=self.check_mode,
                 pending=pending,
-                progress=progress_lines(f"{layer} objects", fleets.display.display),
+                progress=progress_lines(f"{layer} objects", say),
                 guards=guards_of(fleet),
                 **known,
             )
@@ -105,9 +111,11 @@ class ActionModule(fleets.FleetAction):
         by_host += itself
         if fleet.shared("kof_replace_guide_objects") and layer == "regional":
             by_host += self._replace(connection, fleet, by_host, policy)
-        result = batch_result(by_host, left_out, Counter(outcome.action for _host, outcome in by_host))
+        counts = Counter(outcome.action for _host, outcome in by_host)
+        result = batch_result(by_host, left_out, counts, check_mode=self.check_mode)
         if self._play_context.diff or self._task.diff:
-            result["diff"] = reconcile.diff_of([outcome for _host, outcome in by_host])
+            hosts = [host for host, _outcome in by_host]
+            result["diff"] = reconcile.diff_of([outcome for _host, outcome in by_host], hosts=hosts)
         result["warnings"] = side_effects.of_upgrades(
             {host: of_host[0] for host, of_host in objects.items()},
             {host for host, outcome in by_host if outcome.changed and outcome.ref.kind == "ClusterDeployment"},
@@ -123,7 +131,10 @@ class ActionModule(fleets.FleetAction):
             result["all_ready"] = False
         if result["all_ready"]:
             result["msg"] += "; all are ready"
-        return within_limit(result, fleet, layer, task_vars, finished=not waits)
+        outcomes = booking.of_batch(by_host, result["refused"], left_out, check_mode=self.check_mode)
+        if layer != "mothership":
+            booking.tell(outcomes, result, self._booked_by, check_mode=self.check_mode)
+        return within_limit(result, fleet, layer, task_vars, outcomes, finished=not waits, booked_by=self._booked_by)
 
     def _replace(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
@@ -19,11 +19,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, render
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import policy_of, progress_lines
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE, Deletion
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 CONFIRM = "kof_delete_confirm"
 
@@ -35,29 +36,37 @@ def _names(given: object) -> list[str]:
 
 
 class ActionModule(fleets.FleetAction):
+    OPTIONS: ClassVar = booking.OPTION
+
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         fleet = fleets.read_fleet(task_vars, ["regional", "child"])
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)
         if not fleet.hosts:
             msg = "nothing to delete: this run has no host of kof_regional or kof_child (see --limit)"
-            fleets.display.display(msg)
+            say(msg)
             return {"changed": False, "counts": {}, "objects": [], "refused": [], "left_out": [], "msg": msg} | {
                 "uninstalled": [],
                 "left_behind": [],
+                "outcomes": {},
             }
         with self.connect(fleet, options) as connection:
             deletion = Deletion(fleet, f"{KCM_GROUP}/{render.kcm_version_of(connection)}")
-            deletion.leave_failed(task_vars["groups"].get(fleets.FAILED_GROUP, ()))
+            deletion.leave_failed(booking.noted(task_vars).failed)
             extra = fleets.extra_variables(task_vars["hostvars"])
-            result = _Run(connection, deletion, check_mode=self.check_mode).run(
-                extra.get(CONFIRM), _names(extra.get(LEAVE))
-            )
+            run = _Run(connection, deletion, check_mode=self.check_mode)
+            result = run.run(extra.get(CONFIRM), _names(extra.get(LEAVE)))
         # What was left out, and which DNS records stay, is nobody's failure: without -v nothing else would say it.
-        fleets.display.display(f"{result['msg']}; at {self._place}")
-        outcomes = result.pop("outcomes")
+        say(f"{result['msg']}; at {self._place}")
         if self._play_context.diff or self._task.diff:
-            result["diff"] = reconcile.diff_of(outcomes)
+            hosts = [host for host, _outcome in run.outcomes]
+            result["diff"] = reconcile.diff_of([outcome for _host, outcome in run.outcomes], hosts=hosts)
+        outcomes = booking.of_batch(run.outcomes, result["refused"], result["left_out"], check_mode=self.check_mode)
+        for host in sorted(run.withdrawn):
+            outcomes.changed.setdefault(host, f"services {'would be ' if self.check_mode else ''}uninstalled")
+        result["outcomes"] = outcomes.fact()
+        if options["booked_by"] == booking.BY_PLAY:
+            result["changed"] = False
         if result["refused"] and not report_follows(task_vars):
             result["failed"] = True  # the play that would say so is skipped
         return result
@@ -148,8 +157,9 @@ class _Run:
             self.connection,
             targets,
             timeout=self.fleet.shared("kof_wait_timeout"),
-            progress=fleets.display.display,
+            progress=say,
             word="without services",
+            owners=[refs[target.ref] for target in targets],
         )
         for each in waited:
             host = refs[each.ref]
@@ -203,7 +213,7 @@ class _Run:
             check_mode=self.check_mode,
             live=self.live,
             guards=(self.deletion.guard_of(layer),),
-            progress=progress_lines(f"{layer} objects deleted", fleets.display.display),
+            progress=progress_lines(f"{layer} objects deleted", say),
         )
         for (host, ref), outcome in zip(pairs, outcomes, strict=True):
             self.outcomes.append((host, outcome))
@@ -221,8 +231,9 @@ class _Run:
             self.connection,
             [wait.cluster_gone(ref) if ref.kind == "ClusterDeployment" else wait.gone(ref) for _host, ref in pairs],
             timeout=self.fleet.shared("kof_wait_timeout"),
-            progress=fleets.display.display,
+            progress=say,
             word="gone",
+            owners=[host for host, _ref in pairs] if all(ref.kind == "ClusterDeployment" for _h, ref in pairs) else [],
         )
         for (host, _ref), each in zip(pairs, waited, strict=True):
             if each.state != "ready":
@@ -253,18 +264,18 @@ class _Run:
         going = {each.ref for _host, each in self.outcomes if each.action in ("deleted", "unchanged")}
         last = deletion.last_region(before, going)
         records = deletion.dns_records(gone, before)
-        words = [f"{number} {action.replace('_', ' ')}" for action, number in sorted(counts.items())] or [
-            "nothing to do"
-        ]
+        words = [
+            f"{number} {booking.told_as(action, self.check_mode).replace('_', ' ')}"
+            for action, number in sorted(counts.items())
+        ] or ["nothing to do"]
         words += [
             f"{len(hosts)} {what}: {some(hosts, fleets.FAULTS_SHOWN)}"
             for what, hosts in (("refused", deletion.refused), ("left out", deletion.left_out))
             if hosts
         ]
         if self.withdrawn:
-            words.append(
-                f"services uninstalled on clusters that live on: {some(sorted(self.withdrawn), fleets.FAULTS_SHOWN)}"
-            )
+            told = f"services {'would be ' if self.check_mode else ''}uninstalled on clusters that live on"
+            words.append(f"{told}: {some(sorted(self.withdrawn), fleets.FAULTS_SHOWN)}")
         words += [
             f"{host} lives on with {some(there, fleets.FAULTS_SHOWN)}" for host, there in left_behind.items() if there
         ]
@@ -285,5 +296,4 @@ class _Run:
             "left_out": [{"host": host, "reason": reason} for host, reason in deletion.left_out.items()],
             "dns_records": records,
             "msg": "; ".join(words),
-            "outcomes": [outcome for _host, outcome in self.outcomes],
         }

@@ -16,6 +16,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiU
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, zones
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 LAYERS = asked.LAYERS
 
@@ -39,7 +40,7 @@ class ActionModule(fleets.FleetAction):
         told = [check for check in checks if check.status != preflight.OK]
         shown = checks if options["table"] == "full" else told
         if shown:
-            fleets.display.display(preflight.render(shown))
+            say(preflight.render(shown))
         result: dict[str, Any] = {
             "changed": False,
             "checks": [asdict(check) for check in told[: fleets.FAULTS_KEPT]],

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,14 +143,17 @@ def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return result
 
 
-def diff_of(outcomes: Sequence[Outcome], cap_object: int = 60, cap_total: int = 600) -> list[dict[str, str]]:
+def diff_of(
+    outcomes: Sequence[Outcome], cap_object: int = 60, cap_total: int = 600, hosts: Sequence[str] = ()
+) -> list[dict[str, str]]:
     """Ansible's diff entries (before_header, after_header, before, after), one per changed object, secrets masked.
 
-    cap_object, cap_total: lines kept of one object and of all; what is left out is said.
+    cap_object, cap_total: lines kept of one object and of all; what is left out is said. hosts: of each outcome, whose
+    it is; then its entry says so in `host`.
     """
     result: list[dict[str, str]] = []
     left, skipped = cap_total, 0
-    for outcome in outcomes:
+    for outcome, host in itertools.zip_longest(outcomes, hosts):
         if not outcome.changed:
             continue
         if left <= 0:
@@ -164,11 +168,13 @@ def diff_of(outcomes: Sequence[Outcome], cap_object: int = 60, cap_total: int = 
                 "after_header": f"{outcome.ref} {outcome.action}{note}",
                 "before": before,
                 "after": after,
+                **({"host": host} if host else {}),
             }
         )
     if skipped:
         text = f"{skipped} more changed objects are left out of this diff\n"
-        result.append({"before_header": "more", "after_header": "more", "before": "", "after": text})
+        of_last = {"host": result[-1]["host"]} if hosts else {}
+        result.append({"before_header": "more", "after_header": "more", "before": "", "after": text, **of_last})
     return result
 
 

@@ -21,8 +21,8 @@ description:
   - Warns where an upgrade of kof-storage takes away the login of the region's Grafana, and where charts still come from
     the repository before C(kof_chart_repository) changed.
   - A cluster that is refused is no failure of the task, unless they are more than
-    C(kof_max_fail_percentage) allows. The roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each
-    on its own host; whoever uses the action alone has to look at RV(refused).
+    C(kof_max_fail_percentage) allows; see O(booked_by). The roles P(k0rdent.kof.regional#role) and
+    P(k0rdent.kof.child#role) fail each on its own host; whoever uses the action alone has to look at RV(refused).
 options:
   layer:
     description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.
@@ -33,6 +33,7 @@ extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
   - k0rdent.kof.fleet
+  - k0rdent.kof.booking
 attributes:
   check_mode:
     support: full
@@ -96,6 +97,18 @@ all_ready:
   description:
     - Whether nothing had to change and all is ready, so that M(k0rdent.kof.fleet_wait) has nothing to wait for.
     - Only looked at where nothing had to change and C(kof_wait) is true; else false.
+  returned: success
+  type: bool
+  sample: false
+outcomes:
+  description: By host, what changed, why it failed, why it was left out; and why the rollout stops. Only what happened.
+  returned: success
+  type: dict
+  sample:
+    changed: {aws-us-east-2: ClusterDeployment kcm-system/aws-us-east-2 updated}
+    failed: {aws-eu-west-1: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}
+stop:
+  description: Whether nothing further may be tried, because more failed than C(kof_max_fail_percentage) allows.
   returned: success
   type: bool
   sample: false

@@ -38,6 +38,7 @@ extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
   - k0rdent.kof.fleet
+  - k0rdent.kof.booking
 attributes:
   check_mode:
     support: full
@@ -118,6 +119,13 @@ dns_records:
   type: list
   elements: str
   sample: [vmauth.aws-us-east-2.kof.example.com, grafana.aws-us-east-2.kof.example.com]
+outcomes:
+  description: By host, what changed, why it failed, why it was left out; and why the rollout stops. Only what happened.
+  returned: success
+  type: dict
+  sample:
+    changed: {aws-us-east-2: ClusterDeployment kcm-system/aws-us-east-2 updated}
+    failed: {aws-eu-west-1: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}
 errors:
   description: Each fault of the input on its own line, at most 100 of them.
   returned: failure

@@ -18,8 +18,8 @@ description:
     diagnosis.
   - In check mode it says what it would wait for and returns.
   - A cluster that doesn't become ready is no failure of the task, unless they are more than
-    C(kof_max_fail_percentage) allows. The roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each
-    on its own host; whoever uses the action alone has to look at RV(refused).
+    C(kof_max_fail_percentage) allows; see O(booked_by). The roles P(k0rdent.kof.regional#role) and
+    P(k0rdent.kof.child#role) fail each on its own host; whoever uses the action alone has to look at RV(refused).
 options:
   layer:
     description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.
@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
   - k0rdent.kof.fleet
+  - k0rdent.kof.booking
 attributes:
   diff_mode:
     support: none
@@ -54,7 +55,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 ready:
-  description: How many of the objects that were waited for are ready.
+  description: How many of the clusters that were waited for are ready; of the mothership, how many of its objects.
   returned: success
   type: int
   sample: 100
@@ -84,6 +85,18 @@ left_out:
   type: list
   elements: dict
   sample: [{host: aws-eu-west-1-child1, reason: its regional aws-eu-west-1 failed}]
+outcomes:
+  description: By host, what changed, why it failed, why it was left out; and why the rollout stops. Only what happened.
+  returned: success
+  type: dict
+  sample:
+    changed: {aws-us-east-2: ClusterDeployment kcm-system/aws-us-east-2 updated}
+    failed: {aws-eu-west-1: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}
+stop:
+  description: Whether nothing further may be tried, because more failed than C(kof_max_fail_percentage) allows.
+  returned: success
+  type: bool
+  sample: false
 errors:
   description: Each fault of the input on its own line, at most 100 of them.
   returned: failure

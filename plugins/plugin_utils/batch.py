@@ -34,8 +34,16 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Guard
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.wait import PROGRESS_SECONDS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.booking import (
+    BY_PLAY,
+    BY_TASK,
+    Outcomes,
+    noted,
+    of_batch,
+    tell,
+    told_as,
+)
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
-    FAILED_GROUP,
     FAULTS_SHOWN,
     Fleet,
     FleetFault,
@@ -127,7 +135,7 @@ def guide_objects_of(connection: Connection, fleet: Fleet) -> list[StandIn]:
 
 def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> list[dict[str, str]]:
     """Take out of the batch what failed before, and the children of a failed regional; say so by name."""
-    failed = set(task_vars["groups"].get(FAILED_GROUP, ()))
+    failed = noted(task_vars).failed
     left_out = []
     for cluster in fleet.of(layer):
         if cluster.host in failed:
@@ -204,7 +212,11 @@ def refuse_another_kof(connection: Connection, fleet: Fleet) -> None:
 
 
 def batch_result(
-    by_host: Sequence[tuple[str, Outcome]], left_out: list[dict[str, str]], counts: Mapping[str, int]
+    by_host: Sequence[tuple[str, Outcome]],
+    left_out: list[dict[str, str]],
+    counts: Mapping[str, int],
+    *,
+    check_mode: bool = False,
 ) -> dict[str, Any]:
     """The result of a batch: counts, the names of what changed, and who was refused and why."""
     changed = [(host, outcome) for host, outcome in by_host if outcome.changed]
@@ -228,9 +240,11 @@ def batch_result(
             for field, manager, when in outcome.took_back
         ],
     }
-    words = [f"{number} {action}" for action, number in sorted(counts.items())] or ["nothing to do"]
+    words = [f"{number} {told_as(action, check_mode)}" for action, number in sorted(counts.items())] or [
+        "nothing to do"
+    ]
     if left_out:
-        words.append(f"{len(left_out)} left out: " + ", ".join(each["host"] for each in left_out[:10]))
+        words.append(f"{len(left_out)} left out: {some((each['host'] for each in left_out), FAULTS_SHOWN)}")
     words += [f"took back {each}" for each in result["took_back"][:10]]
     result["msg"] = "; ".join(words)
     return result
@@ -298,7 +312,7 @@ def rollout_of(
     """
     everyone = list(task_vars.get("ansible_play_hosts_all") or batch)
     here = [everyone.index(host) for host in batch if host in everyone] or [0]
-    failed = {*refused, *task_vars["groups"].get(FAILED_GROUP, ())}
+    failed = {*refused, *noted(task_vars).failed}
     earlier, later = everyone[: min(here)], everyone[max(here) + 1 :]
     rest = [host for host in batch if host not in failed]
     done = [host for host in earlier if host not in failed] + (rest if finished else [])
@@ -306,26 +320,58 @@ def rollout_of(
 
 
 def within_limit(
-    result: dict[str, Any], fleet: Fleet, layer: str, task_vars: Mapping[str, Any], *, finished: bool
+    result: dict[str, Any],
+    fleet: Fleet,
+    layer: str,
+    task_vars: Mapping[str, Any],
+    outcomes: Outcomes,
+    *,
+    finished: bool,
+    booked_by: str,
 ) -> dict[str, Any]:
-    """Fail the batch itself when more of it failed than kof_max_fail_percentage allows; the message names the guilty,
-    and which clusters are done, failed and untouched.
+    """The result with `outcomes` and `stop`: whether more of the batch failed than kof_max_fail_percentage allows, by
+    now. A warning then says so, and which clusters are done, failed and untouched; those are left out.
 
     There is one mothership, and nothing works without it: its failure always is the batch's. So is any failure where
-    the play that would report it is skipped.
+    the play that would book it is skipped, and where nobody else would stop the rollout.
 
     :param finished: whether what isn't refused is ready, or was only applied.
+    :raises FleetFault: the batch itself fails; the message names the guilty.
     """
-    refused, size = result["refused"], len(fleet.batch[layer])
-    alone = layer == "mothership" or not report_follows(task_vars)
+    refused, batch = result["refused"], fleet.batch[layer]
+    alone = layer == "mothership" or (booked_by == BY_PLAY and not report_follows(task_vars))
     limit = 0 if alone else fleet.shared("kof_max_fail_percentage")
-    if refused and len(refused) * 100 > limit * size:
-        guilty = [f"{each['host']}: {each['reason']}" for each in refused]
-        more = [f"... and {len(guilty) - FAULTS_SHOWN} more"] if len(guilty) > FAULTS_SHOWN else []
-        head = f"{len(refused)} of {size} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows:"
-        lines = [head, *guilty[:FAULTS_SHOWN], *more]
-        if layer != "mothership":
-            names = [each["host"] for each in refused]
-            lines.append(str(rollout_of(task_vars, fleet.batch[layer], names, finished=finished)))
-        raise FleetFault("\n".join(lines), guilty)
-    return result
+    failed = {*outcomes.failed, *noted(task_vars).failed}.intersection(batch)
+    if refused and len(failed) * 100 > limit * len(batch):
+        head = (
+            f"{len(failed)} of {len(batch)} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows"
+        )
+        rollout = rollout_of(task_vars, batch, list(outcomes.failed), finished=finished)
+        if alone or booked_by == BY_TASK:
+            guilty = [f"{each['host']}: {each['reason']}" for each in refused]
+            more = [f"... and {len(guilty) - FAULTS_SHOWN} more"] if len(guilty) > FAULTS_SHOWN else []
+            stands = [] if layer == "mothership" else [str(rollout)]
+            raise FleetFault("\n".join([f"{head}:", *guilty[:FAULTS_SHOWN], *more, *stands]), guilty)
+        outcomes.stop = head
+        outcomes.left_out.update((host, f"the rollout stopped before its turn: {head}") for host in rollout.untouched)
+        result["warnings"] = [*result.get("warnings", ()), f"{head}. {rollout}"]
+    return result | {"outcomes": outcomes.fact(), "stop": bool(outcomes.stop)}
+
+
+def stopped(layer: str, task_vars: Mapping[str, Any], booked_by: str) -> dict[str, Any] | None:
+    """The result of a batch of which nothing may be tried because the rollout stopped before; None where it may.
+
+    All of the play is left out, by name: the play ends with this batch.
+    """
+    why = noted(task_vars).stop
+    if not why or booked_by == BY_TASK:
+        return None
+    ours = set(members(task_vars["groups"], layer))
+    hosts = [host for host in task_vars.get("ansible_play_hosts_all") or ours if host in ours]
+    left_out = [{"host": host, "reason": f"the rollout stopped before: {why}"} for host in hosts]
+    display.warning(
+        f"{len(hosts)} {layer} clusters are left out, the rollout stopped before: {some(hosts, FAULTS_SHOWN)}"
+    )
+    result, outcomes = batch_result([], left_out, {}), of_batch([], [], left_out)
+    tell(outcomes, result, booked_by, check_mode=False)
+    return result | {"outcomes": outcomes.fact(), "stop": True}

@@ -61,12 +61,14 @@ class Run:
         for event in self.events:
             if event["event"] != "ok":
                 continue
+            if event["action"].endswith("fleet_outcome"):
+                continue  # books on its host what a batch has said
             for result in event["result"].get("results") or [event["result"]]:
-                if not result.get("changed"):
-                    continue
                 if "objects" in result:
                     found |= {(each["object"], each["action"]) for each in result["objects"]}
-                elif event["action"].endswith("helm_release"):
+                if not result.get("changed") or "objects" in result:
+                    continue
+                if event["action"].endswith("helm_release"):
                     found.add((f"release {result['status']['namespace']}/{result['status']['name']}", result["action"]))
                 else:
                     found.add((event["task"], "changed"))

@@ -60,9 +60,10 @@ def test_a_rollout_stops_after_the_batch_that_failed(
     run = fleet_sandbox.playbook("child", *ROLLOUT, inventory=inventory)
     assert run.code != 0
     assert live(fleet_sandbox) == set(children[:3]), "the third batch must not have begun"
-    told = message(run)
-    assert f"1 of 2 child clusters failed, more than kof_max_fail_percentage (0) allows:\n{guilty}: " in told
-    assert "workersNumber: Invalid type. Expected: number, given: string" in told
+    told = run.output
+    assert "1 of 2 child clusters failed, more than kof_max_fail_percentage (0) allows. " in told
+    assert "workersNumber: Invalid type. Expected: number, given: string" in message(run)
+    assert {host for host, counts in run.stats.items() if counts["failures"]} == {guilty}
     assert f"The rollout stops here. done: {children[0]}, {children[1]} (2); failed: {guilty};" in told
     assert f"untouched: {', '.join(children[3:13])} and 7 more (17)" in told
     assert "Traceback" not in run.output
@@ -87,7 +88,8 @@ def test_a_stopped_site_begins_no_later_layer(fleet_sandbox: Sandbox, tmp_path: 
     run = fleet_sandbox.playbook("site", *arguments, inventory=where)
     assert run.code != 0
     assert [item["metadata"]["name"] for item in fleet_sandbox.get("clusterdeployments", "-A")["items"]] == [canary]
-    assert f"The rollout stops here. failed: {canary}; untouched: {', '.join(others)} (2)" in message(run)
+    assert f"The rollout stops here. failed: {canary}; untouched: {', '.join(others)} (2)" in run.output
+    assert {host: counts["failures"] for host, counts in run.stats.items() if counts["failures"]} == {canary: 1}
 
 
 def test_without_a_limit_one_failure_holds_nobody_back(

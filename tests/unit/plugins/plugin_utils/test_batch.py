@@ -12,8 +12,8 @@ import yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.cluster_deployment import DOMAIN_ANNOTATION
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import batch as batches
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, render
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
 from inventories import FLEET, task_vars
 
 REPOSITORY = pathlib.Path(__file__).parents[4]
@@ -24,13 +24,20 @@ def read(folder: pathlib.Path, layer: str, text: str = FLEET) -> tuple[fleets.Fl
     return fleets.read_fleet(variables, [layer]), variables
 
 
+def note(variables: dict[str, Any], layer: str = "regional", **fact: Any) -> None:
+    """What a batch of a layer left on localhost, as set_fact does it."""
+    manager, name = variables["hostvars"]._variable_manager, f"__{layer}_outcomes"
+    before = variables["hostvars"].raw_get("localhost").get(name, [])
+    manager.set_nonpersistent_facts("localhost", {name: [*before, fact]})
+
+
 def outcome(name: str, action: str, **more: Any) -> Outcome:
     return Outcome(Ref("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", "kcm-system", name), action, **more)
 
 
 def test_children_of_a_failed_regional_are_left_out(tmp_path: pathlib.Path) -> None:
     fleet, variables = read(tmp_path, "child")
-    variables["groups"]["kof_failed"] = ["eu1"]
+    note(variables, failed={"eu1": "frozen"})
     assert batches.leave_out_failed(fleet, "child", variables) == [
         {"host": "eu1-child1", "reason": "its regional eu1 failed"}
     ]
@@ -39,7 +46,7 @@ def test_children_of_a_failed_regional_are_left_out(tmp_path: pathlib.Path) -> N
 
 def test_a_failed_cluster_is_not_tried_again(tmp_path: pathlib.Path) -> None:
     fleet, variables = read(tmp_path, "regional")
-    variables["groups"]["kof_failed"] = ["us1"]
+    note(variables, failed={"us1": "frozen"})
     batches.leave_out_failed(fleet, "regional", variables)
     assert [each.host for each in fleet.of("regional")] == ["eu1"]
 
@@ -100,22 +107,96 @@ def test_unchanged_thousand_is_a_short_result() -> None:
     assert len(json.dumps(result)) < 300
 
 
-@pytest.mark.parametrize(("limit", "fails"), [(0, True), (49, True), (50, False), (100, False)])
-def test_batch_fails_above_the_limit_and_names_the_guilty(tmp_path: pathlib.Path, limit: int, fails: bool) -> None:
-    fleet, variables = read(
-        tmp_path, "regional", FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    kof_max_fail_percentage: {limit}")
+def limited(folder: pathlib.Path, limit: int) -> tuple[fleets.Fleet, dict[str, Any]]:
+    return read(
+        folder, "regional", FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    kof_max_fail_percentage: {limit}")
     )
-    result = {"refused": [{"host": "us1", "reason": "webhook: no"}]}
-    if not fails:
-        assert batches.within_limit(result, fleet, "regional", variables, finished=True) is result
+
+
+def refuse_us1() -> tuple[dict[str, Any], booking.Outcomes]:
+    refused = [{"host": "us1", "reason": "webhook: no"}]
+    return {"refused": refused}, booking.of_batch([("eu1", outcome("eu1", "updated"))], refused, [])
+
+
+@pytest.mark.parametrize("booked_by", [booking.BY_TASK, booking.BY_ROLE, booking.BY_PLAY])
+@pytest.mark.parametrize(("limit", "over"), [(0, True), (49, True), (50, False), (100, False)])
+def test_batch_stops_above_the_limit_and_fails_only_where_nobody_books_it(
+    tmp_path: pathlib.Path, limit: int, over: bool, booked_by: str
+) -> None:
+    fleet, variables = limited(tmp_path, limit)
+    result, outcomes = refuse_us1()
+
+    def judged() -> dict[str, Any]:
+        return batches.within_limit(result, fleet, "regional", variables, outcomes, finished=True, booked_by=booked_by)
+
+    if over and booked_by == booking.BY_TASK:
+        ends = r"us1: webhook: no\nThe rollout stops here. done: eu1; failed: us1"
+        with pytest.raises(fleets.FleetFault, match=ends):
+            judged()
         return
-    with pytest.raises(fleets.FleetFault, match=r"us1: webhook: no\nThe rollout stops here. done: eu1; failed: us1"):
-        batches.within_limit(result, fleet, "regional", variables, finished=True)
+    told = judged()
+    assert told["stop"] is over
+    assert told["outcomes"]["changed"] == {"eu1": "ClusterDeployment kcm-system/eu1 updated"}
+    assert told["outcomes"]["failed"] == {"us1": "webhook: no"}
+    head = f"1 of 2 regional clusters failed, more than kof_max_fail_percentage ({limit}) allows"
+    assert told.get("warnings", []) == ([f"{head}. The rollout stops here. done: eu1; failed: us1"] if over else [])
+
+
+def test_what_failed_when_applied_counts_when_the_batch_is_waited_for(tmp_path: pathlib.Path) -> None:
+    fleet, variables = limited(tmp_path, 60)
+    note(variables, failed={"eu1": "frozen"})
+    result, outcomes = refuse_us1()
+    told = batches.within_limit(
+        result, fleet, "regional", variables, outcomes, finished=True, booked_by=booking.BY_PLAY
+    )
+    assert told["stop"], "each look alone has half of the batch, both have all of it"
+
+
+@pytest.mark.parametrize("tags", [["always"], ["tagged"]])
+def test_batch_fails_by_any_cluster_where_the_play_that_books_is_skipped(
+    tmp_path: pathlib.Path, tags: list[str]
+) -> None:
+    fleet, variables = limited(tmp_path, 100)
+    result, outcomes = refuse_us1()
+    with pytest.raises(fleets.FleetFault, match="us1: webhook: no"):
+        batches.within_limit(
+            result,
+            fleet,
+            "regional",
+            variables | {"ansible_skip_tags": tags},
+            outcomes,
+            finished=True,
+            booked_by=booking.BY_PLAY,
+        )
+
+
+def test_later_batches_are_left_out_by_name_and_so_is_every_later_layer(tmp_path: pathlib.Path) -> None:
+    fleet, variables = limited(tmp_path, 10)
+    fleet.batch["regional"] = ["us1"]
+    variables["ansible_play_hosts_all"] = ["us1", "eu1"]
+    result, outcomes = refuse_us1()
+    told = batches.within_limit(
+        result, fleet, "regional", variables, outcomes, finished=False, booked_by=booking.BY_PLAY
+    )
+    why = "1 of 1 regional clusters failed, more than kof_max_fail_percentage (10) allows"
+    assert told["outcomes"]["left_out"] == {"eu1": f"the rollout stopped before its turn: {why}"}
+    assert batches.stopped("child", variables, booking.BY_PLAY) is None
+    note(variables, **told["outcomes"])
+    variables["ansible_play_hosts_all"] = ["eu1-child1", "us1-child1"]
+    later = batches.stopped("child", variables, booking.BY_PLAY)
+    assert later
+    assert later["stop"]
+    assert list(later["outcomes"]["left_out"]) == ["eu1-child1", "us1-child1"]
+    assert batches.stopped("child", variables, booking.BY_TASK) is None, "somebody's own task is somebody's own rollout"
 
 
 @pytest.mark.parametrize(("finished", "done", "unfinished"), [(True, ["a", "d"], []), (False, ["a"], ["d"])])
-def test_a_stopped_rollout_sorts_every_host_of_the_play(finished: bool, done: list[str], unfinished: list[str]) -> None:
-    variables = {"ansible_play_hosts_all": ["a", "b", "c", "d", "e", "f"], "groups": {"kof_failed": ["b"]}}
+def test_a_stopped_rollout_sorts_every_host_of_the_play(
+    tmp_path: pathlib.Path, finished: bool, done: list[str], unfinished: list[str]
+) -> None:
+    _fleet, variables = read(tmp_path, "regional")
+    variables["ansible_play_hosts_all"] = ["a", "b", "c", "d", "e", "f"]
+    note(variables, failed={"b": "frozen"})
     rollout = batches.rollout_of(variables, ["c", "d"], ["c"], finished=finished)
     assert rollout == batches.Rollout(done, ["b", "c"], unfinished, ["e", "f"])
     told = str(rollout)

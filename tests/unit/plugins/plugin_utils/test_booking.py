@@ -1,0 +1,119 @@
+"""What is kept of each batch, which hosts a report books as what, and what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref, diff_of
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
+from inventories import task_vars
+
+
+def outcome(name: str, action: str) -> Outcome:
+    return Outcome(Ref("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", "kcm-system", name), action)
+
+
+@pytest.fixture
+def variables(tmp_path: pathlib.Path) -> dict[str, Any]:
+    return task_vars(tmp_path)
+
+
+def keep(variables: dict[str, Any], host: str = "localhost", **facts: Any) -> None:
+    variables["hostvars"]._variable_manager.set_nonpersistent_facts(host, facts)
+
+
+def changed(*hosts: str) -> dict[str, Any]:
+    return {"changed": dict.fromkeys(hosts, "ClusterDeployment updated")}
+
+
+def test_check_mode_says_would() -> None:
+    by_host = [("eu1", outcome("eu1", "created")), ("us1", outcome("us1", "unchanged"))]
+    done, predicted = (booking.of_batch(by_host, [], [], check_mode=check) for check in (False, True))
+    assert done.changed == {"eu1": "ClusterDeployment kcm-system/eu1 created"}
+    assert predicted.changed == {"eu1": "ClusterDeployment kcm-system/eu1 would be created"}
+    assert done.lines(check_mode=False) == ["Changed: 1 cluster: eu1"]
+    assert predicted.lines(check_mode=True) == ["Would change: 1 cluster: eu1"]
+
+
+def test_batches_and_layers_add_up_and_the_newest_reason_counts(variables: dict[str, Any]) -> None:
+    keep(
+        variables,
+        __regional_outcomes=[changed("eu1"), {"failed": {"us1": "frozen"}, "stop": "too many"}],
+        __child_outcomes=[{"left_out": {"us1-child1": "its regional us1 failed"}}],
+    )
+    found = booking.noted(variables)
+    assert list(found.changed) == ["eu1"]
+    assert found.failed == {"us1": "frozen"}
+    assert found.left_out == {"us1-child1": "its regional us1 failed"}
+    assert found.stop == "too many"
+    assert found.lines(check_mode=False) == [
+        "Changed: 1 cluster: eu1",
+        "Left out: 1 cluster: us1-child1",
+        "Failed: 1 cluster: us1",
+    ]
+
+
+def test_a_cluster_that_changed_and_failed_is_booked_as_both(variables: dict[str, Any]) -> None:
+    keep(variables, __regional_outcomes=[changed("eu1"), {"failed": {"eu1": "late"}}])
+    report = booking.report(variables, check_mode=False)
+    assert (report["play"], report["failures"]) == (["eu1"], ["eu1"])
+
+
+def test_names_for_the_next_jobs_are_none_of_our_options(variables: dict[str, Any]) -> None:
+    keep(variables, __regional_outcomes=[changed("eu1") | {"failed": {"us1": "frozen"}}])
+    assert booking.report(variables, check_mode=False)["stats"] == {
+        "k0rdent_kof_changed": ["eu1"],
+        "k0rdent_kof_failed": ["us1"],
+        "k0rdent_kof_left_out": [],
+    }
+    assert "k0rdent_kof_would_change" in booking.report(variables, check_mode=True)["stats"]
+
+
+def test_a_second_report_of_the_same_run_books_only_what_is_new(variables: dict[str, Any]) -> None:
+    keep(variables, __regional_outcomes=[changed("eu1") | {"failed": {"us1": "frozen"}}])
+    first = booking.report(variables, check_mode=False)
+    keep(variables, __report_booked=first, __child_outcomes=[changed("eu1-child1")])
+    second = booking.report(variables, check_mode=False)
+    assert (second["play"], second["failures"]) == (["eu1-child1"], [])
+    assert second["stats"]["k0rdent_kof_changed"] == ["eu1", "eu1-child1"]
+
+
+@pytest.mark.parametrize("limit", [None, "kof_child"])
+def test_of_many_the_first_are_booked_and_one_has_the_rest(variables: dict[str, Any], limit: str | None) -> None:
+    hosts = [f"c{number}" for number in range(1100)]
+    failed = {f"f{number}": "frozen" for number in range(300)}
+    keep(variables, __child_outcomes=[changed(*hosts) | {"failed": failed}])
+    report = booking.report(variables | ({"ansible_limit": limit} if limit else {}), check_mode=False)
+    assert len(report["failures"]) == 300, "each that failed is booked"
+    assert report["stats"]["k0rdent_kof_changed"] == hosts
+    carrier = "c199" if limit else "localhost"  # --limit takes the implicit localhost away
+    assert report["play"] == hosts[:200] + ([] if limit else ["localhost"])
+    assert report["booked"][carrier]["status"] == "changed"
+    assert "900 more changed" in report["booked"][carrier]["msg"]
+    assert len(json.dumps(report)) < 100_000
+
+
+def test_diffs_are_found_by_host(variables: dict[str, Any]) -> None:
+    actions = (("eu1", "eu1", "created"), ("us1", "us1", "unchanged"), ("us1", "x", "created"))
+    by_host = [(host, outcome(name, action)) for host, name, action in actions]
+    diff = diff_of([each for _host, each in by_host], hosts=[host for host, _each in by_host])
+    for host in ("eu1", "us1"):
+        keep(variables, host, __regional_applied={"diff": diff})
+    (found,) = booking.diffs_of(variables, ["us1"])
+    assert found["before_header"] == "ClusterDeployment kcm-system/x"
+    assert len(booking.diffs_of(variables, ["us1", "eu1"])) == 2
+
+
+@pytest.mark.parametrize("name", ["eu-1", "eu1.example.com", "_x", "eu[1]", "ä", "a b", "!x", "~x", "&x", "*"])
+def test_a_host_is_found_by_its_pattern_whatever_it_is_called(tmp_path: pathlib.Path, name: str) -> None:
+    loader = DataLoader()
+    inventory = InventoryManager(loader, sources=["localhost,"])
+    for each in (name, "other", "eu1"):
+        inventory.add_host(each)
+    assert [host.name for host in inventory.get_hosts([booking.pattern_of(name)])] == [name]
