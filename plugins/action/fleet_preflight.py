@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleError, AnsibleValueOmittedError
+
 from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, zones
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, serial, zones
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -56,15 +59,29 @@ class ActionModule(fleets.FleetAction):
 
     def _look(self, options: dict[str, Any], task_vars: dict[str, Any]) -> None:
         """
-        :raises FleetFault: the inventory's groups are wrong, or what the command line asks for is nothing.
+        :raises FleetFault: the inventory's groups are wrong, what the command line asks for is nothing, or a later play
+            could not begin.
         """
         groups = [fleets.GROUPS[layer] for layer in fleets.LAYERS if layer in _of_hosts(options["layers"])]
         faults = fleets.group_faults(task_vars["groups"])
         if faults:
             raise fleets.FleetFault.of(faults)
-        nothing = asked.faults(self, task_vars, groups, options["layers"])
+        nothing = [*self._keywords(task_vars), *asked.faults(self, task_vars, groups, options["layers"])]
         if nothing:
             raise fleets.FleetFault.of(nothing, "what this run is asked for")
+
+    def _keywords(self, task_vars: dict[str, Any]) -> list[str]:
+        """What is wrong with the keywords of later plays that users set: kof_serial is the one; elsewhere than in an
+        extra variable or the play it is refused with the variables."""
+        if "kof_serial" not in task_vars:
+            return []
+        try:
+            serial.batches(to_plain(self._templar.template(task_vars["kof_serial"])))
+        except AnsibleValueOmittedError:
+            return []
+        except (ValueError, AnsibleError) as problem:
+            return [f"kof_serial: {' '.join(str(problem).split())[:300]}; {serial.EXAMPLE}"]
+        return []
 
     def _checks(self, fleet: fleets.Fleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[preflight.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))

@@ -390,7 +390,7 @@ def example_of(name: str) -> str:
 IN_YAML, IN_INI, EXTRA = "yaml", "ini", "extra"
 _TYPED = {
     IN_YAML: "quote it: without quotes YAML reads {read}",
-    IN_INI: "an INI inventory takes a pair of quotes away: on a host's line '\"...\"', in a section of vars \"...\"",
+    IN_INI: 'an INI inventory takes a pair of quotes away: on a host\'s line \'"..."\', in a section of vars "..."',
     EXTRA: "as an extra variable it has to be text: -e {name}=... is, in JSON and YAML it is quoted; AWX reads a survey's "
     "answer as YAML, so say it in the inventory or in a credential instead",
 }

@@ -226,9 +226,7 @@ def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any])
     values, faults = fleet.reader.read(host, of_host, wanted)
     extra = extra_variables(hostvars)
     faults += [
-        _misplaced(host, name, raw.get(name))
-        for name in variables.PLAY_ONLY
-        if name in of_host and name not in extra
+        _misplaced(host, name, raw.get(name)) for name in variables.PLAY_ONLY if name in of_host and name not in extra
     ]
     faults += [
         Fault(host, name, "no such variable, nothing would read it", f"{hint}; one of your own has another prefix, my_")

@@ -166,9 +166,9 @@ def _reads_variables(part: type) -> bool:
                 return True
         elif id(node) in harmless:
             continue
-        elif isinstance(node, ast.Name) and node.id == "variables":
-            return True
-        elif isinstance(node, ast.Attribute) and node.attr in ("_templar", "available_variables"):
+        elif (isinstance(node, ast.Name) and node.id == "variables") or (
+            isinstance(node, ast.Attribute) and node.attr in ("_templar", "available_variables")
+        ):
             return True
     return False
 

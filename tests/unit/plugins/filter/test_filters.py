@@ -98,7 +98,10 @@ def test_manifests_of_a_regional_and_its_child() -> None:
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        (lambda: regional_manifests({**REGIONAL, "regional_domain": 5}), "eu1: regional_domain: arrived as the number 5"),
+        (
+            lambda: regional_manifests({**REGIONAL, "regional_domain": 5}),
+            "eu1: regional_domain: arrived as the number 5",
+        ),
         (lambda: regional_manifests({**REGIONAL, "regional_config": {1: 2}}), "the key 1 is no string"),
         (lambda: regional_manifests("eu1"), "must be the variables of a host"),  # type: ignore[arg-type]
         (lambda: regional_manifests(REGIONAL, kcm_version="v1"), "v1alpha1 or v1beta1"),

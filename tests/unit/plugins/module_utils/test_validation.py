@@ -122,7 +122,10 @@ def test_lists_as_text(text: str, items: list[str]) -> None:
     ("text", "value"),
     [
         ("{region: us-east-2, workersNumber: 3}", {"region": "us-east-2", "workersNumber": 3}),
-        ("region: us-east-2\nworker:\n  instanceType: t3.large\n", {"region": "us-east-2", "worker": {"instanceType": "t3.large"}}),
+        (
+            "region: us-east-2\nworker:\n  instanceType: t3.large\n",
+            {"region": "us-east-2", "worker": {"instanceType": "t3.large"}},
+        ),
         ('{"a": {"b": true}}', {"a": {"b": True}}),
         ("{'a': 'b'}", {"a": "b"}),
     ],
@@ -165,7 +168,8 @@ def test_what_is_no_boolean(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["a=1", "a", "{a: 1", "[a]", "{a: 2026-01-01}", "{1: a}", "{a: .nan}", "{{ a }}", "", 5, True, [1], [["a", 1]]]
+    "value",
+    ["a=1", "a", "{a: 1", "[a]", "{a: 2026-01-01}", "{1: a}", "{a: .nan}", "{{ a }}", "", 5, True, [1], [["a", 1]]],
 )
 def test_maps_are_maps(value: Any) -> None:
     problem_of("regional", regional_config=value)

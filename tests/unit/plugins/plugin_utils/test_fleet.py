@@ -83,7 +83,9 @@ def test_an_expression_that_fails_is_told_with_what_helps(tmp_path: pathlib.Path
 )
 def test_an_option_can_be_left_out_by_expression(tmp_path: pathlib.Path, expression: str) -> None:
     more = f'{{regional_storage_class: "{expression}", kof_context: "{expression}", '
-    fleet = fleets.read_fleet(task_vars(tmp_path, FLEET.replace("us1: {", f"us1: {more}").replace('"~"', "~")), EVERY_LAYER)
+    fleet = fleets.read_fleet(
+        task_vars(tmp_path, FLEET.replace("us1: {", f"us1: {more}").replace('"~"', "~")), EVERY_LAYER
+    )
     assert fleet.faults == []
     assert fleet.clusters["us1"].storage_class is None
     assert "kof_context" not in fleet.variables["us1"]
@@ -122,7 +124,9 @@ def test_text_that_became_a_number_is_refused_with_what_helps_there(tmp_path: pa
 
 
 def test_a_number_of_an_ini_inventory_is_told_how_ini_quotes(tmp_path: pathlib.Path) -> None:
-    text = "[kof_regional]\neu1 regional_domain=a.example.com regional_admin_email=a@example.com regional_retention=1.10\n"
+    text = (
+        "[kof_regional]\neu1 regional_domain=a.example.com regional_admin_email=a@example.com regional_retention=1.10\n"
+    )
     (line,) = faults(tmp_path, text, name="hosts.ini")
     assert "eu1: regional_retention: arrived as the number 1.1" in line
     assert "an INI inventory takes a pair of quotes away" in line
@@ -253,7 +257,17 @@ def test_group_faults(groups: dict[str, list[str]], says: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["kof_us_east_2", "kof_prod", "regional", "child", "kof_stores", "kof_aws", "kof_regional_eu", "kof_regionals", "eu"],
+    [
+        "kof_us_east_2",
+        "kof_prod",
+        "regional",
+        "child",
+        "kof_stores",
+        "kof_aws",
+        "kof_regional_eu",
+        "kof_regionals",
+        "eu",
+    ],
 )
 def test_groups_of_ones_own_are_fine_as_long_as_no_host_is_lost(name: str) -> None:
     ours = {"kof_mothership": ["m"], "kof_regional": ["a"], "kof_child": ["b"], "kof_failed": ["a"]}

@@ -78,13 +78,17 @@ def test_what_can_differ_is_read_on_every_host(
 ) -> None:
     call, file = counted(tmp_path)
     text = inventory({**of_all, "regional_retention": "30d"}, of_host)
-    text = text.replace("    regional_retention: 30d", f'    regional_service_templates: "{{{{ {{}} }}}}"')
+    text = text.replace("    regional_retention: 30d", '    regional_service_templates: "{{ {} }}"')
     said = expression.replace("{call}", call)
     text = text.replace('"{{ {} }}"', f"\"{{{{ {{'cert-manager': ({said}) | hash('sha1')}} }}}}\"")
     if "'x'" in of_host:
         text = text.replace("my_own: {'x': [1]}", "my_own: {'x': [true]}", 1)
     fleet = read(tmp_path, text)
-    found = {values["regional_service_templates"]["cert-manager"] for name, values in fleet.variables.items() if name != "mothership"}
+    found = {
+        values["regional_service_templates"]["cert-manager"]
+        for name, values in fleet.variables.items()
+        if name != "mothership"
+    }
     if "'x'" in of_host:
         assert (len(found), calls(file)) == (2, 2)
     else:
@@ -104,7 +108,9 @@ def test_a_variant_of_a_group_is_read_once_too(tmp_path: pathlib.Path) -> None:
 
 def test_a_failure_is_shared_and_told_for_every_host(tmp_path: pathlib.Path) -> None:
     call, file = counted(tmp_path)
-    fleet = fleets.read_fleet(task_vars(tmp_path, inventory({"kof_api_key": f'"{{{{ {call} ~ nothing }}}}"'})), fleets.LAYERS)
+    fleet = fleets.read_fleet(
+        task_vars(tmp_path, inventory({"kof_api_key": f'"{{{{ {call} ~ nothing }}}}"'})), fleets.LAYERS
+    )
     assert {fault.host for fault in fleet.faults} == {"mothership", *(f"r{n}" for n in range(HOSTS))}
     assert calls(file) == 1
 
@@ -125,7 +131,7 @@ def test_a_vaulted_value_is_decrypted_once(tmp_path: pathlib.Path, monkeypatch: 
 
 
 def test_nobody_changes_another_hosts_value(tmp_path: pathlib.Path) -> None:
-    fleet = read(tmp_path, inventory({"my_list": "[a]", "kof_drift_managers": '"{{ my_list + [\'b\'] }}"'}))
+    fleet = read(tmp_path, inventory({"my_list": "[a]", "kof_drift_managers": "\"{{ my_list + ['b'] }}\""}))
     fleet.variables["r0"]["kof_drift_managers"].append("c")
     assert fleet.variables["r1"]["kof_drift_managers"] == ["a", "b"]
 
