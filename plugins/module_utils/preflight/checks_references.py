@@ -25,11 +25,13 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation im
     suggestion,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import (
+    WrongType,
     choose_template,
     is_valid,
     of_kind,
     template_for,
     unknown_keys,
+    wrong_types,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.versions import of_name
 
@@ -197,7 +199,8 @@ def _why_invalid(item: Mapping[str, Any]) -> str:
 
 
 def config_keys(s: Situation) -> list[Check]:
-    """Keys under `config` that the template doesn't know: kcm takes them in silence, and they do nothing."""
+    """Keys under `config` that the template doesn't know, which do nothing, and values of another type than its
+    defaults': kcm takes both in silence."""
     if s.facts.kcm_version is None or s.unread("ClusterTemplate", "ClusterDeployment"):
         return []
     known_of = {
@@ -205,6 +208,7 @@ def config_keys(s: Situation) -> list[Check]:
     }
     newest: dict[str, str | None] = {}
     slips: dict[tuple[str, str, str, str | None, str | None], list[str]] = {}
+    types: dict[tuple[str, str, WrongType], list[str]] = {}
     checked = 0
     for one in s.subjects:
         if one.template_kind not in newest:
@@ -219,7 +223,16 @@ def config_keys(s: Situation) -> list[Check]:
             slips.setdefault((template, key.path, one.variable("config"), key.meant, key.elsewhere), []).append(
                 one.host
             )
+        for wrong in wrong_types(one.config, known):
+            types.setdefault((template, one.variable("config"), wrong), []).append(one.host)
     checks = []
+    for (template, variable, wrong), hosts in types.items():
+        found = f"{variable}.{wrong.path} is {wrong.found}, but {template} has {wrong.wanted} there by default"
+        remedy = "write it without quotes; an expression gives it by {{ ... | int }} or {{ ... | bool }}"
+        if wrong.wanted == "text":
+            remedy = "quote it: YAML reads NO, yes and off as booleans, 1.10 as the number 1.1"
+        status = FAILED if wrong.certain else WARNING
+        checks.append(Check("config types", found, wrong.wanted, remedy, status, tuple(hosts), variable))
     for (template, path, variable, meant, elsewhere), hosts in slips.items():
         found = f"{variable}.{path} is unknown to {template}, it would do nothing"
         if meant:
@@ -230,7 +243,7 @@ def config_keys(s: Situation) -> list[Check]:
             )
             checks.append(Check("config keys", found, "", remedy, WARNING, tuple(hosts), variable))
     if not checks and checked:
-        checks.append(Check("config keys", f"all known to the templates of {checked} clusters"))
+        checks.append(Check("config keys", f"all known to the templates of {checked} clusters, and of the types there"))
     return checks
 
 

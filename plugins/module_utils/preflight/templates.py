@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import show
 from ansible_collections.k0rdent.kof.plugins.module_utils.versions import Version, parse_dashed
 
 #: Maps of a cluster template whose keys are the user's own, although the template may have some by default.
@@ -25,6 +26,10 @@ FREE_FORM = (
 )
 #: Two keys at least this alike are taken for a slip of the keyboard (difflib's ratio).
 ALIKE = 0.75
+
+
+#: What YAML 1.1 takes for a boolean where it isn't quoted.
+_BOOLEANS = ("true", "false", "yes", "no", "on", "off")
 
 
 def of_kind(template: Mapping[str, Any], kind: str) -> Version | None:
@@ -94,6 +99,61 @@ def unknown_keys(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[Un
     for path, key in _keys(known):
         places.setdefault(key, path)
     return list(_unknown(config, known, "", places))
+
+
+@dataclass(frozen=True)
+class WrongType:
+    """A value of `config` that is of another type than the template's default.
+
+    :ivar path: where it is, `worker.instanceType`.
+    :ivar found: what is there, in words; `wanted`: the type of the default.
+    :ivar certain: whether no template can mean it: an empty default says little of what may stand there.
+    """
+
+    path: str
+    found: str
+    wanted: str
+    certain: bool
+
+
+def wrong_types(config: Mapping[str, Any], known: Mapping[str, Any]) -> list[WrongType]:
+    """Values under a cluster's `config` that aren't of the type that its template's default has.
+
+    YAML reads NO as a boolean, an expression gives text. Null takes a default away, and a default of null says nothing.
+    """
+    return list(_wrong(config, known, ""))
+
+
+def _wrong(config: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> Iterator[WrongType]:
+    for key, value in config.items():
+        default = known.get(key)
+        if value is None or default is None:
+            continue
+        is_of, wanted = _type(value), _type(default)
+        if is_of == wanted:
+            if isinstance(value, Mapping) and key not in FREE_FORM:
+                yield from _wrong(value, default, f"{prefix}{key}.")
+            continue
+        found = is_of if isinstance(value, (Mapping, list)) else f"{show(value)}, {is_of}"
+        yield WrongType(f"{prefix}{key}", found, wanted, _certainly(value, default))
+
+
+def _certainly(value: Any, default: Any) -> bool:
+    """Whether no template with such a default can mean the value: an empty one says little, and 25% may be a number."""
+    if isinstance(value, bool) or isinstance(default, bool):
+        return not isinstance(value, str) or value.lower() in _BOOLEANS
+    if isinstance(value, str) and isinstance(default, (int, float)):
+        return value.replace(".", "", 1).isdigit()
+    return bool(default)
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    for kind, name in (((int, float), "a number"), (str, "text"), (list, "a list")):
+        if isinstance(value, kind):  # type: ignore[arg-type]
+            return name
+    return "a map"
 
 
 def _keys(known: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -500,6 +500,21 @@ CASES = [
     ),
     (
         checks.config_keys,
+        {"config": {"controlPlaneNumber": "3"}},
+        FAILED,
+        (
+            r"^eu1: regional_config: config types: regional_config\.controlPlaneNumber is '3', text, but "
+            r"aws-standalone-cp-0-1-0 has a number there by default \(wanted: a number\); write it without quotes"
+        ),
+    ),
+    (
+        checks.config_keys,
+        {"config": {"worker": {"instanceType": False}}},
+        FAILED,
+        r"worker\.instanceType is false, a boolean.*quote it: YAML reads NO",
+    ),
+    (
+        checks.config_keys,
         {"config": {"worker": {"instance_type": "t3"}}},
         FAILED,
         r"worker\.instance_type.*did you mean worker\.instanceType\?",

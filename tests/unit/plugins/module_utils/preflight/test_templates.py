@@ -11,6 +11,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates im
     choose_template,
     template_for,
     unknown_keys,
+    wrong_types,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.versions import (
     Version,
@@ -128,6 +129,45 @@ def test_free_form_maps_take_any_key_although_they_have_defaults():
     assert unknown_keys({"clusterLabels": {"b": 1}}, {"clusterLabels": {"a": 1}}) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "default", "certain"),
+    [
+        ("3", 3, True),  # an expression's, from -e workers=3
+        ("1.5", 3, True),
+        ("25%", 1, False),  # an integer or a percentage
+        ("true", False, True),
+        ("Yes", True, True),
+        ("maybe", True, False),
+        (False, "", True),  # NO
+        (True, "t3", True),
+        (1, True, True),
+        (1, False, True),
+        (True, 0, True),
+        (1.1, "1.0", True),
+        (1.1, "", False),
+        (["a"], {}, False),
+        (["a"], {"a": 1}, True),
+        ({"a": 1}, "", False),
+        ({"a": 1}, "x", True),
+        ("x", {"a": 1}, True),
+        ("x", [], False),
+    ],
+)
+def test_values_of_another_type_than_the_templates_default(value, default, certain):
+    (found,) = wrong_types({"a": {"b": value}}, {"a": {"b": default, "c": 1}})
+    assert (found.path, found.certain) == ("a.b", certain)
+    assert wrong_types({"clusterLabels": {"b": value}}, {"clusterLabels": {"b": default}}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "default"),
+    [(3, 1), (3, 1.5), (None, 1), (None, "x"), ("x", None), ([1], None), ("", "x"), ({"a": 1}, {}), ([], ["x"]), (0, 3)],
+)
+def test_values_that_fit_the_templates_default(value, default):
+    assert wrong_types({"a": value}, {"a": default}) == []
+    assert wrong_types({"other": value}, {"a": default}) == []
+
+
 maps = st.recursive(
     st.one_of(st.integers(), st.text(max_size=3)),
     lambda children: st.dictionaries(st.text(min_size=1, max_size=4), children, max_size=4),
@@ -139,3 +179,4 @@ maps = st.recursive(
 @given(st.dictionaries(st.text(min_size=1, max_size=4), maps, max_size=5))
 def test_a_config_of_known_keys_is_never_complained_about(known):
     assert unknown_keys(known, known) == []
+    assert wrong_types(known, known) == []
