@@ -17,7 +17,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, serial, zones
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial, zones
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -99,6 +99,11 @@ class ActionModule(fleets.FleetAction):
             {name: value for each in motherships for name, value in fleet.variables[each.host].items()}
             | fleet.variables[fleet.hosts[0]],
             fleet.permissions,
+            replaced.maps(
+                task_vars["hostvars"],
+                fleet.raw,
+                {host: fleets.ROLES_OF_LAYER[layer] for host, layer in fleet.layer_of.items()},
+            ),
         )
         variables = inventory.shared if motherships and motherships[0].host in fleet.hosts else {}
         looked_up = zones.look(variables) if "dns_credentials" in options["layers"] else ()

@@ -94,7 +94,7 @@ class Fleet:
     """The clusters a batch is about, parsed, with what they share.
 
     `batch` has the hosts of this play batch by layer; `variables` and `clusters` hold every host that was read;
-    `permissions` are those of this one run.
+    `permissions` are those of this one run; `raw` are the variables as they were written, not templated.
     """
 
     batch: dict[str, list[str]]
@@ -104,6 +104,7 @@ class Fleet:
     faults: list[Fault] = field(default_factory=list)
     permissions: Permissions = field(default_factory=Permissions)
     reader: Reader = field(default_factory=Reader)
+    raw: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, layer: str) -> list[Any]:
         """The parsed clusters of this batch in one layer, in the inventory's order."""
@@ -218,7 +219,7 @@ def read_regional(fleet: Fleet, host: str, task_vars: Mapping[str, Any]) -> mode
 
 def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any]) -> None:
     of_host = hostvars[host]  # one access: each costs a merge of all the host's variables
-    raw = getattr(of_host, "_vars", {})
+    raw = fleet.raw[host] = getattr(of_host, "_vars", {})
     own = ("kof_", *(f"{role}_" for role in ROLES_OF_LAYER[layer]))
     ours = [name for name in of_host if variables.is_option(name, PREFIXES)]
     unknown = dict(strangers(ours))

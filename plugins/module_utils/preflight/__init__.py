@@ -48,7 +48,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
     StandIn,
     guide_objects,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Zone
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import ReplacedMap, Situation, Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.table import render
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.templates import choose_template, template_for
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
@@ -86,6 +86,7 @@ class Inventory:
 
     :ivar faults: of any host; those of hosts outside the batch become warnings.
     :ivar permissions: those of this one run.
+    :ivar replaced: maps of groups that hosts replace by their own.
     :ivar shared: the batch's `kof_*` values and the mothership's `dns_credentials_*`, with defaults.
     """
 
@@ -95,6 +96,7 @@ class Inventory:
     faults: Sequence[Fault] = ()
     shared: Mapping[str, Any] = field(default_factory=dict)
     permissions: Permissions = field(default_factory=Permissions)
+    replaced: Sequence[ReplacedMap] = ()
 
     def value(self, name: str, default: Any = None) -> Any:
         found = self.shared.get(name)
@@ -161,6 +163,7 @@ def run(
         others=tuple(subject for subject in everyone if subject.host not in batch or subject.layer not in chosen),
         faults=tuple(dict.fromkeys([*inventory.faults, *_between(inventory)])),
         unparsed=unparsed,
+        replaced=tuple(inventory.replaced),
         mothership_host=mothership.host if mothership else None,
         mothership_in_batch=in_batch,
         storage_class=mothership.storage_class if mothership else None,
@@ -183,7 +186,7 @@ def run(
     )
     found = _gathered(connection_or_error, situation, inventory)
     if isinstance(found, Check):
-        return [narrowed(check, batch) for check in [*checks.inputs(situation), found]]
+        return [narrowed(check, batch) for check in [*checks.inputs(situation), *checks.replaced_maps(situation), found]]
     return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
 
 

@@ -33,6 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_clust
     permissions,
     propagated_credentials,
     readable,
+    replaced_maps,
     storage_class,
     unique,
 )
@@ -63,6 +64,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation im
 #: In the order of the table.
 ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     inputs,
+    replaced_maps,
     unique,
     api_server,
     kubernetes_version,

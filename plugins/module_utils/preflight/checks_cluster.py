@@ -58,6 +58,22 @@ def inputs(s: Situation) -> list[Check]:
     return checks
 
 
+def replaced_maps(s: Situation) -> list[Check]:
+    """Maps in groups and on hosts: the nearest one replaces the others whole."""
+    mine = {one.host for one in s.subjects} | set(s.mothership_hosts)
+    rows = grouped((each for each in s.replaced if each.host in mine), lambda each: (each.variable, each.group, each.lost))
+    checks = []
+    for (variable, group, lost), alike in rows.items():
+        found = f"replaces {variable} of group {group} as a whole, without its {some(lost, 6)}"
+        remedy = (
+            f"""what shall stay under a name of your own, my_config, and {variable}: "{{{{ my_config | combine("""
+            """{'region': ...}, recursive=true) }}"; or say it all here"""
+        )
+        hosts = tuple(each.host for each in alike)
+        checks.append(Check("values of groups", found, "", remedy, WARNING, hosts, variable))
+    return checks
+
+
 def unique(s: Situation) -> list[Check]:
     """No two clusters of the inventory have one name or one domain: they would overwrite each other."""
     regionals = [one for one in s.everyone if one.domain]

@@ -80,6 +80,19 @@ class Zone:
 
 
 @dataclass(frozen=True)
+class ReplacedMap:
+    """A map of a group that a host's own, or a nearer group's, replaces as a whole.
+
+    :ivar lost: keys, as paths, that are in the group's map only.
+    """
+
+    host: str
+    variable: str
+    group: str
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Situation:
     """All a check may look at.
 
@@ -89,6 +102,7 @@ class Situation:
     :ivar makes_dns_secret: the run writes the Secret with external-dns' credentials.
     :ivar subjects: the clusters of the batch; `others` those of the inventory outside it.
     :ivar faults: of the model, of whatever host; `unparsed` the hosts that are no clusters here because of theirs.
+    :ivar replaced: maps of groups that hosts replace by their own.
     :ivar groups: the PromxyServerGroups this run would write, rendered.
     :ivar promxy_memory: promxy's limit as the mothership's values have it, a quantity; None for no limit.
     :ivar hosted_zones: how many Route 53 zones the inventory names; `zones` those that were looked up.
@@ -111,6 +125,7 @@ class Situation:
     others: tuple[Subject, ...] = ()
     faults: tuple[Fault, ...] = ()
     unparsed: frozenset[str] = frozenset()
+    replaced: tuple[ReplacedMap, ...] = ()
     mothership_host: str | None = None
     mothership_in_batch: bool = False
     storage_class: str | None = None

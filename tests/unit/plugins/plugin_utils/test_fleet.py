@@ -12,7 +12,9 @@ from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.template import trust_as_template
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import ReplacedMap
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import replaced
 from inventories import FLEET, task_vars
 
 EVERY_LAYER = fleets.LAYERS
@@ -321,3 +323,30 @@ def test_difference_of_a_proxy_quotes_no_login(tmp_path: pathlib.Path) -> None:
     found = faults(tmp_path, FLEET.replace("us1: {", "us1: {kof_proxy: 'http://robot:hush-hush@proxy:3128', "))
     assert any("us1: kof_proxy" in line for line in found)
     assert "hush-hush" not in "".join(found)
+
+
+def replaced_maps(folder: pathlib.Path, text: str) -> tuple[ReplacedMap, ...]:
+    hostvars = task_vars(folder, text)["hostvars"]
+    roles = {"eu1": ("regional",), "us1": ("regional",), "us1-child1": ("child",)}
+    return replaced.maps(hostvars, {host: hostvars.raw_get(host) for host in roles}, roles)
+
+
+def test_a_group_s_map_that_a_host_replaces_is_told_with_the_keys_that_are_lost(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "kof_regional.yml").write_text(
+        "regional_config: {publicIP: true, worker: {instanceType: t3.medium, rootVolumeSize: 8}}\n"
+    )
+    text = FLEET.replace("us1: {", "us1: {regional_config: {region: us-east-2, worker: {instanceType: t3.large}}, ")
+    text = text.replace("eu1: {", "eu1: {regional_config: '{{ my_config | combine({}) }}', ")
+    text = text.replace("kof_fleet: test", "kof_fleet: test\n    kof_wait: true\n    child_config: {a: 1}")
+    text = text.replace("us1-child1: {", "us1-child1: {child_config: {a: 2}, ")
+    assert replaced_maps(tmp_path, text) == (
+        ReplacedMap("us1", "regional_config", "kof_regional", ("publicIP", "worker.rootVolumeSize")),
+    )
+
+
+def test_hash_behaviour_merge_loses_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible.constants.DEFAULT_HASH_BEHAVIOUR", "merge")
+    text = FLEET.replace("us1: {", "us1: {regional_config: {region: us-east-2}, ")
+    text = text.replace("kof_fleet: test", "kof_fleet: test\n    regional_config: {publicIP: true}")
+    assert replaced_maps(tmp_path, text) == ()

@@ -14,7 +14,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import check
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import ANNOUNCED, FAILED, OK, WARNING
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Denied, Helm, Need
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import ReplacedMap, Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
 
 from .situations import (
@@ -497,6 +497,13 @@ CASES = [
             r"^eu1: regional_config: .*regional_config\.regoin is unknown to aws-standalone-cp-0-1-0.*did you mean "
             r"region\?"
         ),
+    ),
+    (
+        checks.replaced_maps,
+        {"replaced": (ReplacedMap("eu1", "regional_config", "kof_regional", ("publicIP", "worker.instanceType")),)},
+        WARNING,
+        r"^eu1: regional_config: values of groups: replaces regional_config of group kof_regional as a whole, without "
+        r"its publicIP, worker\.instanceType; .* combine\(",
     ),
     (
         checks.config_keys,
