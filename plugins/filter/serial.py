@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - k0rdent.kof contributors (@k0rdent)
 description:
-  - Turns what C(kof_serial) may be into what the keyword C(serial) of a play takes, which fails in the middle of a run on
-    anything else.
+  - Turns what C(kof_serial) may be into what the keyword C(serial) of a play takes, which fails in the middle of a run
+    on anything else.
   - Null, an empty text and an empty list, as a survey gives them, are all clusters at once.
 positional: _input
 options:

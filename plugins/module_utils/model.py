@@ -11,6 +11,7 @@ are made elsewhere (`manifests`). Nothing here reads the network or Ansible's ob
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ __all__ = [
     "Regional",
     "fleet_faults",
     "parse_child",
+    "parse_dns_credentials",
     "parse_mothership",
     "parse_regional",
 ]
@@ -147,9 +149,7 @@ def parse_mothership(host: str, variables: Mapping[str, Any]) -> tuple[Mothershi
     """The management cluster out of its host's plain variables, or what is wrong with them (then it is None)."""
     reader = _Reader(host, "mothership", variables)
     # Only dns_credentials_method matters to the charts; the role's other variables are checked along with it.
-    reader.faults += [
-        fault for fault in faults_of("dns_credentials", variables, host) if fault.variable.startswith("dns_")
-    ]
+    reader.faults += [fault for fault in parse_dns_credentials(host, variables)[1] if fault.variable.startswith("dns_")]
     reader.check("mothership_storage_class", syntax.object_name)
     reader.check("mothership_promxy_image_tag", syntax.image_tag)
     reader.check("mothership_retention", syntax.retention)
@@ -159,6 +159,94 @@ def parse_mothership(host: str, variables: Mapping[str, Any]) -> tuple[Mothershi
     if reader.faults:
         return None, reader.faults
     return reader.build(Mothership, dns_secret=variables.get("dns_credentials_method") in DNS_METHODS_WITH_SECRET), []
+
+
+#: Methods of dns_credentials that make or change something at AWS, and what one of its zones is called there.
+_DNS_METHODS_AT_AWS = ("iam_user", "node_role", "irsa")
+_ZONE = re.compile(r"(/hostedzone/|arn:aws(-[a-z]+)*:route53:::hostedzone/)?Z[A-Z0-9]{1,31}\Z", re.ASCII)
+_OIDC_PROVIDER = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:oidc-provider/.+\Z", re.ASCII)
+#: AWS counts a trust policy's characters without white space; 2,048 is what an account has by default. One provider's
+#: part without its two names, and the frame around all.
+_TRUST_LIMIT, _TRUST_PART, _TRUST_FRAME = 2048, 140, 38
+
+
+def parse_dns_credentials(host: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """The options of role dns_credentials with their defaults, as its tasks take them, and what is wrong with them."""
+    faults = faults_of("dns_credentials", variables, host)
+    broken = {fault.variable for fault in faults}
+    known = load_spec("dns_credentials")
+    usable = {name: value for name, value in variables.items() if name in known and name not in broken}
+    values = {name: value for name, value in with_defaults("dns_credentials", usable).items() if name not in broken}
+
+    def of(name: str) -> Any:
+        return values.get(f"dns_credentials_{name}")
+
+    def fault(name: str, problem: str, example: str = "") -> None:
+        name = f"dns_credentials_{name}"
+        faults.append(Fault(host, name, problem, example or example_of(name)))
+
+    method = of("method")
+    if method in _DNS_METHODS_AT_AWS:
+        zones = of("hosted_zones") or []
+        for zone in zones:
+            if not _ZONE.match(zone):
+                fault("hosted_zones", f"{zone!r:.60} is neither the id nor the ARN of a Route 53 hosted zone", _ZONES)
+        if "dns_credentials_hosted_zones" not in broken and bool(zones) == bool(of("all_zones")):
+            what = "is set beside dns_credentials_all_zones" if zones else "is empty"
+            fault("hosted_zones", what, f"{_ZONES}, or dns_credentials_all_zones: true for every zone of the account")
+        for one, other in (("aws_access_key", "aws_secret_key"), ("aws_secret_key", "aws_access_key")):
+            if of(one) and not of(other) and f"dns_credentials_{other}" not in broken:
+                fault(one, f"is set without dns_credentials_{other}", f"both, or neither: {_AWS_LOGIN}")
+        if of("aws_profile") and of("aws_access_key"):
+            fault(
+                "aws_profile", "is set beside dns_credentials_aws_access_key", f"one of them, or neither: {_AWS_LOGIN}"
+            )
+        if not re.fullmatch(r"/([!-~]{1,510}/)?", of("path") or "/"):
+            fault(
+                "path", f"{of('path')!r:.60} must begin and end with a slash", "for example dns_credentials_path: /kof/"
+            )
+        for name, longest in (("user_name", 64), ("role_name", 64), ("policy_name", 128)):
+            text = of(name) or f"kof-external-dns-{values.get('kof_fleet', 'kof')}"
+            if not re.fullmatch(rf"[A-Za-z0-9+=,.@_-]{{1,{longest}}}", text):
+                fault(name, f"{text!r:.80} is no name for AWS: at most {longest} letters, digits and +=,.@_-")
+    if method == "irsa":
+        providers = of("oidc_provider_arns") or []
+        for arn in providers:
+            if not _OIDC_PROVIDER.match(arn):
+                fault("oidc_provider_arns", f"{arn!r:.80} is no ARN of an IAM OIDC provider", _PROVIDER)
+        if not providers and "dns_credentials_oidc_provider_arns" not in broken:
+            fault("oidc_provider_arns", "is empty", f"one for each regional cluster, {_PROVIDER}")
+        size = trust_size(providers, values)
+        if size > _TRUST_LIMIT:
+            found = f"{len(providers)} providers make a trust policy of {size} characters, AWS takes {_TRUST_LIMIT}"
+            fault("oidc_provider_arns", found, "fewer of them, or dns_credentials_method: node_role")
+    if method == "existing":
+        pair = ("access_key_id", "secret_access_key")
+        given = [name for name in pair if of(name)]
+        unread = {f"dns_credentials_{name}" for name in (*pair, "file")} & broken
+        if not unread and (len(given) == 1 or bool(given) == bool(of("file"))):
+            fault(
+                "method",
+                "existing takes either dns_credentials_access_key_id with dns_credentials_secret_access_key, or "
+                "dns_credentials_file",
+                "the two from a vault, or an AWS credentials file, which may be vaulted",
+            )
+    return values, faults
+
+
+def trust_size(providers: Sequence[str], values: Mapping[str, Any]) -> int:
+    """Characters of the trust policy that role dns_credentials makes for these OIDC providers, white space left out."""
+    subject = f"system:serviceaccount:{values.get('kof_namespace')}:{values.get('dns_credentials_service_account')}"
+    names = len(subject) + len(str(values.get("dns_credentials_oidc_audience")))
+    issuers = [arn.partition(":oidc-provider/")[2] for arn in providers]
+    return _TRUST_FRAME + sum(
+        _TRUST_PART + len(arn) + 2 * len(issuer) + names for arn, issuer in zip(providers, issuers, strict=True)
+    )
+
+
+_ZONES = "for example dns_credentials_hosted_zones: [Z0123456789ABCDEFGHIJ] (aws route53 list-hosted-zones)"
+_PROVIDER = "for example arn:aws:iam::123456789012:oidc-provider/oidc.example.net/id/ABC"
+_AWS_LOGIN = "then the environment says who you are (AWS_ACCESS_KEY_ID, AWS_PROFILE, ...)"
 
 
 def parse_regional(host: str, variables: Mapping[str, Any]) -> tuple[Regional | None, list[Fault]]:

@@ -301,8 +301,6 @@ def _boolean_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
 
 
 def _map_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
-    if isinstance(value, str) and value:
-        return "is a string, and no map as YAML reads it, but must be a map"
     return None if isinstance(value, dict) else _null(value) or f"is {_hide(value)}, but must be a map"
 
 
@@ -312,8 +310,6 @@ def _raw_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
 
 
 def _list_problem(of_item: Check, value: Any) -> str | None:
-    if isinstance(value, str) and value:
-        return "is a string, and no list as YAML reads it, but must be a list, or items with commas between"
     if not isinstance(value, list):
         return _null(value) or f"is {_hide(value)}, but must be a list"
     for index, item in enumerate(value):
@@ -391,8 +387,8 @@ IN_YAML, IN_INI, EXTRA = "yaml", "ini", "extra"
 _TYPED = {
     IN_YAML: "quote it: without quotes YAML reads {read}",
     IN_INI: 'an INI inventory takes a pair of quotes away: on a host\'s line \'"..."\', in a section of vars "..."',
-    EXTRA: "as an extra variable it has to be text: -e {name}=... is, in JSON and YAML it is quoted; AWX reads a survey's "
-    "answer as YAML, so say it in the inventory or in a credential instead",
+    EXTRA: "as an extra variable it has to be text: -e {name}=... is, in JSON and YAML it is quoted; AWX reads a "
+    "survey's answer as YAML, so say it in the inventory or in a credential instead",
 }
 
 
@@ -404,13 +400,19 @@ def remedy(name: str, value: Any, said: str = IN_YAML) -> str:
     if isinstance(value, (bool, int, float)) and typed_by_yaml(name, value):
         read = "yes, no, on and off as booleans" if isinstance(value, bool) else "1.10 as the number 1.1"
         return f"{_TYPED[said].format(name=name, read=read)}; {example_of(name)}"
+    kind = _option(name).get("type")
+    if isinstance(value, str) and kind in ("list", "dict"):
+        return f"{'between commas or ' if kind == 'list' else ''}in YAML it may be text, too; {example_of(name)}"
     return example_of(name)
 
 
 def typed_by_yaml(name: str, value: Any) -> bool:
     """Whether a text option has become a number or a boolean: something on the way took it for YAML's."""
-    option = next((load_spec(role)[name] for role in ROLES if name in load_spec(role)), {})
-    return isinstance(value, (bool, int, float)) and option.get("type", "str") in ("str", "path", "raw")
+    return isinstance(value, (bool, int, float)) and _option(name).get("type", "str") in ("str", "path", "raw")
+
+
+def _option(name: str) -> Mapping[str, Any]:
+    return next((load_spec(role)[name] for role in ROLES if name in load_spec(role)), {})
 
 
 def _example(name: str, option: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kof_serial as the play keyword `serial` takes it. The keyword and the look before the first change read it by this."""
+"""kof_serial as the play keyword `serial` takes it: for the keyword, and for the look before any change."""
 
 from __future__ import annotations
 

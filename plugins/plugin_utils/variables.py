@@ -158,9 +158,9 @@ def _remedy(name: str, problem: BaseException) -> str:
     while error is not None and len(chain) < 20:
         chain.append(type(error).__name__)
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    for word, remedy in _REMEDIES:
+    for word, helps in _REMEDIES:
         if any(word in each for each in chain):
-            return remedy.format(example=example_of(name))
+            return helps.format(example=example_of(name))
     return example_of(name)
 
 

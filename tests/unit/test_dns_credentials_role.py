@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import trust_size
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import with_defaults
 
 ROLE = pathlib.Path(__file__).parents[2] / "roles" / "dns_credentials"
 FLEET = {"kof_fleet": "prod", "dns_credentials_hosted_zones": ["Z2", "/hostedzone/Z1"]}
@@ -68,11 +72,19 @@ def trusted(value: Any) -> Any:
     return trust_as_template(value) if isinstance(value, str) else value
 
 
-def as_wanted(look: dict[str, Any], **variables: Any) -> bool:
+def templated(expression: str, **variables: Any) -> Any:
     texts = [(ROLE / folder / "main.yml").read_text(encoding="utf-8") for folder in ("defaults", "vars")]
     role = {name: value for text in texts for name, value in yaml.safe_load(text).items()}
-    templar = Templar(DataLoader(), variables={**trusted(role), **FLEET, **variables, "__dns_credentials_look": look})
-    answer = templar.template(trust_as_template("{{ __dns_credentials_as_wanted }}"))
+    known = {"inventory_hostname": "mothership", "dns_credentials_method": "iam_user", **FLEET, **variables}
+    templar = Templar(DataLoader(), variables={**trusted(role), **known})
+    (validate,) = yaml.safe_load((ROLE / "tasks" / "validate.yml").read_text(encoding="utf-8"))
+    settings = templar.template(trusted(validate["ansible.builtin.set_fact"]))
+    templar.available_variables = {**templar.available_variables, **settings}
+    return templar.template(trust_as_template(expression))
+
+
+def as_wanted(look: dict[str, Any], **variables: Any) -> bool:
+    answer = templated("{{ __dns_credentials_as_wanted }}", **variables, __dns_credentials_look=look)
     assert isinstance(answer, bool)
     return answer
 
@@ -138,3 +150,58 @@ def test_a_look_that_failed_is_left_to_the_steps() -> None:
 
 def test_the_account_is_the_one_that_was_looked_at() -> None:
     assert not as_wanted(changed(lambda look: look["caller"].update(account="210987654321")))
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, "", trust_as_template("{{ nowhere | default(omit) }}")], ids=["null", "empty", "omit"]
+)
+def test_whatever_is_set_to_nothing_is_unset(nothing: Any) -> None:
+    options = (
+        "user_name",
+        "permissions_boundary",
+        "endpoint_url",
+        "aws_access_key",
+        "aws_profile",
+        "access_key_id",
+        "file",
+    )
+    unset = {f"dns_credentials_{name}": nothing for name in options}
+    found = templated("{{ __dns_credentials_set }}", **unset)
+    assert not [name for name in options if name in found]
+    assert templated("{{ __dns_credentials_user }}", **unset) == NAME
+    if nothing != "":  # an empty text is no number, no list and no path
+        more = dict.fromkeys(("dns_credentials_tags", "dns_credentials_path", "kof_namespace", "kof_adopt"), nothing)
+        found = templated("{{ __dns_credentials_set }}", **unset, **more)
+        assert (found["tags"], found["path"], found["kof_namespace"], found["kof_adopt"]) == ({}, "/", "kof", True)
+
+
+def test_text_of_a_survey_is_what_the_options_are() -> None:
+    survey = {"dns_credentials_hosted_zones": "Z1, Z2", "dns_credentials_all_zones": "false", "kof_adopt": "no"}
+    found = templated("{{ __dns_credentials_set }}", **survey)
+    assert (found["hosted_zones"], found["all_zones"], found["kof_adopt"]) == (["Z1", "Z2"], False, False)
+    assert (
+        templated("{{ __dns_credentials_zone_arns }}", **survey, __dns_credentials_caller=LOOK["caller"])
+        == (DOCUMENT["Statement"][0]["Resource"])
+    )
+
+
+def test_all_that_is_wrong_is_told_at_once_and_no_secret() -> None:
+    wrong = {"dns_credentials_hosted_zones": ["zone"], "dns_credentials_aws_secret_key": 8377, "kof_fleet": 1.1}
+    with pytest.raises(AnsibleError) as caught:
+        templated("{{ __dns_credentials_set }}", **wrong)
+    told = str(caught.value)
+    assert all(f"mothership: {name}: " in told for name in wrong)
+    assert "8377" not in told
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_the_trust_policy_is_as_long_as_the_check_before_it_counts(number: int) -> None:
+    arns = [f"arn:aws:iam::123456789012:oidc-provider/oidc.example.net/id/{n}" for n in range(number)]
+    wanted = {"dns_credentials_method": "irsa", "dns_credentials_oidc_provider_arns": arns}
+    size = trust_size(arns, with_defaults("dns_credentials", {}))
+    if size > 2048:
+        with pytest.raises(AnsibleError, match="AWS takes 2048"):
+            templated("{{ 1 }}", **wanted)
+    else:
+        assert size == len("".join(templated("{{ __dns_credentials_irsa_trust | string }}", **wanted).split()))
+    assert (size > 2048) == (number == 7)

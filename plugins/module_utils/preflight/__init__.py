@@ -186,7 +186,9 @@ def run(
     )
     found = _gathered(connection_or_error, situation, inventory)
     if isinstance(found, Check):
-        return [narrowed(check, batch) for check in [*checks.inputs(situation), *checks.replaced_maps(situation), found]]
+        return [
+            narrowed(check, batch) for check in [*checks.inputs(situation), *checks.replaced_maps(situation), found]
+        ]
     return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
 
 

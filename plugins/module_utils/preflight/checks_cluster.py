@@ -61,7 +61,9 @@ def inputs(s: Situation) -> list[Check]:
 def replaced_maps(s: Situation) -> list[Check]:
     """Maps in groups and on hosts: the nearest one replaces the others whole."""
     mine = {one.host for one in s.subjects} | set(s.mothership_hosts)
-    rows = grouped((each for each in s.replaced if each.host in mine), lambda each: (each.variable, each.group, each.lost))
+    rows = grouped(
+        (each for each in s.replaced if each.host in mine), lambda each: (each.variable, each.group, each.lost)
+    )
     checks = []
     for (variable, group, lost), alike in rows.items():
         found = f"replaces {variable} of group {group} as a whole, without its {some(lost, 6)}"

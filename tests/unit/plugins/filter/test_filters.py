@@ -39,7 +39,7 @@ MOTHERSHIP: dict[str, Any] = {
     "kof_chart_repository_username": "robot",
     "kof_chart_repository_password": "geheim",
     "kof_wait_timeout": "60",
-    "dns_credentials_method": "existing",
+    "dns_credentials_method": "existing", "dns_credentials_file": "~/key",
     "mothership_values": {"promxy": {"replicaCount": 2}},
 }
 
@@ -100,7 +100,7 @@ def test_manifests_of_a_regional_and_its_child() -> None:
     [
         (
             lambda: regional_manifests({**REGIONAL, "regional_domain": 5}),
-            "eu1: regional_domain: arrived as the number 5",
+            "eu1: regional_domain: arrived as the number",
         ),
         (lambda: regional_manifests({**REGIONAL, "regional_config": {1: 2}}), "the key 1 is no string"),
         (lambda: regional_manifests("eu1"), "must be the variables of a host"),  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.model import (
     Regional,
     fleet_faults,
     parse_child,
+    parse_dns_credentials,
     parse_mothership,
     parse_regional,
 )
@@ -109,7 +110,8 @@ def test_a_mothership_with_its_defaults() -> None:
     ("method", "secret"), [("none", False), ("iam_user", True), ("existing", True), ("node_role", False)]
 )
 def test_some_dns_methods_end_in_a_secret(method: str, secret: bool) -> None:
-    found, faults = parse_mothership("mothership", {"dns_credentials_method": method})
+    given = {"existing": KEY, "none": {}}.get(method, ZONES)
+    found, faults = parse_mothership("mothership", {**given, "dns_credentials_method": method})
     assert faults == []
     assert found is not None
     assert found.dns_secret is secret
@@ -339,3 +341,82 @@ def test_a_large_fleet_is_parsed_in_a_moment() -> None:
     children = [child(f"c{index}", child_regional=f"r{index % 100}") for index in range(1000)]
     assert fleet_faults(None, regionals, children) == []
     assert time.process_time() - started < 1.5  # 0.1 s on an idle machine
+
+
+ZONES = {"dns_credentials_method": "iam_user", "dns_credentials_hosted_zones": ["Z0123456789ABCDEFGHIJ"]}
+KEY = {"dns_credentials_access_key_id": "AKIA", "dns_credentials_secret_access_key": "hush"}
+ARN = "arn:aws:iam::123456789012:oidc-provider/oidc.example.net/id/ABC"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"dns_credentials_method": "none", "dns_credentials_hosted_zones": ["nonsense"]},
+        ZONES,
+        {**ZONES, "dns_credentials_hosted_zones": ["/hostedzone/Z1", "arn:aws-cn:route53:::hostedzone/Z2"]},
+        {"dns_credentials_method": "node_role", "dns_credentials_all_zones": True},
+        {**ZONES, "dns_credentials_aws_access_key": "AKIA", "dns_credentials_aws_secret_key": "hush"},
+        {**ZONES, "dns_credentials_aws_profile": "admin", "dns_credentials_path": "/kof/"},
+        {**ZONES, "dns_credentials_method": "irsa", "dns_credentials_oidc_provider_arns": [ARN]},
+        {"dns_credentials_method": "existing", **KEY},
+        {"dns_credentials_method": "existing", "dns_credentials_file": "~/aws", "dns_credentials_access_key_id": ""},
+    ],
+)
+def test_right_dns_credentials(variables: dict[str, Any]) -> None:
+    assert parse_dns_credentials("m", variables)[1] == []
+    assert parse_mothership("m", variables)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "name", "why"),
+    [
+        ({**ZONES, "dns_credentials_hosted_zones": ["example.com"]}, "hosted_zones", "neither the id nor the ARN"),
+        ({**ZONES, "dns_credentials_hosted_zones": []}, "hosted_zones", "is empty"),
+        ({**ZONES, "dns_credentials_all_zones": True}, "hosted_zones", "beside dns_credentials_all_zones"),
+        (
+            {**ZONES, "dns_credentials_aws_access_key": "AKIA"},
+            "aws_access_key",
+            "without dns_credentials_aws_secret_key",
+        ),
+        (
+            {**ZONES, "dns_credentials_aws_secret_key": "hush"},
+            "aws_secret_key",
+            "without dns_credentials_aws_access_key",
+        ),
+        (
+            {
+                **ZONES,
+                "dns_credentials_aws_access_key": "AKIA",
+                "dns_credentials_aws_secret_key": "hush",
+                "dns_credentials_aws_profile": "a",
+            },
+            "aws_profile",
+            "beside",
+        ),
+        ({**ZONES, "dns_credentials_path": "kof"}, "path", "slash"),
+        ({**ZONES, "dns_credentials_user_name": "a b"}, "user_name", "no name for AWS"),
+        ({**ZONES, "dns_credentials_role_name": "a" * 65}, "role_name", "at most 64"),
+        ({**ZONES, "dns_credentials_method": "irsa"}, "oidc_provider_arns", "is empty"),
+        (
+            {**ZONES, "dns_credentials_method": "irsa", "dns_credentials_oidc_provider_arns": ["oidc.example.net"]},
+            "oidc_provider_arns",
+            "no ARN",
+        ),
+        ({"dns_credentials_method": "existing"}, "method", "existing takes"),
+        ({"dns_credentials_method": "existing", **KEY, "dns_credentials_file": "f"}, "method", "existing takes"),
+        (
+            {"dns_credentials_method": "existing", "dns_credentials_access_key_id": "A"},
+            "method",
+            "existing takes either",
+        ),
+        ({**ZONES, "dns_credentials_aws_secret_key": 83}, "aws_secret_key", "arrived as a number"),
+    ],
+)
+def test_what_the_layer_would_refuse_is_refused_with_the_other_variables(
+    variables: dict[str, Any], name: str, why: str
+) -> None:
+    _none, faults = parse_mothership("m", variables)
+    assert [fault.variable for fault in faults] == [f"dns_credentials_{name}"]
+    assert why in faults[0].problem
+    assert "hush" not in str(faults)

@@ -57,11 +57,14 @@ def test_what_cannot_be_templated_is_not_missing_too(tmp_path: pathlib.Path) -> 
     assert "!unsafe" in found[0]
 
 
-def test_an_expression_that_fails_is_told_with_what_helps(tmp_path: pathlib.Path) -> None:
+def test_an_expression_that_fails_is_told_with_what_helps(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The vault password, what is undefined, a lookup's own trouble: each has another remedy than a stray brace."""
     vaulted = VaultLib([("default", VaultSecret(b"right"))]).encrypt(b"platform@example.com").decode()
     as_yaml = "!vault |\n" + "".join(f"        {line}\n" for line in vaulted.splitlines())
-    VaultSecretsContext.initialize(VaultSecretsContext([("default", VaultSecret(b"wrong"))]))
+    wrong = VaultSecretsContext([("default", VaultSecret(b"wrong"))])
+    monkeypatch.setattr(VaultSecretsContext, "_current", wrong)
     email = "regional_admin_email: platform@example.com\n"
     for text in (
         FLEET.replace(email, f"regional_admin_email: {as_yaml}"),
@@ -126,9 +129,7 @@ def test_text_that_became_a_number_is_refused_with_what_helps_there(tmp_path: pa
 
 
 def test_a_number_of_an_ini_inventory_is_told_how_ini_quotes(tmp_path: pathlib.Path) -> None:
-    text = (
-        "[kof_regional]\neu1 regional_domain=a.example.com regional_admin_email=a@example.com regional_retention=1.10\n"
-    )
+    text = "[kof_regional]\neu1 regional_domain=a.example.com regional_admin_email=a@b.de regional_retention=1.10\n"
     (line,) = faults(tmp_path, text, name="hosts.ini")
     assert "eu1: regional_retention: arrived as the number 1.1" in line
     assert "an INI inventory takes a pair of quotes away" in line

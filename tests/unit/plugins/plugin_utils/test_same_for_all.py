@@ -62,37 +62,39 @@ def test_a_lookup_for_all_is_called_once(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "of_all", "of_host"),
+    ("expression", "of_all"),
     [
-        ("{call} ~ inventory_hostname", {}, ""),
-        ("{call} ~ my_own", {}, ", my_own: '{n}'"),
-        ("{call} ~ my_other", {"my_other": '"{{ my_own }}"'}, ", my_own: '{n}'"),
-        ("{call} ~ (group_names | join) ~ lookup('vars', 'my_own')", {}, ", my_own: '{n}'"),
-        ("{call} ~ vars.my_own | default('')", {}, ", my_own: '{n}'"),
-        # 1 and true are equal in Python, and not in a template.
-        ("{call} ~ my_own", {}, ", my_own: {'x': [1]}"),
+        ("inventory_hostname", {}),
+        ("my_own", {}),
+        ("my_other", {"my_other": '"{{ my_own }}"'}),
+        ("lookup('vars', 'my_own')", {}),
+        ("(my_maps | to_json)", {"my_maps": "{a: ['{{ my_own }}']}"}),
     ],
 )
-def test_what_can_differ_is_read_on_every_host(
-    tmp_path: pathlib.Path, expression: str, of_all: dict[str, str], of_host: str
-) -> None:
+def test_what_can_differ_is_read_on_every_host(tmp_path: pathlib.Path, expression: str, of_all: dict[str, str]) -> None:
     call, file = counted(tmp_path)
-    text = inventory({**of_all, "regional_retention": "30d"}, of_host)
-    text = text.replace("    regional_retention: 30d", '    regional_service_templates: "{{ {} }}"')
-    said = expression.replace("{call}", call)
-    text = text.replace('"{{ {} }}"', f"\"{{{{ {{'cert-manager': ({said}) | hash('sha1')}} }}}}\"")
-    if "'x'" in of_host:
-        text = text.replace("my_own: {'x': [1]}", "my_own: {'x': [true]}", 1)
-    fleet = read(tmp_path, text)
-    found = {
-        values["regional_service_templates"]["cert-manager"]
-        for name, values in fleet.variables.items()
-        if name != "mothership"
-    }
-    if "'x'" in of_host:
-        assert (len(found), calls(file)) == (2, 2)
-    else:
-        assert (len(found), calls(file)) == (HOSTS if "vars.my_own" not in expression else len(found), HOSTS)
+    text = inventory({**of_all, "regional_retention": f"\"{{{{ {call} and {expression} | hash('crc32') }}}}\""}, OWN)
+    found = fleets.read_fleet(task_vars(tmp_path, text, batch=REGIONALS), ["regional"])
+    values = {found.variables[host].get("regional_retention", fault_of(found, host)) for host in REGIONALS}
+    assert len(values) == HOSTS
+    assert calls(file) == HOSTS
+
+
+OWN = ", my_own: '{n}'"
+REGIONALS = [f"r{n}" for n in range(HOSTS)]
+
+
+def fault_of(fleet: fleets.Fleet, host: str) -> str:
+    return next(str(fault) for fault in fleet.faults if fault.host == host)
+
+
+def test_what_python_takes_for_equal_is_not_the_same_to_a_template(tmp_path: pathlib.Path) -> None:
+    text = inventory({"kof_proxy": '"http://{{ my_own | to_json | hash }}"', "my_own": "{x: [1]}"})
+    for host, own in (("r0", "{x: [1]}"), ("r1", "{x: [true]}"), ("r2", "{x: [1.0]}")):
+        text = text.replace(f"{host}: {{", f"{host}: {{my_own: {own}, ")
+    fleet = fleets.read_fleet(task_vars(tmp_path, text), fleets.LAYERS)
+    assert len({fleet.variables[host]["kof_proxy"] for host in ("r0", "r1", "r2")}) == 3
+    assert fleet.variables["r3"]["kof_proxy"] == fleet.variables["r0"]["kof_proxy"]
 
 
 def test_a_variant_of_a_group_is_read_once_too(tmp_path: pathlib.Path) -> None:
@@ -123,7 +125,7 @@ def test_a_vaulted_value_is_decrypted_once(tmp_path: pathlib.Path, monkeypatch: 
     monkeypatch.setattr(
         VaultLib, "decrypt_and_get_vault_id", lambda *args, **more: decrypted.append(1) or real(*args, **more)
     )
-    VaultSecretsContext.initialize(VaultSecretsContext([("default", secret)]))
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext([("default", secret)]))
     text = "!vault |\n" + "".join(f"        {line}\n" for line in vaulted.splitlines())
     fleet = read(tmp_path, inventory({"kof_api_key": text.rstrip()}))
     assert {values["kof_api_key"] for values in fleet.variables.values()} == {"hush"}

@@ -161,7 +161,18 @@ def test_values_of_another_type_than_the_templates_default(value, default, certa
 
 @pytest.mark.parametrize(
     ("value", "default"),
-    [(3, 1), (3, 1.5), (None, 1), (None, "x"), ("x", None), ([1], None), ("", "x"), ({"a": 1}, {}), ([], ["x"]), (0, 3)],
+    [
+        (3, 1),
+        (3, 1.5),
+        (None, 1),
+        (None, "x"),
+        ("x", None),
+        ([1], None),
+        ("", "x"),
+        ({"a": 1}, {}),
+        ([], ["x"]),
+        (0, 3),
+    ],
 )
 def test_values_that_fit_the_templates_default(value, default):
     assert wrong_types({"a": value}, {"a": default}) == []
