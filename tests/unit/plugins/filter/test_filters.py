@@ -228,6 +228,7 @@ all:
   hosts:
     mothership:
       dns_credentials_method: iam_user
+      dns_credentials_all_zones: true
     eu1:
       regional_domain: "{{ inventory_hostname }}.example.com"
       regional_admin_email: a@example.com
