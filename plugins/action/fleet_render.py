@@ -5,46 +5,57 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import mothership_values
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.yaml_text import dump, dump_all
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, rendered
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import regional_domains
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS: ClassVar = {"folder": {"type": "path", "required": True}}
+    OPTIONS: ClassVar = {
+        "folder": {"type": "path", "default": "rendered"},
+        "secrets": {"type": "bool", "default": False, "no_log": False},
+    }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         fleet = fleets.read_fleet(task_vars, fleets.LAYERS)
         if fleet.faults:
             raise fleets.FleetFault.of(fleet.faults)
-        folder = pathlib.Path(options["folder"])
-        texts = files_of(fleet, task_vars)
-        changed = [name for name, text in texts.items() if not _has(folder / name, text)]
+        # What is relative is meant from where ansible-playbook was called, wherever the playbook is.
+        folder = rendered.Folder(
+            pathlib.Path(os.path.abspath(options["folder"] or "rendered")), secrets=options["secrets"]
+        )
+        texts = files_of(fleet, task_vars, secrets=options["secrets"])
+        changed = folder.differing(texts)
         if not self.check_mode:
-            for name in changed:
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(texts[name], encoding="utf-8")
+            folder.write({name: texts[name] for name in changed})
         return {
             "changed": bool(changed),
+            "folder": str(folder.path),
             "files": len(texts),
             "written": changed[:100],
-            "msg": f"{len(texts)} files in {folder}, {len(changed)} changed",
+            "msg": f"{len(texts)} files in {folder.path}, {len(changed)} changed"
+            + (
+                f"; {rendered.MARKER} stands for secrets"
+                if any(rendered.MARKER in text for text in texts.values())
+                else ""
+            ),
         }
 
 
-def files_of(fleet: fleets.Fleet, task_vars: dict[str, Any]) -> dict[str, str]:
-    """Text by file name, relative to the folder.
+def files_of(fleet: fleets.Fleet, task_vars: dict[str, Any], *, secrets: bool) -> dict[str, str]:
+    """Text by file name, relative to the folder; of a cluster by the cluster's name, which can't lead anywhere.
 
+    :param secrets: whether the texts may have them.
     :raises FleetFault: a cluster can't be rendered.
     """
     surroundings = render.offline(fleet.release)
-    texts: dict[str, str] = {}
+    found: dict[str, list[Any] | dict[str, Any]] = {}
     for layer in fleets.LAYERS:
         domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
         if faults:
@@ -52,12 +63,20 @@ def files_of(fleet: fleets.Fleet, task_vars: dict[str, Any]) -> dict[str, str]:
         objects, more = render.layer_objects(fleet, layer, surroundings, domains)
         if more:
             raise fleets.FleetFault.of(more)
-        texts |= {f"{layer}/{host}.yaml": dump_all(of_host) for host, of_host in objects.items()}
+        for host, of_host in objects.items():
+            name = getattr(fleet.clusters[host], "cluster_name", fleet.release.mothership_cluster_name)
+            if f"{layer}/{name}.yaml" in found:
+                raise fleets.FleetFault(
+                    f"{host}: another host of kof_{layer} is the cluster {name} too. Nothing was written."
+                )
+            found[f"{layer}/{name}.yaml"] = of_host
     for mothership in fleet.of("mothership"):
         for release in mothership_values.releases(mothership, fleet.release):
-            texts[f"mothership/{release['name']}-values.yaml"] = dump(release["values"])
-    return texts
-
-
-def _has(path: pathlib.Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
+            found[f"mothership/{release['name']}-values.yaml"] = release["values"]
+    if not secrets:
+        texts = rendered.vaulted(task_vars["hostvars"], fleet.hosts)
+        # In each object, and no secret, wherever they are kept.
+        texts -= {str(fleet.shared(f"kof_{name}")) for name in ("fleet", "namespace", "kcm_namespace", "version")}
+        secret = rendered.secret_by(texts)
+        found = {name: rendered.without_secrets(each, secret) for name, each in found.items()}
+    return {name: dump_all(each) if isinstance(each, list) else dump(each) for name, each in found.items()}

@@ -45,8 +45,8 @@ class ActionModule(fleets.FleetAction):
             result: dict[str, Any] = {"waiting_for": [str(target.ref) for _host, target in pairs][:100]}
             result["msg"] = f"would wait until {len(pairs)} objects are ready"
             if layer == "mothership":
-                # The next layers' check mode has to know what isn't there only because this run changed nothing. The role
-                # registers it for them: a fact would go to the fact cache, for the next run to believe.
+                # The next layers' check mode has to know what isn't there only because this run changed nothing. The
+                # role registers it for them: a fact would go to the fact cache, for the next run to believe.
                 result["pending"] = pending.of_mothership(connection, fleet, kcm_version)
             return result
         waited = wait.wait(

@@ -8,7 +8,7 @@ output, so secrets are masked here. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,12 @@ _SECRET_NAME = re.compile(
 # … but for those that only say where the secret is.
 _NO_SECRET = re.compile(
     r"secret([-_]?key)?[-_]?(name|namespace|ref|refs|store|type)s?$|(user(name)?|password)[-_]?key$"
-    r"|^create[-_]?secrets?$|^secrets$|-secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure",
+    r"|^create[-_]?secrets?$|^secrets$|-secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure|existing[-_]?secret$",
     re.IGNORECASE,
 )
+
+# Says whose value is put in there: ${password} of a GrafanaDatasource, $(PASSWORD) of a container's environment.
+_REFERENCE = re.compile(r"\$\{\w+\}|\$\(\w+\)")
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,10 @@ def _walk(
         name = steps[-1] if steps else ""
         yield FieldChange(path, *_masked_pair(left, right, hide, name), steps=steps)
         return
+    named = _names_a_secret(old) or _names_a_secret(new)
     for key in {**old, **new}:
         hidden = hide or is_secret_name(key) or (secret_kind and not path and key in ("data", "stringData"))
+        hidden = hidden or (named and key == "value")
         yield from _walk(
             old.get(key, _ABSENT),
             new.get(key, _ABSENT),
@@ -163,50 +168,69 @@ def _masked_pair(left: Any, right: Any, hide: bool, name: str) -> tuple[Any, Any
     return masked(before), masked(after)
 
 
-def _hidden(value: Any) -> Any:
+def _hidden(value: Any, mark: str = HIDDEN) -> Any:
     """Strings and numbers hidden, what can't be a secret left."""
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and _REFERENCE.fullmatch(value)):
         return value
     if isinstance(value, dict):
-        return {key: _hidden(child) for key, child in value.items()}
+        return {key: _hidden(child, mark) for key, child in value.items()}
     if isinstance(value, list):
-        return [_hidden(child) for child in value]
-    return HIDDEN
+        return [_hidden(child, mark) for child in value]
+    return mark
 
 
-def masked(value: Any) -> Any:
-    """`value` with everything under a password-like key hidden; YAML text in strings (service values) too."""
+def _names_a_secret(pair: dict[str, Any]) -> bool:
+    """Is it one of a list of environment variables and the like, whose name is a secret's?"""
+    return isinstance(pair.get("name"), str) and "value" in pair and is_secret_name(pair["name"])
+
+
+def masked(value: Any, secret: Callable[[str], bool] | None = None, mark: str = HIDDEN) -> Any:
+    """`value` with everything under a password-like key hidden; YAML text in strings (service values) too.
+
+    :param secret: says of a text that it holds a secret, whatever its name.
+    :param mark: stands where a secret was.
+    """
     if isinstance(value, dict):
-        return {key: _hidden(child) if is_secret_name(str(key)) else masked(child) for key, child in value.items()}
+        named = _names_a_secret(value)
+        return {
+            key: _hidden(child, mark)
+            if is_secret_name(str(key)) or (named and key == "value")
+            else masked(child, secret, mark)
+            for key, child in value.items()
+        }
     if isinstance(value, list):
-        return [masked(child) for child in value]
-    if isinstance(value, str) and len(value) > 4 and _SECRET_NAME.search(value):
-        return _masked_text(value)
-    return value
+        return [masked(child, secret, mark) for child in value]
+    if isinstance(value, str):
+        if (len(value) > 4 and _SECRET_NAME.search(value)) or (secret and "\n" in value):
+            value = _masked_text(value, secret, mark)
+        return mark if secret and "\n" not in value and secret(value) else value
+    return mark if secret and not isinstance(value, bool) and value is not None and secret(str(value)) else value
 
 
-def _masked_text(text: str) -> str:
+def _masked_text(text: str, secret: Callable[[str], bool] | None, mark: str) -> str:
     """Text that names a secret: if it is a YAML or JSON mapping or list, its secrets are hidden; other text stays."""
     if ":" not in text and "=" not in text:
-        return text
+        return mark if secret and secret(text) else text
     import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
 
     try:
         tree = foreign_yaml.read(text, whole=True)
     except foreign_yaml.NotYaml:
-        return HIDDEN  # names a secret and can't be read: better hidden than half shown
+        return mark  # names a secret and can't be read: better hidden than half shown
     if not isinstance(tree, (dict, list)):
-        return text if "\n" not in text and "=" not in text else _masked_lines(text)
-    hidden = masked(tree)
+        if secret and secret(text):
+            return mark
+        return text if "\n" not in text and "=" not in text else _masked_lines(text, mark)
+    hidden = masked(tree, secret, mark)
     if same(hidden, tree):
         return text
     return yaml.dump(hidden, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True)
 
 
-def _masked_lines(text: str) -> str:
+def _masked_lines(text: str, mark: str) -> str:
     """INI-like text: the values of lines whose name is a secret's."""
     return re.sub(
         r"(?m)^(\s*([\w.-]+)\s*=\s*)(\S.*)$",
-        lambda match: match.group(1) + (HIDDEN if is_secret_name(match.group(2)) else match.group(3)),
+        lambda match: match.group(1) + (mark if is_secret_name(match.group(2)) else match.group(3)),
         text,
     )

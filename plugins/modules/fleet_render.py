@@ -13,13 +13,23 @@ short_description: Write the manifests and values of the batch to a folder
 version_added: 0.1.0
 description:
   - Writes every manifest and Helm values file that the layers of this batch would use. It needs no cluster.
-  - The same input gives the same bytes, and nothing secret is in them.
-  - A file that is no longer rendered is left in the folder.
+  - The same input gives the same bytes.
+  - A file is named by its cluster. One that is no longer rendered is left in the folder.
+  - No link in the folder is followed; where one is in the way of a file or a folder, nothing is written.
 options:
   folder:
-    description: Where to write; made if it isn't there.
+    description:
+      - Where to write; made if it isn't there. A relative path begins where C(ansible-playbook) was called.
     type: path
-    required: true
+    default: rendered
+  secrets:
+    description:
+      - Whether values that are secret are written, to files that nobody else can read (mode 0600).
+      - Without it a marker stands in the place of each - of values under the name of a secret (password, token and the
+        like), of those that come from Ansible's vault (vaulted values, and all in an encrypted file), of private keys
+        and of texts with a password in a URL.
+    type: bool
+    default: false
 author:
   - k0rdent.kof contributors (@k0rdent)
 extends_documentation_fragment:
@@ -53,6 +63,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ---
+folder:
+  description: Where the files are, as an absolute path.
+  returned: success
+  type: str
+  sample: /home/me/fleet/rendered
 files:
   description: How many files were rendered.
   returned: success

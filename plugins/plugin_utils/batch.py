@@ -53,7 +53,6 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
 )
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
 
-
 #: As what the role mothership registers the result of its fleet_wait.
 MOTHERSHIP_WAITED = "__mothership_waited"
 

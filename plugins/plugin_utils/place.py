@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, ku
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
 
 #: kof_* variables that are kubernetes.core's connection options, by option name.
@@ -220,14 +221,8 @@ def called_from() -> list[str]:
 
 def origin(value: Any) -> str:
     """File and line of a value, as far as Ansible's data tags tell; only ever shown, never decided by."""
-    try:
-        from ansible._internal._datatag._tags import Origin
-    except ImportError:  # no public name for it yet
-        return ""
-    tag = Origin.get_tag(value)
-    if tag is None or not tag.path:
-        return ""
-    return f"{tag.path}:{tag.line_num}" if tag.line_num else str(tag.path)
+    path, line = core_internals.origin(value)
+    return f"{path}:{line}" if line else path
 
 
 def written(value: Any) -> str:
