@@ -12,6 +12,7 @@ import email.utils
 import json
 import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, pem, validity
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiError,
     ApiUnavailable,
@@ -33,7 +34,14 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import (
     Settings,
     settings,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.transport import Answer, Failure, Pace, Transport, describe
+from ansible_collections.k0rdent.kof.plugins.module_utils.transport import (
+    Answer,
+    Failure,
+    OutOfTime,
+    Pace,
+    Transport,
+    describe,
+)
 
 __all__ = [
     "CONNECTION_OPTIONS",
@@ -280,6 +288,7 @@ class Connection:
             message = f"{self.server} answers with a redirect, which an API server doesn't: check the address"
         elif answer.status == 401:
             message = f"{self.server} doesn't accept the credentials of {self._settings.source}: renew them"
+            message += self._own_certificate()
         elif not message:
             message = f"{self.server} answered with HTTP status {answer.status}"
         details = body.get("details")
@@ -329,19 +338,28 @@ class Connection:
                 "was left for this request's turn: run again when it has less to do"
             )
         cause = describe(error)
+        if isinstance(error, ssl.SSLError):  # a server may refuse ours in the handshake
+            cause += self._own_certificate()
         if isinstance(error, TimeoutError):
             cause = f"no answer within {waited:.2g} s"
         via = ""
         if self._settings.proxy:
             via = f" through the proxy of {self._settings.proxy_source}"
         remedy = "check that it runs and that the address is right"
-        if "TLS certificate" in cause:
+        if isinstance(error, OutOfTime):
+            remedy = "put this machine's clock right, or have the certificate renewed"
+        elif "TLS certificate" in cause:
             remedy = "give the right ca_cert, or reach the server by a name in its certificate"
         elif "proxy" in cause:
             remedy = "check the proxy, or name the server in no_proxy"
         return ApiUnavailable(
             f"can't reach the API server {self.server} ({self._settings.source}){via}: {cause}; {remedy}"
         )
+
+    def _own_certificate(self) -> str:
+        """What is wrong with the times of the client certificate, as the end of a sentence; empty for nothing."""
+        found = validity.out_of_time(pem.certificates(self._settings.client_pem or b""))
+        return f" (the client certificate {found})" if found else ""
 
     # -- conventions of the API
 

@@ -25,12 +25,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import pem, route
+from ansible_collections.k0rdent.kof.plugins.module_utils import pem, route, validity
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings
 
 CONNECT_TIMEOUT = 10.0  # seconds
 Failure = (OSError, http.client.HTTPException, zlib.error)
+
+
+class OutOfTime(ssl.SSLCertVerificationError):
+    """A certificate that isn't valid yet, or no more; `words` say when it is, and what time it is here."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
 
 
 @dataclass(frozen=True)
@@ -323,10 +331,30 @@ class _Link(http.client.HTTPConnection):
                 if self._proxy is not None and self._proxy.scheme in ("http", "https"):
                     self._tunnel_to(self._server.authority)
                 self.sock = self._secured(self.sock, self._server.host)
-        except OSError:  # among them an untrusted certificate, which is a ValueError, too
+        except ssl.SSLCertVerificationError as error:
+            if error.verify_code in (validity.NOT_YET, validity.EXPIRED):
+                raise OutOfTime(self._when_valid(error.verify_code)) from None
+            raise
+        except OSError:  # a TLS error is a ValueError, too
             raise
         except ValueError:  # a name that no name can be, such as a..b
             raise socket.gaierror(socket.EAI_NONAME, "no such name") from None
+
+    def _when_valid(self, code: int) -> str:
+        """What is wrong with the times of the server's certificate: shown by it once more, to nobody who trusts it or
+        sends it anything. An https:// proxy would get its login, so it isn't asked."""
+        found = ""
+        if self._proxy is None or self._proxy.scheme != "https":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            again = _Link(self._server, self._proxy, context, self._server_name, self._proxy_headers)
+            again.timeout, again.response_class = self.timeout, self.response_class
+            with contextlib.suppress(*Failure), contextlib.closing(again):
+                again.connect()
+                shown: Any = again.sock
+                found = validity.out_of_time([shown.getpeercert(binary_form=True)])
+        state = "has expired" if code == validity.EXPIRED else "isn't valid yet"
+        return found or f"or one that it is signed by {state}, and {validity.clock()}"
 
     def _dialled(self) -> Any:
         there = self._proxy or self._server
@@ -464,6 +492,8 @@ def _short_lived_file(content: bytes) -> Iterator[str]:
 
 def describe(error: BaseException) -> str:
     """The cause of a Failure in a few words, without anything that was sent."""
+    if isinstance(error, OutOfTime):
+        return f"its TLS certificate {error.words}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its TLS certificate isn't trusted ({error.verify_message or 'verification failed'})"
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
