@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=str(problem))
         except (BotoCoreError, ClientError) as problem:
             result.update(failed=True, msg=f"AWS can't show what external-dns has: {problem}")
-        return result
+        return dict(shown(result))
 
 
 def _look(options: Mapping[str, Any], connection: Connection, permissions: Permissions) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
@@ -74,7 +75,7 @@ class ActionModule(ActionBase):
             UnsendableString,
         ) as problem:
             result.update(failed=True, msg=str(problem))
-        return result
+        return dict(shown(result))
 
     def _read(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Credentials:
         if options["file"]:

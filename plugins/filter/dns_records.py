@@ -64,6 +64,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import dns_records as records
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 
 
@@ -80,7 +81,7 @@ def dns_records(service: Any, domain: str) -> list[dict[str, str]]:
     try:
         return records.dns_records(ingress, domain)
     except records.NoAddress as problem_found:
-        raise AnsibleFilterError(str(problem_found)) from problem_found
+        raise AnsibleFilterError(shown(str(problem_found))) from None
 
 
 class FilterModule:

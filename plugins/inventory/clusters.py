@@ -99,6 +99,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import Foun
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
 
@@ -120,7 +121,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for cluster in clusters:
             for what in cluster.left_out:
                 self.display.warning(
-                    f"{path}: {cluster.name}: no variable can say {what}; a run with this inventory would drop it"
+                    shown(
+                        f"{path}: {cluster.name}: no variable can say {what}; a run with this inventory would drop it"
+                    )
                 )
         self._populate(clusters)
 
@@ -172,9 +175,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 release = list(RELEASES.values())[-1]
                 groups = self._server_groups(connection, release)
         except NoKcm as problem:
-            raise AnsibleParserError(f"{path}: {problem}. Check kubeconfig and context.") from None
+            raise AnsibleParserError(shown(f"{path}: {problem}. Check kubeconfig and context.")) from None
         except (ApiError, ApiUnavailable) as problem:
-            raise AnsibleParserError(f"{path}: {problem}") from problem
+            # Not as its cause, which core would show too.
+            raise AnsibleParserError(shown(f"{path}: {problem}")) from None
         return found_clusters(live, release, groups)
 
     @staticmethod

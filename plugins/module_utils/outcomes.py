@@ -200,7 +200,8 @@ def _texts(outcome: Outcome, cap: int) -> tuple[str, str]:
 def _lines(path: str, value: Any) -> list[str]:
     """A field as lines; text of several lines as a block, so that ansible's diff shows the lines that differ."""
     if isinstance(value, str) and "\n" in value:
-        return [f"{path}: |", *(f"  {line}" for line in value.splitlines())]
+        # By line breaks alone: other characters at which splitlines() breaks have to be seen.
+        return [f"{path}: |", *(f"  {line}" for line in value.removesuffix("\n").split("\n"))]
     if isinstance(value, (dict, list)) and value:
         import yaml  # PyYAML comes with ansible-core; module_utils may not import it at the top
 

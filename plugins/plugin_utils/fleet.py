@@ -31,6 +31,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
     example_of,
     load_spec,
@@ -42,7 +43,18 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import else
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
 
-display = Display()
+
+class _Display:
+    """Ansible's Display for text in which there may be a cluster's."""
+
+    def display(self, text: str) -> None:
+        Display().display(shown(text))
+
+    def warning(self, text: str) -> None:
+        Display().warning(shown(text))
+
+
+display = _Display()
 
 LAYERS = ("mothership", "regional", "child")
 GROUPS = {layer: f"kof_{layer}" for layer in LAYERS}
@@ -385,7 +397,7 @@ class FleetAction(ActionBase):
             result.update(failed=True, msg=str(fault), errors=fault.faults)
         except (ApiUnavailable, ApiError, UnsendableString) as problem:
             result.update(failed=True, msg=f"{problem}")
-        return result
+        return dict(shown(result))
 
     def _stands_right(self) -> None:
         """

@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 
 
@@ -25,9 +26,9 @@ class ModuleAction(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             with place.arguments(self, task_vars or {}) as said:
-                return {**result, **self.module(said, task_vars or {})}
+                return dict(shown({**result, **self.module(said, task_vars or {})}))
         except ApiUnavailable as problem:
-            return {**result, "failed": True, "msg": str(problem)}
+            return dict(shown({**result, "failed": True, "msg": str(problem)}))
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result. `said`: who said the connection's options."""
