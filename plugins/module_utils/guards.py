@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
-from ansible_collections.k0rdent.kof.plugins.module_utils.identity import fleet_of, gitops_keeper
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import ROLE_LABEL, fleet_of, gitops_keeper
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import FLEET_LABEL, MANAGED_BY_LABEL
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard
 from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS, entries, handover, own_entry
@@ -26,8 +26,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEAS
 TAKE_OVER, DANGEROUS = "kof_take_over_fleet", "kof_dangerous_changes"
 
 _PREFIX = "k0rdent.mirantis.com/"
-#: kof 0.2 and later install kof's services where a ClusterDeployment has it, and take them away where it is gone.
-ROLE_LABEL = f"{_PREFIX}kof-cluster-role"
 #: Charts and clusters with and without Istio have other services under other names: those of before are uninstalled.
 ISTIO_LABELS = ("istio-injection", f"{_PREFIX}istio-role")
 #: What kof 0.2 and later read from a cluster's own settings instead of from services.
@@ -143,7 +141,7 @@ def style_of(item: Mapping[str, Any]) -> str | None:
         return None
     if _mark(item):
         return "labels"
-    return "direct" if _MAIN_SERVICES & {name for _namespace, name in _services(item)} else None
+    return "direct" if _MAIN_SERVICES & {name for _namespace, name in _services(item, disabled=None)} else None
 
 
 def _mark(item: Mapping[str, Any]) -> str | None:
@@ -210,13 +208,14 @@ def _owns(trie: Any, steps: Sequence[str]) -> bool:
 def _service_dangers(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     if live.get("kind") != "ClusterDeployment":
         return
-    before, after = _services(live), _services(wanted)
+    before, after, off = _services(live), _services(wanted), _services(wanted, disabled=True)
     for (namespace, name), service in before.items():
         if name not in _KOF_SERVICES:
             continue
         if (namespace, name) not in after:
             elsewhere = next((space for space, other in after if other == name), None)
             how = f"moved to namespace {elsewhere}, that is uninstalled in {namespace}" if elsewhere else "uninstalled"
+            how += ", with its data: it is disabled" if (namespace, name) in off and not elsewhere else ""
             yield f"service {name} would be {how}"
         else:
             fixed = _fixed_values_changed(name, service, after[namespace, name])
@@ -224,13 +223,16 @@ def _service_dangers(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iter
                 yield f"service {name} can't take another {fixed}: it would be installed anew, without its data"
 
 
-def _services(item: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The services of a ClusterDeployment that are on, by namespace (in v1alpha1 by default the name) and name."""
+def _services(item: Mapping[str, Any], *, disabled: bool | None = False) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The services of a ClusterDeployment, by namespace (in v1alpha1 by default the name) and name.
+
+    :param disabled: which: False for those that are on, True for those that are off, None for all.
+    """
     services = ((item.get("spec") or {}).get("serviceSpec") or {}).get("services") or []
     return {
         (service.get("namespace") or service.get("name", ""), service.get("name", "")): service
         for service in services
-        if not service.get("disable")
+        if disabled is None or bool(service.get("disable")) is disabled
     }
 
 

@@ -17,6 +17,12 @@ MANAGED_BY = common.MANAGED_BY_LABEL
 PART_OF = common.FLEET_LABEL
 OURS = common.MANAGED_BY
 
+#: kof 0.2 and later install kof's services where a ClusterDeployment has it, and take them away where it is gone.
+ROLE_LABEL = "k0rdent.mirantis.com/kof-cluster-role"
+#: By these a child of kof 0.2 and later names its regional cluster; without them kof's operator chooses one.
+REGIONAL_LABEL = "k0rdent.mirantis.com/kof-regional-cluster-name"
+REGIONAL_NAMESPACE_LABEL = "k0rdent.mirantis.com/kof-regional-cluster-namespace"
+
 
 def fleet_of(item: Mapping[str, Any]) -> str | None:
     """The fleet of an object that this collection made; None for anybody else's object."""

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, model, ownership, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.identity import (
+    REGIONAL_LABEL,
+    REGIONAL_NAMESPACE_LABEL,
+    ROLE_LABEL,
     VMAUTH,
     domain_of_target,
     domain_of_url,
@@ -57,6 +60,16 @@ _KNOWN = ("config", "credential", "propagateCredentials", "serviceSpec", "templa
 _KNOWN_OF_SERVICES = {"priority": None, "services": None, "stopOnConflict": False, "syncMode": "Continuous"}
 #: A regional's domain, wherever it stands in the text of a service's values.
 _SENT_TO = re.compile(rf"\b{re.escape(VMAUTH)}([a-z0-9.-]+)", re.IGNORECASE)
+#: A template in the middle of a host name, or one that is an address or has it in itself; kcm's are text until Sveltos
+#: knows the cluster.
+_TEMPLATED_HOST = re.compile(rf"\b{re.escape(VMAUTH)}[a-z0-9.-]*\{{\{{|://[^/\s\"']*\{{\{{", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"^[^#\n]*?(?:endpoint|url|host|server|address|target)s?[\"']?[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE
+)
+#: A line that a template writes, whatever it may be: not one that only says if, else, end and so on.
+_WRITTEN_LINE = re.compile(
+    r"^[ \t]*\{\{-?+[ \t]*+(?!(?:if|else|end|range|with|define)\b|/\*|\$\w+[ \t]*:?=)", re.MULTILINE
+)
 
 
 @dataclass
@@ -192,6 +205,62 @@ def domains_sent_to(item: Mapping[str, Any]) -> set[str]:
     return {domain.rstrip(".").lower() for text in texts for domain in _SENT_TO.findall(text)}
 
 
+@dataclass(frozen=True)
+class Destination:
+    """To which regional clusters a cluster sends, as far as its ClusterDeployment tells.
+
+    :ivar domains: of regional clusters.
+    :ivar regional: the name of one, and its namespace where that is told, too.
+    :ivar untold: why there may be others; None if there are none.
+    """
+
+    domains: frozenset[str] = frozenset()
+    regional: tuple[str, str | None] | None = None
+    untold: str | None = None
+
+
+def destination(item: Mapping[str, Any], release: Release) -> Destination:
+    """Where a live cluster of any style sends to. A regional may have collectors, too.
+
+    What is in ConfigMaps and Secrets isn't read: that would take rights that nothing else needs, and they may change.
+    """
+    labels_of = item["metadata"].get("labels") or {}
+    name = labels_of.get(REGIONAL_LABEL)
+    named = (str(name), labels_of.get(REGIONAL_NAMESPACE_LABEL)) if name else None
+    # A regional's own kof-storage has its domain for those who send to it.
+    services = [each for each in _services(item) if each.get("name") != MAIN_SERVICE["regional"]]
+    domains = frozenset(domains_sent_to({"spec": {"serviceSpec": {"services": services}}}))
+    collectors = [each for each in services if _is_collectors(each)]
+    of_cluster = ((item.get("spec") or {}).get("config") or {}).get("clusterLabels") or {}
+    role = labels_of.get(ROLE_LABEL) or of_cluster.get(ROLE_LABEL)
+    sends = collectors or role == "child" or layer_of(item, release) == "child"
+    if not sends or named:
+        return Destination(domains, named)
+    return Destination(domains, None, _untold(collectors, domains))
+
+
+def _is_collectors(service: Mapping[str, Any]) -> bool:
+    return any(str(service.get(key) or "").startswith(MAIN_SERVICE["child"]) for key in ("name", "template"))
+
+
+def _untold(collectors: Iterable[Mapping[str, Any]], domains: Collection[str]) -> str | None:
+    """Why the values of collectors don't say for sure where they send to."""
+    for service in collectors:
+        text = str(service.get("values") or "")
+        of_service = f"of its service {service.get('name')}"
+        sources = [f"{each.get('kind')} {each.get('name')}" for each in service.get("valuesFrom") or ()]
+        if sources:
+            return f"values {of_service} are in {', '.join(sources)}"
+        if "{{" in text and (_TEMPLATED_HOST.search(text) or _WRITTEN_LINE.search(text) or _templated_address(text)):
+            return f"an address in the values {of_service} is a template"
+    return None if domains else "its ClusterDeployment has no address of a regional cluster"
+
+
+def _templated_address(text: str) -> bool:
+    """Whether a key of an address has a template for its host: one after the host does no harm."""
+    return any("{{" in value and not _SENT_TO.search(value.partition("{{")[0]) for value in _ADDRESS.findall(text))
+
+
 def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[FoundCluster, dict[str, dict[str, Any]]]:
     """The cluster with everything but what is in its services' values, and those by service."""
     meta, spec = item["metadata"], ownership.as_written(item, "spec")
@@ -220,16 +289,16 @@ def _found(item: Mapping[str, Any], layer: str, release: Release) -> tuple[Found
             for each in ours
             if each.name in services and services[each.name].get("template") != each.template
         },
+        "disabled_services": [each.name for each in ours if services.get(each.name, {}).get("disable")],
         "extra_services": [
             _extra_service(service, values[name])
             for name, service in services.items()
             if name not in {each.name for each in ours}
         ],
     }
-    for each in ours:
-        for key in ("valuesFrom", "disable"):
-            if services.get(each.name, {}).get(key):
-                cluster.left_out.append(f"{key} of service {each.name}")
+    cluster.left_out += [
+        f"valuesFrom of service {each.name}" for each in ours if services.get(each.name, {}).get("valuesFrom")
+    ]
     cluster.left_out += _beyond_variables(spec)
     cluster.variables = {f"{layer}_{name}": value for name, value in variables.items() if value not in (None, {}, [])}
     cluster.variables.update(_state(item))

@@ -107,6 +107,7 @@ class Regional:
     logs_storage_size: str
     service_templates: dict[str, str]
     service_values: dict[str, dict[str, Any]]
+    disabled_services: list[str]
     extra_services: list[dict[str, Any]]
     service_priority: int
     propagate_credentials: bool
@@ -138,6 +139,7 @@ class Child:
     labels: dict[str, str]
     service_templates: dict[str, str]
     service_values: dict[str, dict[str, Any]]
+    disabled_services: list[str]
     extra_services: list[dict[str, Any]]
     service_priority: int
     propagate_credentials: bool
@@ -499,6 +501,7 @@ class _Reader:
     def _services(self, ours: tuple[Service, ...]) -> None:
         names = [service.name for service in ours]
         extra = self._extra_services(names)
+        self._disabled_services(names, extra)
         for suffix in ("service_templates", "service_values"):
             variable = f"{self.role}_{suffix}"
             for service, value in self.values.get(variable, {}).items():
@@ -519,6 +522,18 @@ class _Reader:
                 elif not isinstance(value, dict):
                     self.fault(variable, f"the values of {service} must be a map")
         self.keys_fit(f"{self.role}_service_values")
+
+    def _disabled_services(self, ours: Sequence[str], extra: Sequence[str]) -> None:
+        variable = f"{self.role}_disabled_services"
+        for name in self.values.get(variable, []):
+            if name in extra:
+                self.fault(
+                    variable, f"{name!r:.80} is an extra service", f"disable: true, there in {self.role}_extra_services"
+                )
+            elif name not in ours:
+                self.fault(
+                    variable, f"{name!r:.80} is none of the services ({', '.join(ours)}){did_you_mean(name, ours)}"
+                )
 
     def _extra_services(self, ours: Sequence[str]) -> list[str]:
         variable = f"{self.role}_extra_services"
@@ -542,7 +557,8 @@ class _Reader:
                 self.fault(
                     variable,
                     f"{where}: {name} is installed already; a second one would fight for the same Helm release",
-                    f"its values are changed by {self.role}_service_values: {{{name}: ...}}",
+                    f"its values are changed by {self.role}_service_values: {{{name}: ...}}, and "
+                    f"{self.role}_disabled_services: [{name}] leaves it out",
                 )
             elif name in seen:
                 self.fault(variable, f"{where}: the name {name!r:.80} is there twice")

@@ -227,6 +227,14 @@ UNREACHED_ADVICE = (
 )
 
 
+#: What helm says of an object that another release, or nobody's, has made already.
+_OF_OTHERS = "cannot be imported into the current release"
+LEAVE_OUT = (
+    "leave out what somebody else has installed on the cluster (regional_disabled_services, child_disabled_services), "
+    "or uninstall it there"
+)
+
+
 @dataclass(frozen=True)
 class _Fault:
     """What Sveltos says is wrong with a feature or release; all of these it tries again by itself, or when what is
@@ -253,6 +261,8 @@ def _feature_faults(summary: Object) -> list[_Fault]:
                     "; kcm wants this ConfigMap beside a Credential's identity object: an empty one with annotation "
                     'projectsveltos.io/template: "true" will do'
                 )
+        elif _OF_OTHERS in message:
+            advice = LEAVE_OUT
         elif kind == "Helm":
             advice = "Sveltos tries again by itself; if it stays, the service's values or chart don't fit"
         else:
@@ -262,9 +272,35 @@ def _feature_faults(summary: Object) -> list[_Fault]:
         if release.get("status") == "Conflict":
             name = f"{release.get('releaseNamespace')}/{release.get('releaseName')}"
             text = f"release {name}: {_brief(release.get('conflictMessage') or 'managed by another profile')}"
-            advice = "the same release is deployed by another profile: remove it there or raise the priority here"
+            advice = "the same release is deployed by another profile: remove it there or raise the priority here; or "
+            advice += LEAVE_OUT
             faults.insert(0, _Fault(text, advice))
     return faults
+
+
+def kept_by_others(obj: Object) -> list[tuple[str | None, str]]:
+    """The services of a ClusterDeployment that somebody else has installed on the cluster already, as kcm hands on what
+    helm and Sveltos say: name (None where it can't be told) and the message."""
+    names = [name for _namespace, name in _services_of(obj)]
+    found: dict[str | None, str] = {}
+    for entry in (obj.get("status") or {}).get("services") or []:
+        messages = [entry.get("failureMessage")]  # of kcm 1.x, where an entry is a service
+        for each in entry.get("conditions") or []:
+            if each.get("status") == "False":
+                messages.append(each.get("message"))
+                release, _slash, conflict = str(each.get("type")).partition("/")
+                name = next((one for one in names if release.endswith(f".{one}")), None)
+                if conflict and name:
+                    found.setdefault(name, _brief(each.get("message")))
+        for message in filter(None, messages):
+            if _OF_OTHERS in message:
+                told = re.search(r'meta\.helm\.sh/release-name" must equal "([^"]+)"', message)
+                name = told.group(1) if told else None
+                if name not in names:  # the object's tells: "certificates.cert-manager.io"
+                    word = r"(?<![a-z0-9]){}(?![a-z0-9])"
+                    name = next((one for one in names if re.search(word.format(re.escape(one)), message)), None)
+                found.setdefault(name, _brief(message))
+    return list(found.items())
 
 
 def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object], around: Surroundings) -> Readiness:

@@ -59,7 +59,7 @@ def of_upgrades(
 
 def _storage(cluster: Object) -> Object | None:
     services = ((cluster.get("spec") or {}).get("serviceSpec") or {}).get("services") or []
-    return next((each for each in services if each.get("name") == STORAGE), None)
+    return next((each for each in services if each.get("name") == STORAGE and not each.get("disable")), None)
 
 
 def _makes_grafana_secret(service: Object) -> bool:

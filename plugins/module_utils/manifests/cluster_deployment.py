@@ -106,7 +106,8 @@ def _cluster(
 def _service(cluster: Regional | Child, service: Service, values: Mapping[str, Any]) -> dict[str, Any]:
     template = cluster.service_templates.get(service.name, service.template)
     namespace = service.namespace or cluster.namespace
-    return {"name": service.name, "namespace": namespace, "template": template, **_values(values)}
+    wanted: dict[str, Any] = {"name": service.name, "namespace": namespace, "template": template, **_values(values)}
+    return {**wanted, "disable": True} if service.name in cluster.disabled_services else wanted
 
 
 def _extra_service(service: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_refer
     regional_of_children,
     resource_templates,
     service_templates,
+    services_of_others,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_shared import installed_kof, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
@@ -88,6 +89,7 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     cluster_templates,
     config_keys,
     service_templates,
+    services_of_others,
     regional_of_children,
     live_domains,
     ownership,

@@ -284,6 +284,32 @@ def service_templates(s: Situation) -> list[Check]:
     return checks
 
 
+def services_of_others(s: Situation) -> list[Check]:
+    """Services that somebody else has installed on a cluster: ours wait for them to go, or to be left out, for ever.
+
+    What is on a cluster is seen once kcm has tried, in its ClusterDeployment.
+    """
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    looked_at = 0
+    for one in s.subjects:
+        live = s.live.get(one.name)
+        if live is None:
+            continue
+        looked_at += 1
+        for name, message in readiness.kept_by_others(live):
+            if name not in one.disabled_services:
+                rows.setdefault((name or "a service", message, one.variable("disabled_services")), []).append(one.host)
+    checks = []
+    for (name, message, variable), hosts in rows.items():
+        remedy = f"{variable}: [{name}] leaves ours out; or uninstall what is there"
+        checks.append(
+            Check("services", f"{name} is there already: {message}", "", remedy, WARNING, tuple(hosts), variable)
+        )
+    if not checks and looked_at:
+        checks.append(Check("services", f"none is in the way of another on {looked_at} live clusters"))
+    return checks
+
+
 def regional_of_children(s: Situation) -> list[Check]:
     """Every child's regional: in the inventory, else live with a known domain."""
     if not s.children or s.facts.kcm_version is None or s.unread("ClusterDeployment"):

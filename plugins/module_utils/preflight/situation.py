@@ -61,6 +61,7 @@ class Subject:
     grafana_datasource: str = ""
     storage_values: Mapping[str, Any] = field(default_factory=dict)
     propagate_credentials: bool = True
+    disabled_services: tuple[str, ...] = ()
 
     def variable(self, suffix: str) -> str:
         return f"{self.layer}_{suffix}"

@@ -36,6 +36,7 @@ def of_regional(regional: Regional, release: Release) -> Subject:
         grafana_datasource=grafana_datasource.name_of(regional.cluster_name),
         storage_values=service_values.regional_values(regional, release)["kof-storage"],
         propagate_credentials=regional.propagate_credentials,
+        disabled_services=tuple(regional.disabled_services),
     )
 
 
@@ -52,6 +53,7 @@ def of_child(child: Child, release: Release) -> Subject:
         vmuser_secret=child.vmuser_secret,
         regional=child.regional,
         propagate_credentials=child.propagate_credentials,
+        disabled_services=tuple(child.disabled_services),
     )
 
 

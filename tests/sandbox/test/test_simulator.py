@@ -177,7 +177,9 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
 
     assert "template deletion is forbidden" in refusal(lambda: api.delete(SERVICE_TEMPLATE, KCM, "one-1-0-0"))
 
-    deployment["spec"]["serviceSpec"]["services"] = [{**services[0], "values": "who: new\n"}]
+    # A service that is disabled is uninstalled, as one that is taken out.
+    changed = [{**services[0], "values": "who: new\n"}, {**services[1], "disable": True}]
+    deployment["spec"]["serviceSpec"]["services"] = changed
     deployment["spec"]["config"]["clusterLabels"] = {}
     current = api.get(CLUSTER_DEPLOYMENT, KCM, "c1") or {}
     api.replace(CLUSTER_DEPLOYMENT, {**current, "spec": deployment["spec"]}, manager="test")

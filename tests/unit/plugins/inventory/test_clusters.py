@@ -53,6 +53,7 @@ REGIONALS: dict[str, dict[str, Any]] = {
         "regional_service_values": {
             "kof-storage": {"grafana": {"note": TEMPLATE, "one": 1}, "jaeger": {"enabled": True}}
         },
+        "regional_disabled_services": ["ingress-nginx"],
         "regional_extra_services": [
             {
                 "name": "dex",

@@ -220,7 +220,10 @@ def test_a_label_that_an_apply_leaves_is_no_danger() -> None:
         ([service("kof-storage")], "service cert-manager would be uninstalled"),
         ([service("cert-manager")], "service kof-storage would be uninstalled"),
         ([service("mine")], "service kof-storage would be uninstalled"),
-        ([service("cert-manager"), service("kof-storage", disable=True)], "service kof-storage would be uninstalled"),
+        (
+            [service("cert-manager"), service("kof-storage", disable=True)],
+            "service kof-storage would be uninstalled, with its data: it is disabled",
+        ),
         (
             [service("cert-manager"), service("kof-storage", "other")],
             "service kof-storage would be moved to namespace other, that is uninstalled in kof",

@@ -76,6 +76,7 @@ def test_a_regional_with_its_defaults() -> None:
         logs_storage_size="10Gi",
         service_templates={},
         service_values={},
+        disabled_services=[],
         extra_services=[],
         service_priority=100,
         propagate_credentials=True,
@@ -177,6 +178,10 @@ REGIONAL_FAULTS = [
     ("regional_extra_services", [{"name": "a", "template": "a-1", "valuesFrom": [{"name": "a"}]}], "valuesFrom"),
     ("regional_extra_services", [{"name": "a", "template": "a-1"}] * 2, "there twice"),
     ("regional_extra_services", [{"name": "kof-storage", "template": "a-1"}], "same Helm release"),
+    ("regional_disabled_services", ["cert-manger"], "did you mean cert-manager?"),
+    ("regional_disabled_services", ["kof-collectors"], "is none of the services (ingress-nginx, cert-manager, kof-sto"),
+    ("regional_disabled_services", [1], "must be a string"),
+    ("regional_disabled_services", {"cert-manager": True}, "must be a list"),
     ("regional_extra_services", ["a"], "item 1 is a string, but must be a map"),
     ("kof_version", 1.1, "arrived as the number 1.1"),
     ("kof_version", "0.2.0", "must be 0.1.1"),
@@ -193,6 +198,12 @@ REGIONAL_FAULTS = [
     ("kof_force_conflicts", "hand", "did you mean hands?"),
     ("kof_chart_repository_username", "robot", "kof_chart_repository_password"),
 ]
+
+
+def test_an_extra_service_is_disabled_where_it_is() -> None:
+    extra = [{"name": "dex", "template": "dex-1"}]
+    fault = fault_of(parse_regional, REGIONAL, regional_extra_services=extra, regional_disabled_services=["dex"])
+    assert fault.example == "disable: true, there in regional_extra_services"
 
 
 def test_a_login_in_an_address_is_not_quoted() -> None:

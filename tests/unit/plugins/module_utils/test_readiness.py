@@ -108,6 +108,50 @@ def test_services_that_are_on_their_way(summaries, why):
     assert why in verdict.why
 
 
+def test_a_disabled_service_is_not_waited_for():
+    off = cluster()
+    off["spec"]["serviceSpec"]["services"].append({"name": "t", "namespace": "kof", "template": "t-1", "disable": True})
+    assert judged(off, [summary()]).state == READY
+    # What it leaves behind is.
+    left = summary(helmReleaseSummaries=[release(), release(releaseName="t")])
+    assert "kof/t is no service of it any more" in judged(off, [left]).why
+
+
+IMPORTED = (
+    'Unable to continue with install: {} in namespace "" exists and cannot be imported into the current release: '
+    "invalid ownership metadata; {}"
+)
+OF_ANOTHER = 'annotation validation error: key "meta.helm.sh/release-name" must equal "s": current value is "other"'
+OF_NOBODY = 'label validation error: missing key "app.kubernetes.io/managed-by": must be set to "Helm"'
+
+
+def test_what_others_installed_can_be_left_out():
+    verdict = judged(cluster(), [summary(**helm("Provisioning", IMPORTED.format('CustomResourceDefinition "x"', "")))])
+    assert "regional_disabled_services, child_disabled_services" in verdict.advice
+    conflict = {"releaseName": "s", "releaseNamespace": "kof", "status": "Conflict"}
+    assert "regional_disabled_services" in judged(cluster(), [summary(helmReleaseSummaries=[conflict])]).advice
+
+
+def test_services_of_others_are_known_by_what_kcm_hands_on():
+    def said(*entries: dict[str, Any]) -> list[str | None]:
+        names = ("s", "cert-manager")
+        spec = {"serviceSpec": {"services": [{"name": name, "template": "t", "namespace": "kof"} for name in names]}}
+        found = readiness.kept_by_others({"spec": spec, "status": {"services": list(entries)}})
+        assert all(message for _name, message in found)
+        return [name for name, _message in found]
+
+    def condition(type_: str, message: str, status: str = "False") -> dict[str, Any]:
+        return {"conditions": [{"type": type_, "status": status, "message": message}]}
+
+    crd = IMPORTED.format('CustomResourceDefinition "issuers.cert-manager.io"', OF_NOBODY)
+    assert said(condition("Helm", crd)) == ["cert-manager"]
+    assert said(condition("Helm", IMPORTED.format('ClusterRole "x"', OF_ANOTHER))) == ["s"]
+    assert said(condition("Helm", IMPORTED.format('ClusterRole "x-y"', OF_NOBODY))) == [None]
+    assert said(condition("kof.s/SveltosHelmReleaseReady", "Release kof/s: another profile has it")) == ["s"]
+    assert said({"name": "cert-manager", "state": "Failed", "failureMessage": crd}) == ["cert-manager"]  # kcm 1.x
+    assert said(condition("Helm", "timed out"), condition("kof.s/SveltosHelmReleaseReady", "", "True"), {}) == []
+
+
 def test_what_is_missing_is_named_with_what_to_make_of_it():
     missing = "Referenced resource: ConfigMap kcm-system/aws-resource-template does not exist"
     features = [

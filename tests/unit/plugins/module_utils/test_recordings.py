@@ -314,3 +314,14 @@ def test_a_wait_while_the_run_goes_on_ends_when_all_is_deployed(monkeypatch: pyt
     assert [each.state for each in done] == ["ready", "ready"], [each.why for each in done]
     for each in done:
         assert any(each.ref.name in truth(run)[index] for index in range(start, now + 1))
+
+
+def test_a_service_that_is_there_already_is_named() -> None:
+    """Child c-same was adopted by the kubeconfig of a cluster that has cert-manager in another namespace."""
+    told = {
+        (moment.name, name)
+        for moment in recordings.read("kcm-0.1.0-run1")
+        if moment.kind == "ClusterDeployment"
+        for name, _message in readiness.kept_by_others(moment.object)
+    }
+    assert told == {("c-same", "cert-manager")}

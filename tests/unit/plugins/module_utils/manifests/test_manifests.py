@@ -161,6 +161,14 @@ def test_extra_services_come_last_with_their_defaults_written_out() -> None:
     }
 
 
+def test_a_service_that_is_there_already_is_left_out_by_kcm() -> None:
+    # kcm wants its template all the same, and to switch it on again changes nothing else.
+    made, other = regional(regional_disabled_services=["cert-manager"]), regional()
+    found, usual = services(made), services(other)
+    assert found.pop("cert-manager") == {**usual.pop("cert-manager"), "disable": True}
+    assert found == usual
+
+
 def test_other_service_templates() -> None:
     found = services(regional(regional_service_templates={"cert-manager": "cert-manager-1-17-0"}))
     assert found["cert-manager"]["template"] == "cert-manager-1-17-0"

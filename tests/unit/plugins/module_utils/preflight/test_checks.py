@@ -846,7 +846,25 @@ CASES = [
 
 
 KUBECONFIG_OF = "aws-cluster-identity-cred"
+CERT_MANAGER_OF_OTHERS = {
+    "conditions": [
+        {
+            "type": "Helm",
+            "status": "False",
+            "message": 'CustomResourceDefinition "issuers.cert-manager.io" in namespace "" exists and cannot be '
+            "imported into the current release: invalid ownership metadata",
+        }
+    ]
+}
+
 CASES += [
+    (
+        checks.services_of_others,
+        {"cluster_deployments": (live_cluster("eu1", "cert-manager", status={"services": [CERT_MANAGER_OF_OTHERS]}),)},
+        WARNING,
+        r"^eu1: regional_disabled_services: services: cert-manager is there already: .*invalid ownership metadata; "
+        r"regional_disabled_services: \[cert-manager\] leaves ours out",
+    ),
     (
         checks.management_cluster,
         {"own_cluster": {KUBECONFIG_OF: Finding(own="its server 192.0.2.1:6443 is the management cluster's own")}},
@@ -899,6 +917,7 @@ def test_who_makes_no_service_templates_needs_no_old_kcm(spoilt: dict[str, Any])
 
 def test_every_check_has_a_case_that_fails():
     may_not_fail = {
+        checks.services_of_others,  # one cluster's is no reason to hold up the others
         checks.adopted_clusters,  # the others go on
         checks.api_server,  # an API server that is away never gets as far as facts
         checks.replaced_maps,  # it may be meant so

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 import yaml
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import model, preflight
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_cluster import default_classes
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.table import WIDTH
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 from sandbox.fixtures import ControlPlane
@@ -118,6 +121,45 @@ def seeded(control_plane: ControlPlane) -> Iterator[ControlPlane]:
         yield control_plane
         for item in (STORAGE, RESOURCE_TEMPLATE, *(item for item, _status in SEEDED)):
             admin.request("DELETE", path(item))
+
+
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "claim"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+def test_the_default_class_is_the_one_that_the_api_server_gives_to_a_claim(seeded: ControlPlane) -> None:
+    classes = "/apis/storage.k8s.io/v1/storageclasses"
+    beta = "storageclass.beta.kubernetes.io/is-default-class"
+    said = "storageclass.kubernetes.io/is-default-class"
+    steps: list[tuple[str, dict[str, str]]] = [
+        ("m-one", {said: "true"}),
+        ("z-other", {said: "True"}),
+        ("a-same-second", {said: "true"}),
+        ("x-beta", {beta: "true", said: "false"}),
+        ("y-no", {said: "false"}),
+    ]
+    with connect({"kubeconfig": str(seeded.admin)}, {}) as admin:
+        try:
+            for name, annotations in steps:
+                time.sleep(1.05 if name == "x-beta" else 0)
+                item = {**STORAGE, "metadata": {"name": name, "annotations": annotations}}
+                admin.request("POST", classes, body=item)
+                first, *_others = default_classes(admin.list_objects(classes)[0])
+                given, end = "", time.monotonic() + 10
+                while given != first and time.monotonic() < end:  # admission looks at a cache
+                    path = f"/api/v1/namespaces/{KCM}/persistentvolumeclaims"
+                    answer = admin.request("POST", path, query={"dryRun": "All"}, body=CLAIM)
+                    given = answer["spec"]["storageClassName"]
+                assert given == first, name
+            assert first == "x-beta"
+        finally:
+            for name, _annotations in steps:
+                with contextlib.suppress(ApiError):
+                    admin.request("DELETE", f"{classes}/{name}")
 
 
 @pytest.fixture
