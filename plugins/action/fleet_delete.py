@@ -9,14 +9,18 @@ module_utils/reconcile.py, waiting module_utils/wait.py.
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard, Outcome, Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, render
@@ -27,6 +31,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE,
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 CONFIRM = "kof_delete_confirm"
+_FRESH = 1.0  # seconds
 
 
 def _names(given: object) -> list[str]:
@@ -83,10 +88,18 @@ class _Run:
         self.live: dict[Ref, dict[str, Any]] = {}
         self.outcomes: list[tuple[str, Outcome]] = []
         self.withdrawn: set[str] = set()
+        self.tried: dict[Ref, Outcome] = {}
+        self._gone: set[Ref] = set()  # children, in check mode as if they were
+        self._lock = threading.Lock()
+        self._held: tuple[float, dict[str, str]] = (-math.inf, {})
 
     def run(self, confirmed: object, leave: list[str]) -> dict[str, Any]:
         deletion = self.deletion
-        self.live = self._listed(ref for refs in deletion.refs.values() for ref in refs)
+        refs = [ref for refs in deletion.refs.values() for ref in refs]
+        if self.fleet.of("regional"):
+            self.live = self._clusters("Nothing was changed.")
+            refs = [ref for ref in refs if ref.kind != "ClusterDeployment"]
+        self.live |= self._listed(refs)
         before = dict(self.live)
         deletion.guard(self.live)
         deletion.find_standing(self.live, self._around(), leave)
@@ -94,16 +107,19 @@ class _Run:
         if not self.check_mode:
             self._confirm(confirmed)
 
+        self._try("child")
         self._uninstall("child")
         children = self._delete("child", slice(None))
         if self.fleet.shared("kof_wait") or deletion.hosts("regional"):
             self._wait_until_gone(children)
         self._look_again(children)
+        self._try("regional")
         # A server group without its cluster would make promxy fail every query.
         places = self._delete("regional", slice(1, None))
         self._wait_until_gone([(host, ref) for host, ref in places if self.live[ref]["metadata"].get("finalizers")])
         self._uninstall("regional")
         clusters = self._delete("regional", slice(1))
+        self._tell_what_is_gone(places)
         if self.fleet.shared("kof_wait"):
             self._wait_until_gone(clusters)
         return self._result(before)
@@ -116,6 +132,87 @@ class _Run:
                 path = self.connection.path(api_version, kind, namespace)
                 live.update((reconcile.ref_of(each), each) for each in self.connection.list_objects(path)[0])
         return live
+
+    def _clusters(self, so_far: str) -> dict[Ref, dict[str, Any]]:
+        """Every ClusterDeployment there is: a cluster of any namespace may send to a regional one.
+
+        :param so_far: what has been changed, for the message.
+        :raises FleetFault: they may not be listed.
+        """
+        api, kind = self.deletion.kcm_api, "ClusterDeployment"
+        try:
+            return self._listed([Ref(api, kind, None, "")])
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            raise fleets.FleetFault(
+                "whether children in other namespaces send to these regional clusters can't be seen: the right to list "
+                f"clusterdeployments.{KCM_GROUP} in all namespaces is missing ({error.message}). Bind a ClusterRole "
+                f"with it to the user of kof_kubeconfig (docs/rights.md). {so_far}"
+            ) from None
+
+    def _childless(self, live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
+        """A guard: whether a regional, of which an object is about to go, has a child by now. The regionals of one step
+        may share an answer, for _FRESH seconds."""
+        ref = reconcile.ref_of(live)
+        host = next(host for host, refs in self.deletion.refs.items() if ref in refs)
+        with self._lock:
+            when, held = self._held
+            if time.monotonic() - when > _FRESH:
+                when = time.monotonic()
+                there = {ref: item for ref, item in self.live.items() if ref.kind != "ClusterDeployment"}
+                try:
+                    clusters = self._clusters("It stays.")
+                except fleets.FleetFault as fault:
+                    return str(fault)
+                there |= {ref: item for ref, item in clusters.items() if ref not in self._gone}
+                refused, left_out = self.deletion.held(there)
+                held = {**left_out, **refused}
+                self._held = when, held
+        return held.get(host)
+
+    def _guards(self, layer: str) -> tuple[Guard, ...]:
+        """Those of one step."""
+        self._held = (-math.inf, {})
+        ours = self.deletion.guard_of(layer)
+        return (ours, self._childless) if layer == "regional" else (ours,)
+
+    def _try(self, layer: str) -> None:
+        """Have the API server say whether all of a cluster's objects may go, before the first one does: a cluster that
+        must stay keeps its services and its place in the global view.
+
+        A child that has but one object needs no try, its deletion is one.
+        """
+        deletion = self.deletion
+        hosts = [host for host in deletion.hosts(layer) if layer == "regional" or host in deletion.standing]
+        host_of = {ref: host for host in hosts for ref in deletion.refs[host]}
+        withdrawn = {deletion.refs[host][0]: host for host in hosts if host in deletion.standing}
+        outcomes = reconcile.delete(
+            self.connection,
+            list(host_of),
+            policy=policy_of(self.fleet),
+            check_mode=True,
+            live=self.live,
+            guards=self._guards(layer),
+        )
+        self.tried |= dict(zip(host_of, outcomes, strict=True))
+        patches = {ref: deletion.withdrawal(host, self.live) for ref, host in withdrawn.items()}
+        patched = reconcile.patch(
+            self.connection,
+            {ref: patch for ref, patch in patches.items() if patch},
+            policy=policy_of(self.fleet),
+            check_mode=True,
+        )
+        for ref, outcome in [*zip(host_of, outcomes, strict=True), *patched.items()]:
+            if outcome.action == "refused":
+                deletion.refused[host_of[ref]] = f"{ref}: {outcome.reason}. Nothing of this cluster is deleted"
+
+    def _tell_what_is_gone(self, places: list[tuple[str, Ref]]) -> None:
+        """Say of clusters that stay after all which of their objects were deleted before."""
+        refused = {} if self.check_mode else self.deletion.refused
+        for host in dict.fromkeys(host for host, _ref in places if host in refused):
+            gone = [str(ref) for of_host, ref in places if of_host == host]
+            refused[host] += f". Deleted before: {some(gone)}: k0rdent.kof.regional makes them again"
 
     def _around(self) -> dict[str, Surroundings]:
         """By cluster name, what Sveltos says of the clusters."""
@@ -137,6 +234,12 @@ class _Run:
         a cluster within a second of its ClusterDeployment. A host of which some is left is refused."""
         deletion = self.deletion
         refs = {deletion.refs[host][0]: host for host in deletion.hosts(layer) if host in deletion.standing}
+        _ours, *more = self._guards(layer)
+        for ref, host in refs.items():
+            held = next(filter(None, (guard(self.live[ref], None) for guard in more)), None)
+            if held:
+                deletion.refused[host] = f"{ref}: {held}"
+        refs = {ref: host for ref, host in refs.items() if host not in deletion.refused}
         patches = {ref: deletion.withdrawal(host, self.live) for ref, host in refs.items()}
         outcomes = reconcile.patch(
             self.connection,
@@ -206,15 +309,18 @@ class _Run:
     def _delete(self, layer: str, which: slice) -> list[tuple[str, Ref]]:
         """Delete these objects of a layer's hosts; those that were there, with their hosts."""
         pairs = [(host, ref) for host in self.deletion.hosts(layer) for ref in self.deletion.refs[host][which]]
-        outcomes = reconcile.delete(
-            self.connection,
-            [ref for _host, ref in pairs],
-            policy=policy_of(self.fleet),
-            check_mode=self.check_mode,
-            live=self.live,
-            guards=(self.deletion.guard_of(layer),),
-            progress=progress_lines(f"{layer} objects deleted", say),
-        )
+        if self.check_mode and all(ref in self.tried for _host, ref in pairs):
+            outcomes = [self.tried[ref] for _host, ref in pairs]
+        else:
+            outcomes = reconcile.delete(
+                self.connection,
+                [ref for _host, ref in pairs],
+                policy=policy_of(self.fleet),
+                check_mode=self.check_mode,
+                live=self.live,
+                guards=self._guards(layer),
+                progress=progress_lines(f"{layer} objects deleted", say),
+            )
         for (host, ref), outcome in zip(pairs, outcomes, strict=True):
             self.outcomes.append((host, outcome))
             if outcome.action == "refused":
@@ -245,10 +351,10 @@ class _Run:
         if not deletion.hosts("regional"):
             return
         if self.check_mode:
-            gone = {ref for _host, ref in children}
-            self.live = {ref: item for ref, item in self.live.items() if ref not in gone}
+            self._gone = {ref for _host, ref in children}
+            self.live = {ref: item for ref, item in self.live.items() if ref not in self._gone}
         elif children:
-            clusters = self._listed(deletion.refs[host][0] for host in deletion.hosts("regional"))
+            clusters = self._clusters("The regional clusters stay.")
             others = {ref: item for ref, item in self.live.items() if ref.kind != "ClusterDeployment"}
             self.live = {**others, **clusters}
             deletion.guard(self.live)

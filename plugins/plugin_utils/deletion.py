@@ -13,10 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import readiness, reconcile
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import another_fleet
-from ansible_collections.k0rdent.kof.plugins.module_utils.identity import fleet_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.guards import (
+    another_fleet,
+    kept_by_gitops,
+    kept_by_others,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.identity import REGIONAL_LABEL, fleet_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import (
-    domains_sent_to,
+    destination,
     layer_of,
     regional_domain,
 )
@@ -129,6 +133,10 @@ class Deletion:
         another = another_fleet(self.fleet.shared("kof_fleet"), self.fleet.permissions)(found, None)
         if another:
             return another
+        # Deleted here it would come back, as a new cluster without the data of this one.
+        keeper = kept_by_others(found, None) or kept_by_gitops(found, None)
+        if keeper:
+            return keeper
         there = layer_of(found, self.fleet.release) if found["kind"] == "ClusterDeployment" else layer
         return None if there == layer else f"is a {there} cluster, and the inventory has it in kof_{layer}"
 
@@ -214,48 +222,94 @@ class Deletion:
         return str((before[groups[-1]].get("spec") or {}).get("cluster_name"))
 
     def hold_regionals(self, live: Live, going: Collection[str] = ()) -> None:
-        """Keep every regional that has a living child.
+        """Keep every regional that has a living child, or may have one.
 
+        :param live: with the ClusterDeployments of all namespaces.
         :param going: hosts of children that this run deletes before.
         """
-        ours = {child.cluster_name: child.host for child in self.fleet.of("child")}
-        living = self._living_children(live)
-        for host in self.hosts("regional"):
-            stay = [name for name in living.get(host, ()) if ours.get(name) not in going]
-            others = [name for name in stay if name not in ours]
-            if others:
-                self.refused[host] = (
-                    f"child clusters that this run doesn't delete still send to it: {some(others, FAULTS_SHOWN)}; "
-                    "delete them first or in the same run. Nothing of this cluster is deleted"
-                )
-            elif stay:
-                self.left_out[host] = f"its child clusters are still there: {some(stay, FAULTS_SHOWN)}"
+        refused, left_out = self.held(live, going)
+        self.refused.update((host, f"{reason}. Nothing of this cluster is deleted") for host, reason in refused.items())
+        self.left_out.update(left_out)
 
-    def _living_children(self, live: Live) -> dict[str, list[str]]:
-        """By regional host, the children that send there or, by the inventory, should; none where there is no cluster.
+    def held(self, live: Live, going: Collection[str] = ()) -> tuple[dict[str, str], dict[str, str]]:
+        """By regional host, why it must stay: for what this run doesn't delete, and for what it does but is there yet.
 
-        Both count: what an inventory says of a child need not have been applied.
+        Parameters as for `hold_regionals`.
         """
-        by_domain = {}
+        ours = {self.refs[child.host][0]: child.host for child in self.fleet.of("child")}
+        living, untold = self._living_children(live)
+        refused, left_out = {}, {}
+        doubtful = {ref: why for ref, why in untold.items() if ours.get(ref) not in going}
+        for host in self.hosts("regional"):
+            stay = [ref for ref in living.get(host, ()) if ours.get(ref) not in going]
+            others = [self._name(ref) for ref in stay if ref not in ours]
+            itself, own = self.refs[host][0], [*stay, *(ref for ref in doubtful if ref in ours)]
+            unknown = {ref: why for ref, why in doubtful.items() if ref not in ours and ref != itself}
+            if others:
+                refused[host] = (
+                    f"child clusters that this run doesn't delete still send to it: {some(others, FAULTS_SHOWN)}; "
+                    "delete them first or in the same run"
+                )
+            elif unknown:
+                refused[host] = self._may_send(unknown)
+            elif own:
+                names = [self._name(ref) for ref in dict.fromkeys(own)]
+                left_out[host] = f"its child clusters are still there: {some(names, FAULTS_SHOWN)}"
+        return refused, left_out
+
+    def _may_send(self, unknown: Mapping[Ref, str]) -> str:
+        (first, why), *_others = unknown.items()
+        names = [self._name(ref) for ref in unknown]
+        return (
+            f"whether {some(names, FAULTS_SHOWN)} send to it can't be told ({self._name(first)}: {why}): delete them "
+            f"first, or name their regional cluster on them: kubectl label clusterdeployment {first.name} "
+            f"-n {first.namespace} {REGIONAL_LABEL}=<cluster>"
+        )
+
+    def _name(self, ref: Ref) -> str:
+        return ref.name if ref.namespace == self.fleet.shared("kof_kcm_namespace") else f"{ref.namespace}/{ref.name}"
+
+    def _living_children(self, live: Live) -> tuple[dict[str, list[Ref]], dict[Ref, str]]:
+        """By regional host, the clusters that send there or, by the inventory, should; none where there is no cluster.
+        And the clusters that may send anywhere, with the reason.
+
+        Live objects and inventory both count: what an inventory says of a child need not have been applied.
+        """
+        by_domain: dict[str, str] = {}
+        by_name: dict[str, str] = {}
         groups = _server_groups(live)
         for regional in self.fleet.of("regional"):
             cluster = live.get(self.refs[regional.host][0])
             if cluster is not None:
+                by_name[regional.cluster_name] = regional.host
                 by_domain.update(
-                    {domain: regional.host for domain in (regional.domain, regional_domain(cluster, groups)) if domain}
+                    {
+                        domain.lower(): regional.host
+                        for domain in (regional.domain, regional_domain(cluster, groups))
+                        if domain
+                    }
                 )
-        hosts = set(by_domain.values())
-        regional_of = {child.cluster_name: child.regional for child in self.fleet.of("child")}
-        found: dict[str, list[str]] = {}
+        if not by_name:
+            return {}, {}
+        regional_of = {self.refs[child.host][0]: child.regional for child in self.fleet.of("child")}
+        found: dict[str, list[Ref]] = {}
+        untold: dict[Ref, str] = {}
         for ref, item in live.items():
             if ref.kind != "ClusterDeployment":
                 continue
-            sends_to = {regional_of.get(ref.name)} & hosts
-            if layer_of(item, self.fleet.release) == "child":
-                sends_to |= {by_domain[domain] for domain in domains_sent_to(item) if domain in by_domain}
-            for host in sends_to:
-                found.setdefault(str(host), []).append(ref.name)
-        return found
+            sends = destination(item, self.fleet.release)
+            hosts = {by_domain[domain] for domain in sends.domains if domain in by_domain}
+            hosts |= {host for host in by_name.values() if host == regional_of.get(ref)}
+            if sends.regional:
+                name, namespace = sends.regional
+                if namespace in (None, self.fleet.shared("kof_kcm_namespace")):
+                    hosts |= {by_name[name]} if name in by_name else set()
+            for host in hosts:
+                if self.refs[host][0] != ref:
+                    found.setdefault(host, []).append(ref)
+            if sends.untold:
+                untold[ref] = sends.untold
+        return found, untold
 
     def hold_after_failures(self) -> None:
         """Keep all regionals when more children failed than kof_max_fail_percentage allows."""

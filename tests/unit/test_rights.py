@@ -33,4 +33,7 @@ def test_the_documented_rights_are_those_that_regional_and_child_need() -> None:
     }
     assert needed - granted() == set()
     # delete.yml's own; the two others are among what kof_replace_guide_objects needs.
-    assert granted() - needed == {("delete", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system")}
+    assert granted() - needed == {
+        ("delete", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system"),
+        ("list", "k0rdent.mirantis.com", "clusterdeployments", None),
+    }

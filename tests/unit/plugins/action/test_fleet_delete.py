@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pathlib
 import re
 import subprocess
 import threading
@@ -11,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import yaml
 
 DELETE = {"name": "Delete", "k0rdent.kof.fleet_delete": {}}
 EVERYTHING = "kof_regional:kof_child"
@@ -170,6 +173,9 @@ def test_children_go_first_then_the_global_view_then_the_regionals(control_plane
     assert there(control_plane) == set()
     sent = deletes(control_plane, mark)
     assert sent[0] == "delete clusterdeployments/eu1-child1"
+    # Whether all of a regional may go is asked before any of it does.
+    assert sorted(sent[1:7]) == sorted(f"delete {each} (dry)" for each in ALL - {"clusterdeployments/eu1-child1"})
+    sent = [each for each in sent if "(dry)" not in each]
     assert sorted(sent[1:5]) == sorted(f"delete {each}" for each in ALL if not each.startswith("clusterdep"))
     assert sorted(sent[5:]) == ["delete clusterdeployments/eu1", "delete clusterdeployments/us1"]
     told = result(run)
@@ -215,6 +221,150 @@ def test_a_child_outside_the_run_holds_its_regional(control_plane: Any, play: An
             "us1",
         ]
     assert there(control_plane) == OF_EU1
+
+
+@pytest.fixture
+def team_b(control_plane: Any, applied: list[dict[str, Any]]) -> Any:
+    """Makes somebody's child of us1 in another namespace."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-b"}}
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+
+    def make() -> None:
+        child = copy.deepcopy(next(each for each in applied if each["metadata"]["name"] == "eu1-child1"))
+        child["metadata"] = {"name": "theirs", "namespace": "team-b"}
+        text = json.dumps(child).replace("vmauth.eu1", "vmauth.us1")
+        control_plane.kubectl("create", "-f", "-", stdin=text)
+
+    return make
+
+
+def test_a_child_in_another_namespace_holds_its_regional(control_plane: Any, play: Any, team_b: Any) -> None:
+    team_b()
+    (refused,) = result(play(EVERYTHING, DELETE, *CONFIRMED))["refused"]
+    assert refused["host"] == "us1"
+    assert "still send to it: team-b/theirs;" in refused["reason"]
+    assert {each for each in there(control_plane) if "/us1" in each} == {each for each in ALL if "/us1" in each}
+
+
+def test_a_child_that_comes_while_its_regional_goes_keeps_what_is_left(
+    control_plane: Any, play: Any, team_b: Any
+) -> None:
+    hold(control_plane, "promxyservergroup/us1-metrics", "kof")
+
+    def come() -> None:
+        group = ("promxyservergroup", "us1-metrics", "-n", "kof")
+        end = time.monotonic() + 300
+        while "deletionTimestamp" not in control_plane.kubectl("get", *group, "-o", "json"):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        team_b()
+        control_plane.kubectl("patch", *group, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come)
+        run = play("us1", DELETE, *CONFIRMED)
+        other.result()
+    (refused,) = result(run)["refused"]
+    assert refused["reason"].startswith("ClusterDeployment kcm-system/us1: child clusters that this run doesn't delete")
+    assert "Deleted before: PromxyServerGroup kof/us1-metrics, GrafanaDatasource kof/us1-logs" in refused["reason"]
+    assert "clusterdeployments/us1" in there(control_plane)
+
+
+RIGHTS = pathlib.Path(__file__).parents[4] / "docs" / "rights.md"
+
+
+def test_who_may_not_see_other_namespaces_deletes_no_regional(control_plane: Any, play: Any) -> None:
+    text = RIGHTS.read_text().split("```yaml\n")[1].split("```")[0].replace("kof-region-teams", "teams")
+    control_plane.kubectl("apply", "-f", "-", stdin=text)
+    as_team = ("-v", "-e", "kof_delete_confirm=actions", "-e", f"kof_kubeconfig={control_plane.admin}")
+    as_team += ("-e", '{"kof_impersonate_user": "ann", "kof_impersonate_groups": ["teams"]}')
+    try:
+        role = yaml.safe_load(text.split("---")[0])
+        everywhere = [each for each in role["rules"] if "clusterdeployments" not in each["resources"]]
+        control_plane.kubectl("apply", "-f", "-", stdin=json.dumps({**role, "rules": everywhere}))
+        told = result(play(EVERYTHING, DELETE, *as_team))["msg"]
+        assert "the right to list clusterdeployments.k0rdent.mirantis.com in all namespaces is missing" in told
+        assert told.endswith("(docs/rights.md). Nothing was changed.")
+        assert there(control_plane) == ALL
+        # Children need no such right, and with it what is documented is enough.
+        assert result(play("kof_child", DELETE, *as_team))["counts"] == {"deleted": 1}
+        control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(role))
+        assert result(play(EVERYTHING, DELETE, *as_team))["refused"] == []
+        assert there(control_plane) == set()
+    finally:
+        control_plane.kubectl("delete", "-f", "-", stdin=text)
+
+
+POLICY = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: keep-clusters}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: ["*"], apiVersions: ["*"], operations: [DELETE], resources: [clusterdeployments, grafanadatasources]}
+  validations:
+  - {expression: "oldObject.metadata.name != 'NAME'", message: protected by the platform team}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: keep-clusters}
+spec: {policyName: keep-clusters, validationActions: [Deny]}
+"""
+
+
+@pytest.fixture
+def keep(control_plane: Any) -> Any:
+    """keep(kind, namespace, name): nobody may delete that object."""
+
+    kept: list[tuple[str, str, str]] = []
+
+    def until(denied: bool) -> None:
+        """A policy takes a moment to become one, and to end."""
+        kind, namespace, name = kept[0]
+        end = time.monotonic() + 60
+        while True:
+            assert time.monotonic() < end
+            try:
+                control_plane.kubectl("delete", kind, name, "-n", namespace, "--dry-run=server")
+            except AssertionError:
+                if denied:
+                    return
+            else:
+                if not denied:
+                    return
+            time.sleep(0.2)
+
+    def start(kind: str, namespace: str, name: str) -> None:
+        kept.append((kind, namespace, name))
+        control_plane.kubectl("apply", "-f", "-", stdin=POLICY.replace("NAME", name))
+        until(denied=True)
+
+    yield start
+    control_plane.kubectl("delete", "-f", "-", stdin=POLICY)
+    until(denied=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "name"),
+    [("ClusterDeployment", "kcm-system", "us1"), ("GrafanaDatasource", "kof", "us1-logs")],
+)
+def test_what_the_api_server_keeps_keeps_all_of_its_cluster(
+    control_plane: Any, play: Any, keep: Any, kind: str, namespace: str, name: str
+) -> None:
+    keep(kind, namespace, name)
+    mark = control_plane.audit.stat().st_size
+    predicted = result(play("kof_regional:kof_child", DELETE, "-v", "--check"))
+    run = result(play(EVERYTHING, DELETE, *CONFIRMED))
+    assert predicted == run
+    (refused,) = run["refused"]
+    assert refused["host"] == "us1"
+    assert refused["reason"].startswith(f"{kind} {namespace}/{name}: ")
+    assert "protected by the platform team" in refused["reason"]
+    assert refused["reason"].endswith("Nothing of this cluster is deleted")
+    assert there(control_plane) == {each for each in ALL if "/us1" in each}
+    assert not [each for each in deletes(control_plane, mark) if "/us1" in each and "(dry)" not in each]
 
 
 @pytest.mark.parametrize(
@@ -385,9 +535,11 @@ def test_services_of_clusters_that_live_on_go_first(control_plane: Any, play: An
     assert done["uninstalled"] == predicted["uninstalled"] == ["us1"]
     assert done["counts"] == predicted["counts"] == {"deleted": 3}
     assert events == ["us1 had {} in its spec"]
-    assert deletes(control_plane, since) == [
-        "delete promxyservergroups/us1-metrics",
-        "delete grafanadatasources/us1-logs",
+    sent = deletes(control_plane, since)
+    assert sent[3] == "patch clusterdeployments/us1 (dry)"
+    assert all(each.endswith("(dry)") for each in sent[:4])
+    assert set(sent[4:6]) == {"delete promxyservergroups/us1-metrics", "delete grafanadatasources/us1-logs"}
+    assert sent[6:] == [
         "patch clusterdeployments/us1",
         "delete clusterdeployments/us1",
     ]

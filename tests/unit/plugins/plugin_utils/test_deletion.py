@@ -79,6 +79,88 @@ def test_the_domain_that_was_applied_counts_also_where_the_inventory_has_a_new_o
     assert wanted.dns_records(["eu1"], live) == ["vmauth.eu1.example.com", "grafana.eu1.example.com"]
 
 
+def moved(live: Live, name: str, namespace: str) -> dict[str, Any]:
+    """A copy of a live cluster in another namespace, added to `live`."""
+    copied = copy.deepcopy(find(live, "ClusterDeployment", name))
+    copied["metadata"]["namespace"] = namespace
+    live[ref_of(copied)] = copied
+    return copied
+
+
+def without(live: Live, *names: str) -> Live:
+    return {
+        ref: item for ref, item in live.items() if (ref.namespace, ref.name) not in {("kcm-system", n) for n in names}
+    }
+
+
+def test_a_child_in_another_namespace_holds_its_regional_though_one_of_its_name_goes(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    moved(live, "eu1-child1", "team-b")
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert list(wanted.refused) == ["eu1"]
+    assert "still send to it: team-b/eu1-child1;" in wanted.refused["eu1"]
+
+
+def test_a_regional_of_another_namespace_that_has_the_same_domain_holds_nobody(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    moved(live, "eu1", "team-b")
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert wanted.refused == wanted.left_out == {}
+
+
+def untold(live: Live, namespace: str = "kcm-system") -> dict[str, Any]:
+    """A child of somebody's, whose collectors take their values from a Secret."""
+    child = moved(live, "eu1-child1", namespace)
+    child["metadata"].update(name="theirs", labels={})
+    live[ref_of(child)] = live.pop(next(ref for ref, item in live.items() if item is child))
+    for service in child["spec"]["serviceSpec"]["services"]:
+        service.pop("values", None)
+        service["valuesFrom"] = [{"kind": "Secret", "name": "s"}]
+    return child
+
+
+def test_a_child_whose_regional_can_not_be_told_holds_every_one(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    child = untold(live, "team-b")
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert list(wanted.refused) == ["eu1", "us1"]
+    assert wanted.refused["us1"] == (
+        "whether team-b/theirs send to it can't be told (team-b/theirs: values of its service kof-collectors are in "
+        "Secret s): delete them first, or name their regional cluster on them: kubectl label clusterdeployment theirs "
+        "-n team-b k0rdent.mirantis.com/kof-regional-cluster-name=<cluster>. Nothing of this cluster is deleted"
+    )
+    # Somebody who knows says it.
+    for name, held in (("us1", ["us1"]), ("elsewhere", [])):
+        child["metadata"]["labels"] = {"k0rdent.mirantis.com/kof-regional-cluster-name": name}
+        wanted, _live = deletion(tmp_path)
+        wanted.hold_regionals(live, going=wanted.hosts("child"))
+        assert list(wanted.refused) == held
+
+
+def test_one_of_ours_that_may_send_anywhere_leaves_all_out_while_it_is_there(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    for service in find(live, "ClusterDeployment", "eu1-child1")["spec"]["serviceSpec"]["services"]:
+        service["values"] = "{{ .everything }}"
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert wanted.refused == wanted.left_out == {}
+    wanted.hold_regionals(live)
+    assert wanted.left_out["us1"] == "its child clusters are still there: us1-child1, eu1-child1"
+    assert "eu1" in wanted.left_out
+
+
+def test_a_regional_with_collectors_of_its_own_does_not_hold_itself(tmp_path: pathlib.Path) -> None:
+    wanted, live = deletion(tmp_path)
+    for name, more in (
+        ("eu1", {"values": "url: https://vmauth.eu1.example.com/"}),
+        ("us1", {"valuesFrom": [{"kind": "S"}]}),
+    ):
+        services = find(live, "ClusterDeployment", name)["spec"]["serviceSpec"]["services"]
+        services.append({"name": "kof-collectors", "template": "kof-collectors-0-1-1", **more})
+    wanted.hold_regionals(live, going=wanted.hosts("child"))
+    assert list(wanted.refused) == ["eu1"]  # us1 may send there
+    assert "whether us1 send to it can't be told" in wanted.refused["eu1"]
+
+
 def test_orphans_do_not_hold_what_a_regional_left_behind(tmp_path: pathlib.Path) -> None:
     wanted, live = deletion(tmp_path, batch=["eu1"])
     live = {ref: item for ref, item in live.items() if (ref.kind, ref.name) != ("ClusterDeployment", "eu1")}
@@ -92,6 +174,21 @@ def test_a_regional_that_the_inventory_has_for_a_child_is_refused(tmp_path: path
     wanted, _live = deletion(tmp_path, text.replace("child_regional: eu1", "child_regional: us1"))
     wanted.guard(live)
     assert "is a regional cluster, and the inventory has it in kof_child" in wanted.refused["eu1"]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "told"),
+    [
+        ({"argocd.argoproj.io/tracking-id": "fleet:k0rdent.mirantis.com/ClusterDeployment:kcm-system/eu1"}, "Argo CD"),
+        ({"meta.helm.sh/release-name": "regions"}, "helm release regions"),
+    ],
+)
+def test_what_others_would_make_again_stays(tmp_path: pathlib.Path, annotation: dict[str, str], told: str) -> None:
+    wanted, live = deletion(tmp_path)
+    find(live, "ClusterDeployment", "eu1")["metadata"]["annotations"].update(annotation)
+    wanted.guard(live)
+    assert list(wanted.refused) == ["eu1"]
+    assert told in wanted.refused["eu1"]
 
 
 def test_a_second_place_in_the_global_view_holds_the_cluster(tmp_path: pathlib.Path) -> None:
