@@ -143,6 +143,7 @@ def test_a_cluster_with_services_is_not_written_with_labels(marks: Object) -> No
     del wanted["spec"]["serviceSpec"]
     assert "was made for kof before 0.2" in (said(cluster(), wanted) or "")
     assert said(cluster(service("kof-collectors")), wanted) is not None
+    assert said(cluster(service("kof-collectors", disable=True)), wanted) is not None
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ def test_every_upgrade_of_kof_storage_costs_grafana_its_login() -> None:
 
 def test_no_upgrade_no_warning() -> None:
     assert upgrades(None, deployment()) == []  # an install
+    off = deployment(regional_disabled_services=["kof-storage"])
+    assert upgrades(off, deployment(**OTHER)) == upgrades(deployment(**OTHER), off) == []
     assert upgrades(deployment(), deployment(**OTHER), changed=False) == []  # refused
     assert upgrades(deployment(), deployment(regional_labels={"a": "b"})) == []
     assert upgrades(deployment(**OWN_LOGIN), deployment(**OWN_LOGIN, **OTHER)) == []
