@@ -20,6 +20,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTION
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.signals import seen_to_its_end
+
+_NAMES = (("release_namespace", "namespace"), ("release_name", "name"))
 
 
 class ActionModule(ModuleAction):
@@ -27,9 +30,15 @@ class ActionModule(ModuleAction):
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         # What an environment means to helm is the module's to know.
-        alone = any(self._task.environment or []) or self._task.async_val or elsewhere(self, task_vars)
+        there = self._task.async_val or elsewhere(self, task_vars)
+        alone = any(self._task.environment or []) or there
         seen = None if alone else self._as_wanted()
-        return super().module(said, task_vars) if seen is None else seen
+        if seen is not None:
+            return seen
+        if there:
+            return super().module(said, task_vars)
+        name = "/".join(str(self._task.args.get(long) or self._task.args.get(short)) for long, short in _NAMES)
+        return seen_to_its_end(f"release {name}", lambda: self._execute_module(task_vars=task_vars))
 
     def _as_wanted(self) -> dict[str, Any] | None:
         try:

@@ -64,7 +64,7 @@ _value:
     releases:
       description: >-
         The charts in the order of installation; maps of name, namespace, chart_ref, chart_version, values, timeout
-        (seconds) and skip_schema_validation.
+        (seconds), skip_schema_validation and needed_objects (none where C(kof_dangerous_changes) names the namespace).
       type: list
       elements: dict
     deployments:
@@ -105,7 +105,10 @@ def mothership(variables: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION and RETURN."""
     cluster, values, release = parsed(variables, parse_mothership, "mothership_", "dns_credentials_")
     allowed, _faults = permissions(variables)  # faults, and what isn't this one run's: fleet_apply has refused them
-    return {**settings(cluster, release, values), "take_over_fleet": sorted(allowed.take_over)}
+    made = settings(cluster, release, values)
+    if cluster.namespace in allowed.dangerous:
+        made["releases"] = [{**each, "needed_objects": []} for each in made["releases"]]
+    return {**made, "take_over_fleet": sorted(allowed.take_over)}
 
 
 class FilterModule:

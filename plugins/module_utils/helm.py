@@ -16,11 +16,12 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.diff import changes, is_secret_name
 from ansible_collections.k0rdent.kof.plugins.module_utils.foreign_yaml import NotYaml, documents
+from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import join
 from ansible_collections.k0rdent.kof.plugins.module_utils.versions import parse
 
 #: A helm is at work on the release, or was killed at it.
@@ -64,7 +65,8 @@ class Revision:
     """One revision of a release, as its Secret has it.
 
     ``config`` is what the user gave as values. ``started`` is when the revision's Secret was made, by the API
-    server's clock. ``payload`` is the whole decoded release, for writing it back.
+    server's clock: for people, and never measured against this machine's. ``payload`` is the whole decoded release,
+    for writing it back.
     """
 
     version: int
@@ -157,11 +159,6 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def age(revision: Revision, now: datetime | None = None) -> float:
-    """Seconds since the revision was begun; 0 where the clocks disagree."""
-    return max(0.0, ((now or datetime.now(UTC)) - revision.started).total_seconds())
-
-
 # -- what to do
 
 
@@ -208,6 +205,15 @@ def missed_hooks(revision: Revision) -> list[str]:
         if events and (hook.get("last_run") or {}).get("phase") != "Succeeded":
             missed.append(f"{events[0]} hook {hook.get('kind')} {hook.get('name')}")
     return missed
+
+
+def in_place(history: Sequence[Revision]) -> list[Revision]:
+    """The revisions of which an upgrade, or a rollback and then an upgrade, takes away what the new one doesn't hold:
+    the last one, and the last good one where that is another."""
+    if not history or history[-1].status == "uninstalled":
+        return []
+    good = _last_good(history)
+    return [history[-1], *([good] if good is not None and good is not history[-1] else [])]
 
 
 def differs(revision: Revision, wanted: Wanted) -> str:
@@ -301,9 +307,7 @@ def flux_keeper(manifest: str) -> str | None:
 def keeper(history: Sequence[Revision]) -> str | None:
     """The Flux HelmRelease that keeps a release: of its last revision, or of the last good one, which a failed try of
     somebody else's left in place."""
-    if not history or history[-1].status == "uninstalled":
-        return None
-    return next(filter(None, (flux_keeper(each.manifest) for each in (history[-1], _last_good(history)) if each)), None)
+    return next(filter(None, (flux_keeper(each.manifest) for each in in_place(history))), None)
 
 
 # -- what is asked
@@ -362,12 +366,27 @@ def secrets_of(values: Any, secret: bool = False) -> list[str]:
 
 
 def values_diff(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
-    """The values that differ, as lines "path: value" before and after, what is secret masked."""
+    """The values that differ, as lines "path: value" before and after, what is secret masked. A null is a value: it
+    takes the chart's default away."""
+    old, new = {"values": dict(before or {})}, {"values": dict(after or {})}
+    old_nulls, new_nulls = set(_nulls(old)), set(_nulls(new))
     old_lines, new_lines = [], []
-    for change in changes({"values": dict(before or {})}, {"values": dict(after or {})}):
+    for change in changes(old, new):
         path = change.path.removeprefix("values").removeprefix(".") or "values"
-        if change.before is not None:
+        if change.before is not None or change.path in old_nulls:
             old_lines.append(f"{path}: {json.dumps(change.before, ensure_ascii=False)}")
-        if change.after is not None:
+        if change.after is not None or change.path in new_nulls:
             new_lines.append(f"{path}: {json.dumps(change.after, ensure_ascii=False)}")
     return old_lines, new_lines
+
+
+def _nulls(value: Any, path: str = "") -> Iterator[str]:
+    """The paths of all nulls, written as a FieldChange has them."""
+    if value is None:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from _nulls(child, join(path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _nulls(child, f"{path}[{index}]")

@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,10 +47,17 @@ _NOT_YET = re.compile(
     r"|could not find the requested resource|namespaces \"[^\"]*\" not found"
 )
 _KINDS_NOT_SERVED = re.compile(r"no matches for kind \"([^\"]+)\" in version \"([^\"]+)\"")
-#: Another helm began between our look and our act.
+#: What helm (pkg/action, pkg/storage) says where another one began, ended or tidied up between our look and our act.
 _OVERTAKEN = re.compile(
-    r"another operation \(install/upgrade/rollback\) is in progress|cannot re-use a name that is still in use"
+    r"another operation \(install/upgrade/rollback\) is in progress"
+    r"|cannot re-use a name that is still in use"
+    r"|release: (already exists|not found)"
+    r"|has no deployed releases"
+    r"|release has no \d+ version"
+    r"|secrets \"sh\.helm\.release\.v1\.[^\"]*\" (already exists|not found)"
 )
+#: A helm that does one of these notes on SIGTERM that the release failed; any other is just cut off.
+_STOPPABLE = ("install", "upgrade")
 
 
 class HelmUnusable(Exception):
@@ -81,6 +89,10 @@ class HelmFailed(Exception):
         if kinds:
             return "needs CustomResourceDefinition of " + ", ".join(f"{kind} ({version})" for kind, version in kinds)
         return "needs something the cluster doesn't serve yet" if _NOT_YET.search(self.words) else None
+
+
+class HelmInterrupted(Exception):
+    """This process was told to end while helm changed the cluster. helm has ended since; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -191,14 +203,31 @@ class Helm:
         return os.path.join(target, packages[0])
 
     def act(self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any] | None = None) -> str:
-        """Run `helm` on the cluster with its own time-out in seconds; `values` go through standard input. Raises
-        HelmFailed."""
+        """Run `helm` on the cluster with its own time-out in seconds; `values` go through standard input.
+
+        Signals that would end this process wait until helm has ended: nothing is left half-way because of them.
+
+        :raises HelmFailed: helm ended with an error.
+        :raises HelmInterrupted: there was such a signal.
+        """
+        return self._on_cluster(arguments, timeout, values, changes=True)
+
+    def rendered(self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The release that an install or upgrade with these `arguments` would make, rendered against the API server:
+        helm's own record of it, with ``manifest`` and ``hooks``. Changes nothing. Raises HelmFailed."""
+        flags = ["--dry-run=server", "--output", "json"]
+        return json.loads(self._on_cluster([*arguments, *flags], timeout, values, changes=False))
+
+    def _on_cluster(
+        self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any] | None, *, changes: bool
+    ) -> str:
         flags = ["--timeout", f"{round(timeout * 1000)}ms"]
         # helm counts its time-out anew for each thing it waits for; far beyond it, it hangs.
         limit = 3 * timeout + 60
         if values is None:
-            return self._run([*arguments, *flags], limit)
-        return self._run([*arguments, *flags, "--values", "-"], limit, standard_input=encode(values))
+            return self._run([*arguments, *flags], limit, changes=changes)
+        given = encode(values)
+        return self._run([*arguments, *flags, "--values", "-"], limit, standard_input=given, changes=changes)
 
     def _run(
         self,
@@ -208,9 +237,29 @@ class Helm:
         standard_input: bytes = b"",
         on_cluster: bool = True,
         own_cache: bool = True,
+        changes: bool = False,
     ) -> str:
         command = [self._binary, *arguments, *(["--kubeconfig", self._kubeconfig] if on_cluster else [])]
         what = f"helm {' '.join(arguments[:2])}"
+        with _Signals(stoppable=arguments[0] in _STOPPABLE) if changes else contextlib.nullcontext() as signals:
+            out, err, code = self._ended(command, what, limit, standard_input, own_cache, signals)
+        words = err.decode(errors="replace")
+        if signals and signals.received:
+            how = self._told(words, code) if code else "it did what it was to do"
+            raise HelmInterrupted(f"{what} was at work when this run was told to end, and was waited for: {how}")
+        if code:
+            raise HelmFailed(f"{what}: {self._told(words, code)}", words)
+        return out.decode(errors="replace")
+
+    def _ended(
+        self,
+        command: Sequence[str],
+        what: str,
+        limit: float,
+        standard_input: bytes,
+        own_cache: bool,
+        signals: _Signals | None,
+    ) -> tuple[bytes, bytes, int]:
         try:
             process = subprocess.Popen(
                 command,
@@ -219,9 +268,13 @@ class Helm:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=self._descriptors,
+                # Out of reach of a signal to our process group: it gets what we pass on.
+                start_new_session=signals is not None,
             )
         except OSError as error:
             raise HelmUnusable(f"{self._binary} can't be run: {error.strerror}") from None
+        if signals:
+            signals.of(process)
         with process:
             try:
                 out, err = process.communicate(standard_input, timeout=limit)
@@ -235,10 +288,7 @@ class Helm:
             except BaseException:
                 process.send_signal(signal.SIGTERM)
                 raise
-        if process.returncode:
-            words = err.decode(errors="replace")
-            raise HelmFailed(f"{what}: {self._told(words, process.returncode)}", words)
-        return out.decode(errors="replace")
+        return out, err, process.returncode
 
     def _told(self, words: str, code: int) -> str:
         """The error of helm's, without its chatter and without secrets."""
@@ -279,6 +329,43 @@ class Helm:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(content)
         return path
+
+
+class _Signals:
+    """A context in which SIGINT and SIGTERM don't end this process, but are noted while helm goes on.
+
+    SIGINT lets helm come to its end. SIGTERM, or a second signal, has it stop where it then says so in the release.
+    Only the main thread hears signals; in any other this does nothing.
+    """
+
+    def __init__(self, *, stoppable: bool) -> None:
+        self.received: list[int] = []
+        self._stoppable = stoppable
+        self._process: subprocess.Popen[bytes] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def of(self, process: subprocess.Popen[bytes]) -> None:
+        """The helm that the signals concern; one that came before it was started counts."""
+        self._process = process
+        self._stop_if_told()
+
+    def _note(self, number: int, _frame: object) -> None:
+        self.received.append(number)
+        self._stop_if_told()
+
+    def _stop_if_told(self) -> None:
+        told = signal.SIGTERM in self.received or len(self.received) > 1
+        if told and self._stoppable and self._process:
+            self._process.send_signal(signal.SIGTERM)
 
 
 def kubeconfig(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ What to do is decided in helm.py, helm is run in helm_command.py, releases are r
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
@@ -30,9 +31,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
     Decision,
     Revision,
     Wanted,
-    age,
     decide,
     downgrade,
+    in_place,
     keeper,
     objects,
     seconds,
@@ -54,7 +55,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "release_state": {"type": "str", "choices": ["present", "absent"], "default": "present", "aliases": ["state"]},
     "chart_ref": {"type": "str"},
     "chart_version": {"type": "str"},
-    "release_values": {"type": "dict", "default": {}, "aliases": ["values"]},
+    "release_values": {"type": "dict", "default": {}, "aliases": ["values"], "no_log": True},
     "create_namespace": {"type": "bool", "default": False},
     "allow_downgrade": {"type": "bool", "default": False},
     "fleet": {"type": "str"},
@@ -62,6 +63,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "wait": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "5m"},
     "skip_schema_validation": {"type": "bool", "default": False},
+    "needed_objects": {"type": "list", "elements": "str", "default": []},
     "binary_path": {"type": "path"},
     "registry_username": {"type": "str"},
     "registry_password": {"type": "str", "no_log": True},
@@ -71,6 +73,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 #: Seconds between two looks at a pending release.
 _POLL = 2.0
+_QUICKER = "another helm was quicker"
 #: How often another helm may be quicker than we before we give up.
 _OVERTAKEN_LIMIT = 3
 #: Missing objects that a message names.
@@ -97,6 +100,7 @@ class ReleaseRun:
         self.name: str = parameters["release_name"]
         self.namespace: str = parameters["release_namespace"]
         self.took: list[str] = []
+        self.removed: list[str] = []  # live objects that the next revision takes away, or would
         self.history: list[Revision] = []
         self._parameters = parameters
         self._local: str | None = None  # path of the chart if it is on this disk
@@ -107,6 +111,9 @@ class ReleaseRun:
                 f"{self.name!r} can't be the name of a release: lower case letters, digits, - and ., "
                 f"{RELEASE_NAME_LIMIT} characters at most"
             )
+        for each in parameters["needed_objects"]:
+            if not re.fullmatch(r"[A-Za-z]+/[^/]+", each):
+                raise BadInput(f"needed_objects: {each!r} is no kind and name, for example Secret/credentials")
         if parameters["registry_password"] and not parameters["registry_username"]:
             raise BadInput("registry_password without registry_username: give both")
         try:
@@ -144,7 +151,7 @@ class ReleaseRun:
                 self._act(decision)
             except HelmFailed as error:
                 if error.overtaken and attempt + 1 < _OVERTAKEN_LIMIT:
-                    self.took.append("another helm was quicker")
+                    self.took.append(_QUICKER)
                     continue
                 raise
             self.look()
@@ -202,12 +209,14 @@ class ReleaseRun:
             self._wait_for(self.history[-1], wanted)
 
     def _wait_for(self, revision: Revision, wanted: Wanted | None) -> None:
-        """Until the revision is no longer pending, or so old that no helm can be at work on it; then it is marked
-        failed, unless a guard forbids it."""
+        """Until the revision is no longer pending, or was seen so for so long that no helm can be at work on it; then
+        it is marked failed, unless a guard forbids it."""
+        # Our own watch alone counts: this machine's clock may be hours off, and a helm that was given longer than ours
+        # may have begun long ago.
         started = time.monotonic()
         patience = self._timeout + GRACE
-        while age(revision) < patience:
-            time.sleep(min(_POLL, max(0.1, patience - age(revision))))
+        while (left := started + patience - time.monotonic()) > 0:
+            time.sleep(min(_POLL, left))
             history = self._store.history()
             if not history or history[-1].version != revision.version or history[-1].status not in PENDING:
                 waited = time.monotonic() - started
@@ -217,8 +226,8 @@ class ReleaseRun:
                 return
             revision = history[-1]
         self._guard(wanted)
-        why = f"was {revision.status} for {age(revision):.0f} s, longer than its time-out"
-        if self._store.mark_failed(revision, f"marked failed by k0rdent.kof: {why}"):
+        why = f"stayed {revision.status} for the {patience:.0f} s that it was watched, longer than its time-out"
+        if self._store.mark_failed(revision, f"marked failed by k0rdent.kof: it {why}"):
             self.took.append(f"revision {revision.version} {why}: marked it failed")
 
     def _wait_until_gone(self, leaving: Sequence[Missing]) -> None:
@@ -247,11 +256,34 @@ class ReleaseRun:
             version = helm.check_version()
             chart = self._chart(helm)
             self._ours(chart)
+            arguments = self._arguments(decision, chart, version)
+            if decision.step in ("upgrade", "rollback"):
+                self._look_ahead(helm, arguments)
             if decision.step == "rollback":
                 if decision.base is None:
                     raise AssertionError("a rollback to no revision")
                 self._roll_back(helm, decision.base)
-            helm.act(self._arguments(decision, chart, version), self._timeout, self._parameters["release_values"])
+            helm.act(arguments, self._timeout, self._parameters["release_values"])
+
+    def _look_ahead(self, helm: Helm, arguments: Sequence[str]) -> None:
+        """Renders the next revision against the API server and notes which live objects it takes away.
+
+        :raises Refused: one of them is needed.
+        :raises HelmFailed: it can't be rendered, so helm would come no further either.
+        """
+        rendered = helm.rendered(arguments, self._timeout, self._parameters["release_values"])
+        if arguments[0] != "upgrade":
+            return
+        held = [ref for revision in in_place(self.history) for ref in objects(revision.manifest)]
+        removed = self._store.deleted_without(held, objects(rendered.get("manifest") or ""))
+        needed = [str(ref) for ref in removed if f"{ref.kind}/{ref.name}" in self._parameters["needed_objects"]]
+        if needed:
+            raise Refused(
+                f"it would take away {', '.join(needed)}, which the fleet needs and would be without at once: look for "
+                "a null, or something switched off, in the values. If that is meant, pass "
+                f"-e kof_dangerous_changes={self.namespace}"
+            )
+        self.removed = [str(ref) for ref in removed]
 
     def _arguments(self, decision: Decision, chart: str, version: tuple[int, int, int]) -> list[str]:
         verb = "install" if decision.step in ("install", "reinstall") else "upgrade"
@@ -311,7 +343,8 @@ class ReleaseRun:
         """Renders the chart against the API server without changing it; why that was not possible, None if it was."""
         if decision.step == "wait":
             last = self.history[-1]
-            return f"revision {last.version} is {last.status} since {age(last):.0f} s, a helm may still be at work"
+            since = f"{last.started:%Y-%m-%d %H:%M:%S} UTC by the API server's clock"
+            return f"revision {last.version} is {last.status} since {since}, a helm may still be at work"
         with self._helm() as helm:
             version = helm.check_version()
             try:
@@ -321,20 +354,20 @@ class ReleaseRun:
                     raise
                 return f"the registry can't be reached: {error}"
             self._ours(chart)
-            if decision.step in ("rollback", "reinstall"):
-                return f"only after the recovery of revision {self.history[-1].version} can helm render it"
+            if decision.step == "reinstall":
+                return self._after_recovery()
             try:
-                helm.act(
-                    [*self._arguments(decision, chart, version), "--dry-run=server"],
-                    self._timeout,
-                    self._parameters["release_values"],
-                )
+                self._look_ahead(helm, self._arguments(decision, chart, version))
             except HelmFailed as error:
                 lacking = error.lacking
                 if lacking is None:
                     raise
                 return lacking
-        return None
+        # What a rollback puts back is not there yet.
+        return self._after_recovery() if decision.step == "rollback" else None
+
+    def _after_recovery(self) -> str:
+        return f"only after the recovery of revision {self.history[-1].version} can helm render it"
 
     def as_wanted(self) -> dict[str, Any] | None:
         """The module's result if the release is present as wanted, else None; changes nothing and waits for nobody.
@@ -352,25 +385,34 @@ class ReleaseRun:
 
     def absent(self) -> dict[str, Any]:
         """Removes the release if it is there; the module's result."""
-        while True:
+        for attempt in range(_OVERTAKEN_LIMIT):
             self.look()
+            while self.history and self.history[-1].status in PENDING and not self._check_mode:
+                self._wait_for(self.history[-1], None)
+                self.look()
             if not self.history or self.history[-1].status == "uninstalled":
                 return self._told("unchanged", None, self.history, None)
             first = self.history
-            if self.history[-1].status not in PENDING or self._check_mode:
-                break
-            self._wait_for(self.history[-1], None)
-        self._guard(None)
-        decision = Decision("check", "it shall be absent")
-        if not self._check_mode:
-            with self._helm() as helm:
-                helm.check_version()
-                arguments = ["uninstall", self.name, "--namespace", self.namespace, "--ignore-not-found"]
-                if self._parameters["wait"]:
-                    arguments.append("--wait")
-                helm.act(arguments, self._timeout)
-            self.look()
-        return self._told("uninstalled", decision, first, None)
+            self._guard(None)
+            try:
+                if not self._check_mode:
+                    self._uninstall()
+            except HelmFailed as error:
+                if error.overtaken and attempt + 1 < _OVERTAKEN_LIMIT:
+                    self.took.append(_QUICKER)
+                    continue
+                raise
+            return self._told("uninstalled", Decision("check", "it shall be absent"), first, None)
+        raise AssertionError("unreachable")
+
+    def _uninstall(self) -> None:
+        with self._helm() as helm:
+            helm.check_version()
+            arguments = ["uninstall", self.name, "--namespace", self.namespace, "--ignore-not-found"]
+            if self._parameters["wait"]:
+                arguments.append("--wait")
+            helm.act(arguments, self._timeout)
+        self.look()
 
     # -- telling
 
@@ -414,7 +456,7 @@ class ReleaseRun:
         not_checked: str | None = None,
     ) -> dict[str, Any]:
         changed = action != "unchanged"
-        result: dict[str, Any] = {"changed": changed, "action": action, "took": self.took}
+        result: dict[str, Any] = {"changed": changed, "action": action, "took": self.took, "removed": self.removed}
         old = before[-1] if before else None
         status = self.status()
         if self._check_mode and changed:
@@ -446,7 +488,7 @@ class ReleaseRun:
         return {
             "before_header": place,
             "after_header": place,
-            "before": "".join(f"{line}\n" for line in [*before, *old_values]),
+            "before": "".join(f"{line}\n" for line in [*before, *old_values, *self.removed]),
             "after": "".join(f"{line}\n" for line in [*after, *new_values]),
         }
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import POOL_SIZE, ApiError, Connection
@@ -25,6 +26,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
 
 _MERGE_PATCH = "application/merge-patch+json"
 _FIELD_MANAGER = {"fieldManager": "k0rdent.kof"}
+#: helm's annotation; its one value is "keep".
+_POLICY = "helm.sh/resource-policy"
 
 SecretData = Mapping[tuple[str, str], Mapping[str, str]]
 
@@ -80,17 +83,39 @@ class ReleaseStore:
             return [found for found in pool.map(self._missing, wanted) if found is not None]
 
     def _missing(self, ref: ObjectRef) -> Missing | None:
-        # One GET by name each: a LIST would bring every Secret of the namespace, and every ClusterRole of the cluster.
-        try:
-            path = self._connection.path(ref.api_version, ref.kind, ref.namespace or self._namespace, ref.name)
-            metadata = self._connection.request("GET", path).get("metadata", {})
-        except ApiError as error:
-            if error.status == 404:
-                return Missing(ref)
-            raise
+        metadata = self._metadata(ref)
+        if metadata is None:
+            return Missing(ref)
         if metadata.get("deletionTimestamp"):
             return Missing(ref, metadata["deletionTimestamp"], tuple(metadata.get("finalizers") or ()))
         return None
+
+    def deleted_without(self, held: Sequence[ObjectRef], wanted: Sequence[ObjectRef]) -> list[ObjectRef]:
+        """Those of the objects in `held` that helm deletes when the next revision holds those in `wanted`, with the
+        namespace they are in: those that are there, and don't carry its annotation to keep them."""
+        staying = {self._identity(ref) for ref in wanted}
+        leaving = list({self._identity(ref): ref for ref in held if self._identity(ref) not in staying}.values())
+        with ThreadPoolExecutor(POOL_SIZE) as pool:
+            found = list(pool.map(self._metadata, leaving))
+        return [
+            replace(ref, namespace=metadata.get("namespace"))
+            for ref, metadata in zip(leaving, found, strict=True)
+            if metadata is not None and (metadata.get("annotations") or {}).get(_POLICY) != "keep"
+        ]
+
+    def _identity(self, ref: ObjectRef) -> tuple[str, str, str, str]:
+        """What helm tells objects apart by; not their API version."""
+        return ref.api_version.rpartition("/")[0], ref.kind, ref.namespace or self._namespace, ref.name
+
+    def _metadata(self, ref: ObjectRef) -> Mapping[str, Any] | None:
+        # One GET by name each: a LIST would bring every Secret of the namespace, and every ClusterRole of the cluster.
+        try:
+            path = self._connection.path(ref.api_version, ref.kind, ref.namespace or self._namespace, ref.name)
+            return self._connection.request("GET", path).get("metadata", {})
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def overwritten_by(self, manifest: str) -> SecretData:
         """Live Secrets whose data applying `manifest` would change: (namespace, name) to their data."""

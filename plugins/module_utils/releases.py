@@ -77,6 +77,8 @@ class Release:
     :ivar upgrade_drops_grafana_secret: every upgrade of kof-storage takes `grafana_secret` away from the cluster, or
         makes one with a new password.
     :ivar mothership_secrets: Secrets the charts make, with the keys that must be in them.
+    :ivar needed_objects: by chart, objects of its release (kind/name) that every cluster lives on: the credentials of
+        all regions, and what copies them there.
     :ivar entrances: what people open, in the order of interest.
     :ivar fixed_values: by service, values that its StatefulSets' volumes can't follow once they are there.
     :ivar minimum_operators: by app.kubernetes.io/name: least chart version, the one that comes, with which chart.
@@ -114,6 +116,7 @@ class Release:
     cert_manager_values: Mapping[str, object]
     external_dns_without_secret: Mapping[str, object]
     mothership_secrets: Mapping[str, tuple[str, ...]]
+    needed_objects: Mapping[str, tuple[str, ...]]
     mothership_deployments: tuple[ExpectedDeployment, ...]
     entrances: tuple[Entrance, ...]
     service_templates: tuple[str, ...]
@@ -180,6 +183,7 @@ _KOF_0_1_1 = Release(
         "storage-vmuser-credentials": ("username", "password"),
         "grafana-admin-credentials": ("GF_SECURITY_ADMIN_USER", "GF_SECURITY_ADMIN_PASSWORD"),
     },
+    needed_objects={"kof-mothership": ("Secret/storage-vmuser-credentials", "ClusterProfile/kof-storage-secrets")},
     mothership_deployments=(
         ExpectedDeployment(
             "kof-operators-opentelemetry-operator", "kof-operators", ("opentelemetry-operator", "enabled")

@@ -20,11 +20,14 @@ description:
   - A release is unchanged if it is deployed, has the same chart, version and user values, and every object of its
     manifest is there. Then neither a helm binary nor the registry is needed.
   - A deleted object of the manifest is made again by an upgrade with the same values.
-  - A release that a helm left pending is waited for until it is older than O(timeout), for that helm may still be
-    at work. Then it is marked failed and dealt with as a failed one is.
+  - A release that a helm left pending is watched for as long as O(timeout), for that helm may still be at work. Then
+    it is marked failed and dealt with as a failed one is. No clock is read for that, neither this machine's nor the
+    cluster's.
   - A failed first install is upgraded; a failed upgrade is upgraded again, after a rollback to the last deployed
     revision where it was of another chart or had other values. Secrets that such a rollback would put back to older
     data keep what they hold.
+  - An upgrade is rendered first, and what it takes away of what is there is told, or refused (O(needed_objects)).
+  - Where Ansible is interrupted, helm is waited for; on C(SIGTERM) it is told to stop, and notes how far it came.
   - Nothing is ever forced, and no release Secret is deleted.
   - A release that a Flux HelmRelease keeps is left alone, it would take back every change.
 options:
@@ -94,7 +97,7 @@ options:
   timeout:
     description:
       - How long helm waits for one thing, as a duration (V(10m)) or in seconds.
-      - Also how old a pending release must be before it counts as left behind.
+      - Also how long a pending release is watched before it counts as left behind.
     type: str
     default: 5m
   skip_schema_validation:
@@ -105,6 +108,13 @@ options:
       - An older Helm doesn't mind such a schema, and goes on checking the values by it.
     type: bool
     default: false
+  needed_objects:
+    description:
+      - Objects of the release, as kind and name (V(Secret/credentials)), that no upgrade may take away.
+      - Objects with the annotation C(helm.sh/resource-policy=keep) stay in any case.
+    type: list
+    elements: str
+    default: []
   binary_path:
     description: The helm binary; without it C(helm) on the C(PATH). Helm 3.14 or newer, not Helm 4.
     type: path
@@ -138,8 +148,8 @@ attributes:
   diff_mode:
     support: full
     description:
-      - Status, chart version and the user values that differ; password-like keys masked. Rendered objects are not
-        shown.
+      - Status, chart version, the user values that differ, with password-like keys masked, and the objects that go.
+        What else is rendered is not shown.
   idempotent:
     support: full
     description: A run that finds nothing to do only reads.
@@ -234,7 +244,17 @@ took:
   returned: always
   type: list
   elements: str
-  sample: ["revision 2 was pending-upgrade for 611 s, marked it failed", "missing Deployment kof/kof-mothership-promxy"]
+  sample:
+    - "revision 2 stayed pending-upgrade for the 610 s that it was watched, longer than its time-out: marked it failed"
+    - missing Deployment kof/kof-mothership-promxy
+removed:
+  description:
+    - Objects that the upgrade takes away from the cluster, or would in check mode, because the chart with these values
+      no longer renders them. A warning names them too.
+  returned: success
+  type: list
+  elements: str
+  sample: ["ServiceTemplate kcm-system/kof-storage-0-1-0"]
 not_checked:
   description: In check mode, why the prediction could not be validated by the server. Without a value it was.
   returned: in check mode, when something would be done
@@ -243,13 +263,14 @@ not_checked:
 """
 
 import contextlib
+import signal
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease, secrets_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, HelmUnusable
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, HelmInterrupted, HelmUnusable
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import (
     OPTIONS,
     BadInput,
@@ -267,37 +288,65 @@ def main() -> None:
         required_if=[("release_state", "present", ["chart_ref"])],
         supports_check_mode=True,
     )
-    # The invocation is part of every result. Very short ones would mask half the result and hide nothing.
-    module.no_log_values.update(text for text in secrets_of(module.params["release_values"]) if len(text) > 3)
+    _hide(module)
     run: ReleaseRun | None = None
     try:
         run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=module.tmpdir)
         result = run.present() if module.params["release_state"] == "present" else run.absent()
         if not module._diff:
             del result["diff"]
-        module.exit_json(**result)
+        if run.removed:
+            how = "takes away" if not module.check_mode else "would take away"
+            module.warn(f"release {run.namespace}/{run.name}: the upgrade {how} {', '.join(run.removed)}")
+        module.exit_json(**result, invocation=_invocation(module))
     except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, Refused, StuckObject, AnothersLayer) as error:
         _fail(module, run, str(error))
     except ApiError as error:
         _fail(module, run, f"the API server refused: {error.message}")
-    except HelmFailed as error:
+    except (HelmFailed, HelmInterrupted) as error:
         if run is not None:
             # What failed may have left a new revision.
             with contextlib.suppress(ApiError, ApiUnavailable, NotARelease):
                 run.look()
-        _fail(module, run, str(error))
+        again = "; run the same again, which goes on from there" if isinstance(error, HelmInterrupted) else ""
+        _fail(module, run, f"{error}{again}")
+    except KeyboardInterrupt:
+        _fail(module, run, "ended by a signal before helm changed anything")
+
+
+def _hide(module: AnsibleModule) -> None:
+    """Have all values kept out of syslog and out of refused arguments (no_log), but only what looks secret out of
+    results: without "kof", "10m" and every other word of the values they would be unreadable."""
+    values = module.params["release_values"]
+    # Very short ones would mask half the result and hide nothing.
+    secret = {text for text in secrets_of(values) if len(text) > 3}
+    others = {
+        module.params[name]
+        for name, option in module.argument_spec.items()
+        if option.get("no_log") and isinstance(module.params[name], str)
+    }
+    module.no_log_values -= set(secrets_of(values, secret=True)) - secret - others
+    module.no_log_values |= secret
+
+
+def _invocation(module: AnsibleModule) -> dict[str, Any]:
+    """What a result says of the arguments: the values are part of every event otherwise, and a password may be
+    anywhere in them."""
+    return {"module_args": {**module.params, "release_values": "(not shown)"}}
 
 
 def _fail(module: AnsibleModule, run: ReleaseRun | None, why: str) -> None:
     """End with one message, and with what is known of the release."""
     if run is None:
-        module.fail_json(msg=why)
+        module.fail_json(msg=why, invocation=_invocation(module))
         return
     known: dict[str, Any] = {"took": run.took}
     if run.history:
         known["status"] = run.status()
-    module.fail_json(msg=f"release {run.namespace}/{run.name}: {why}", **known)
+    module.fail_json(msg=f"release {run.namespace}/{run.name}: {why}", invocation=_invocation(module), **known)
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does, so that private files go with this process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

@@ -46,7 +46,7 @@ HELM_ARGUMENTS = {
 
 def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
     """What to install, in this order: name, namespace, chart_ref, chart_version, values, timeout (seconds),
-    skip_schema_validation.
+    skip_schema_validation, needed_objects.
 
     Release names are the guide's: the charts derive names from them which others refer to.
     """
@@ -63,6 +63,7 @@ def releases(mothership: Mothership, release: Release) -> list[dict[str, Any]]:
             "values": values[chart],
             "timeout": mothership.helm_timeout,
             "skip_schema_validation": chart in release.invalid_schemas,
+            "needed_objects": list(release.needed_objects.get(chart, ())),
         }
         for chart, version in release.chart_versions.items()
     ]

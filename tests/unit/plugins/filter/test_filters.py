@@ -64,7 +64,7 @@ def test_mothership_has_all_that_its_role_needs() -> None:
     assert settings["wait_timeout"] == 60
     assert [release["name"] for release in settings["releases"]] == ["kof-operators", "kof-mothership"]
     for release in settings["releases"]:
-        options = {"chart_ref", "chart_version", "values", "timeout", "skip_schema_validation"}
+        options = {"chart_ref", "chart_version", "values", "timeout", "skip_schema_validation", "needed_objects"}
         assert set(release) == {"name", "namespace", *options}
         assert release["skip_schema_validation"] is (release["name"] == "kof-operators")
         assert "geheim" not in json.dumps(release)

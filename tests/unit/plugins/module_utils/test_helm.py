@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import gzip
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -326,9 +326,19 @@ def test_helm_that_will_not_do(said: str, why: str) -> None:
     assert why in (helm.fault_of_version(said) or "")
 
 
-def test_age_is_never_negative() -> None:
-    assert helm.age(revision(1, "failed"), BORN + timedelta(seconds=90)) == 90
-    assert helm.age(revision(1, "failed"), BORN - timedelta(seconds=90)) == 0
+@pytest.mark.parametrize(
+    ("revisions", "versions"),
+    [
+        ([], []),
+        (history("deployed"), [1]),
+        (history("superseded", "deployed"), [2]),
+        (history("superseded", "deployed", "failed"), [3, 2]),
+        (history("failed", "failed"), [2]),
+        (history("deployed", "uninstalled"), []),
+    ],
+)
+def test_what_is_in_place(revisions: list[Revision], versions: list[int]) -> None:
+    assert [each.version for each in helm.in_place(revisions)] == versions
 
 
 @given(st.text(min_size=3, max_size=20), st.text(max_size=30), st.text(max_size=30))
@@ -358,6 +368,53 @@ def test_diff_of_values_shows_what_differs_and_masks() -> None:
     assert "list: [1]" in after
     assert not [line for line in [*before, *after] if "same" in line or "secret" in line.lower().replace("(hidden", "")]
     assert helm.values_diff({"a": 1}, {"a": 1}) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "before", "after"),
+    [
+        ({}, {"kcm": {"kof": {"profiles": {"a-b": None}}}}, [], ["kcm.kof.profiles.a-b: null"]),
+        ({"a": None}, {}, ["a: null"], []),
+        ({"a": None}, {"a": None}, [], []),
+        ({"a": {"b": 1}}, {"a": None}, ['a: {"b": 1}'], ["a: null"]),
+        ({"a": None}, {"a": False}, ["a: null"], ["a: false"]),
+        ({"a.b/c": 1}, {"a.b/c": None}, ["[a.b/c]: 1"], ["[a.b/c]: null"]),
+        ({"a": [{"b": 1}]}, {"a": [{"b": None}]}, ["a[0].b: 1"], ["a[0].b: null"]),
+        ({}, {"a": [None, {"b": None}]}, [], ["a[0]: null", "a[1].b: null"]),
+        ({"password": "one-secret"}, {"password": None}, ['password: "(hidden)"'], ["password: null"]),
+    ],
+)
+def test_a_null_is_a_value(old: dict[str, Any], new: dict[str, Any], before: list[str], after: list[str]) -> None:
+    assert helm.values_diff(old, new) == (before, after)
+
+
+@given(json_values, json_values)
+def test_values_that_differ_show_it(one: Any, other: Any) -> None:
+    shown = helm.values_diff({"x": one}, {"x": other})
+    assert any(shown) == (not helm.same_values(one, other))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error: INSTALLATION FAILED: release: already exists",
+        "Error: UPGRADE FAILED: release: already exists",
+        "Error: release: already exists",
+        "Error: INSTALLATION FAILED: cannot re-use a name that is still in use",
+        "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
+        'Error: UPGRADE FAILED: "demo" has no deployed releases',
+        "Error: release has no 2 version",
+        "Error: uninstall: Failed to purge the release: release: not found",
+        'Error: UPGRADE FAILED: update: failed to update: secrets "sh.helm.release.v1.demo.v2" not found',
+    ],
+)
+def test_a_lost_race_is_known_by_helms_words(words: str) -> None:
+    assert HelmFailed("helm", words).overtaken
+
+
+@pytest.mark.parametrize("words", ['Error: secrets "mine" already exists', "Error: ghcr.io/x:9.9.9: not found"])
+def test_what_is_no_race(words: str) -> None:
+    assert not HelmFailed("helm", words).overtaken
 
 
 @pytest.mark.parametrize(

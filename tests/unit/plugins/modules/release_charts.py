@@ -32,6 +32,9 @@ stall: ""
 broken: false
 unserved: false
 refused: false
+kept: false
+profiles:
+  main: {secret: demo-profile}
 """
 
 #: One of each thing that helm_release has to care for.
@@ -76,6 +79,22 @@ data:
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: demo-extra}
+{{- end }}
+""",
+    "kept.yaml": """\
+{{- if .Values.kept }}
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: demo-kept, annotations: {helm.sh/resource-policy: keep}}
+{{- end }}
+""",
+    # As kof-mothership makes the Secrets of its ClusterProfiles: a null for a profile takes its Secret away.
+    "profiles.yaml": """\
+{{- range $name, $profile := .Values.profiles }}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: {{ $profile.secret }}, namespace: {{ $.Release.Namespace }}}
 {{- end }}
 """,
     # The API server refuses it, after helm has sent the objects before it.

@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,11 +65,18 @@ class Release:
         self.tools = tools
         self.namespace = f"release-{uuid.uuid4().hex[:8]}"
         self._capsys = capsys
-        self.printed = ""
+        self.printed = self.warned = ""
 
     def run(self, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """The module's result."""
-        given = {
+        self._capsys.readouterr()
+        with patch_module_args(self._given(check, arguments)), pytest.raises(SystemExit):
+            helm_release.main()
+        self.printed, self.warned = self._capsys.readouterr()
+        return json.loads(self.printed)
+
+    def _given(self, check: bool, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {
             "kubeconfig": str(self.cluster.kubeconfig),
             "binary_path": str(self.tools.helm),
             "name": NAME,
@@ -81,11 +89,6 @@ class Release:
             "_ansible_check_mode": check,
             "_ansible_diff": True,
         } | arguments
-        self._capsys.readouterr()
-        with patch_module_args(given), pytest.raises(SystemExit):
-            helm_release.main()
-        self.printed, _errors = self._capsys.readouterr()
-        return json.loads(self.printed)
 
     def same_as_predicted(self, **arguments: Any) -> dict[str, Any]:
         """The result of a real run, after a check that predicted the same and wrote nothing."""
@@ -247,6 +250,54 @@ def test_values_come_back_as_they_were_given(release: Release, values: dict[str,
         )
 
 
+def test_a_null_is_in_the_diff(release: Release) -> None:
+    release.run(values={"text": "x"})
+    done = release.same_as_predicted(values={"text": "x", "extra": None})
+    assert (done["action"], done["reason"]) == ("upgraded", "its values differ")
+    assert "\nextra: null\n" in done["diff"]["after"]
+    release.is_done(values={"text": "x", "extra": None})
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_an_upgrade_takes_away_is_named(release: Release, check: bool) -> None:
+    release.run(values={"extra": True, "kept": True})
+    done = release.run(check=check, values={"profiles": {"main": None}})
+    gone = [f"ConfigMap {release.namespace}/demo-extra", f"Secret {release.namespace}/demo-profile"]
+    assert sorted(done["removed"]) == gone
+    assert all(each in done["diff"]["before"] for each in gone)
+    warned = " ".join(release.warned.split())
+    assert ("the upgrade would take away" if check else "the upgrade takes away") in warned
+    assert all(each in warned for each in gone)
+    assert not any(release.exists(*each) for each in (("configmap", "demo-extra"), ("secret", "demo-profile"))) or check
+    # helm's annotation keeps the third one.
+    assert release.exists("configmap", "demo-kept")
+
+
+def test_nothing_is_named_that_is_gone_already_or_comes_back(release: Release) -> None:
+    release.run(values={"extra": True})
+    release.kubectl("delete", "configmap", "demo-extra")
+    done = release.same_as_predicted(values={"text": "other"}, chart_version="1.1.0")
+    assert done["removed"] == []
+    assert "take" not in release.warned
+
+
+@pytest.mark.parametrize("spoilt", [{}, {"broken": True}])
+def test_what_the_fleet_needs_is_not_taken_away(release: Release, spoilt: dict[str, Any]) -> None:
+    needed = {"needed_objects": ["Secret/demo-profile", "Secret/demo-kept"]}
+    release.run(**needed)
+    if spoilt:  # a failed upgrade of other values before it: a rollback would come first
+        assert release.run(values=spoilt)["failed"]
+    before = release.everything()
+    for check in (True, False):
+        refused = release.run(check=check, values={"profiles": {"main": None}}, **needed)
+        assert refused["failed"]
+        assert f"it would take away Secret {release.namespace}/demo-profile, which the fleet needs" in refused["msg"]
+        assert f"-e kof_dangerous_changes={release.namespace}" in refused["msg"]
+    assert release.everything() == before
+    assert release.run(values={"profiles": {"main": None}})["changed"]
+    assert not release.exists("secret", "demo-profile")
+
+
 def test_deleted_objects_are_made_again(release: Release) -> None:
     release.run()
     drawn = release.data("demo-drawn")
@@ -401,6 +452,43 @@ def test_a_living_helm_is_waited_for(release: Release, monkeypatch: pytest.Monke
     assert done["action"] == "unchanged", done
     assert done["took"][0].startswith("waited ")
     assert release.statuses() == ["superseded", "deployed"]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+@pytest.mark.parametrize("living", [True, False])
+def test_this_machines_clock_decides_nothing(
+    release: Release, monkeypatch: pytest.MonkeyPatch, impatient: None, hours: int, living: bool
+) -> None:
+    """A helm begun an hour ago, or in an hour, by our clock: all that counts is how long we saw it at work."""
+    release.run()
+    restate(release, "pending-upgrade")
+    told = helm_facts._time
+    monkeypatch.setattr(helm_facts, "_time", lambda text: told(text) + timedelta(hours=hours))
+    begun = time.monotonic()
+    ends = threading.Timer(1, restate, args=(release, "deployed"))
+    if living:
+        ends.start()
+    done = release.run(timeout="4s")
+    ends.cancel()
+    waited = time.monotonic() - begun
+    assert done["action"] == ("unchanged" if living else "recovered"), done
+    assert waited < 4 if living else 4 <= waited < 20
+    assert done["took"][0].startswith("waited" if living else "revision 1 stayed pending-upgrade for the 4 s")
+
+
+@pytest.mark.parametrize("words", ["release: already exists", "cannot re-use a name that is still in use"])
+def test_a_run_beside_ours_that_is_quicker(release: Release, tmp_path: pathlib.Path, words: str) -> None:
+    """Another helm installs between our look and our act, and ours says so."""
+    quicker = tmp_path / "helm"
+    quicker.write_text(
+        f'#!/bin/sh\nif [ "$1" = install ] && [ ! -e {tmp_path}/done ]; then\n'
+        f'  touch {tmp_path}/done; {release.tools.helm} "$@"; echo "Error: INSTALLATION FAILED: {words}" >&2; exit 1\n'
+        f'fi\nexec {release.tools.helm} "$@"\n'
+    )
+    quicker.chmod(0o755)
+    done = release.run(binary_path=str(quicker))
+    assert (done["action"], done["took"]) == ("unchanged", ["another helm was quicker"]), done
+    assert release.statuses() == ["deployed"]
 
 
 def test_no_secret_on_a_command_line_in_the_environment_or_in_a_file(
