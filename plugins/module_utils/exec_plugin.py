@@ -78,7 +78,7 @@ def credential(
     :param environ: of the plugin; its SHARED says where credentials are remembered.
     :raises ApiUnavailable: the plugin is missing, fails, hangs or gives nothing of use. Its words are in no message.
     """
-    command, environment = _checked(spec, where), {key: text for key, text in environ.items() if key != SHARED}
+    command, environment = checked(spec, where), {key: text for key, text in environ.items() if key != SHARED}
     for each in spec.get("env") or []:
         environment[each["name"]] = each["value"]
     question: dict[str, Any] = {
@@ -142,7 +142,7 @@ def _remembered(path: str) -> Iterator[dict[str, Any]]:
             memory.truncate()
 
 
-def _checked(spec: Mapping[str, Any], where: str) -> list[str]:
+def checked(spec: Mapping[str, Any], where: str) -> list[str]:
     """The command line of a plugin's spec. Raises ApiUnavailable for what client-go refuses; quotes no arguments."""
     if spec.get("apiVersion") not in _VERSIONS:
         raise ApiUnavailable(

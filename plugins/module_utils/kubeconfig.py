@@ -260,8 +260,7 @@ def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
     """`base` with what the options say besides."""
     changes: dict[str, Any] = {}
     if given.get("host"):
-        host = str(given["host"]).rstrip("/")
-        changes["server"] = host if "://" in host else f"https://{host}"
+        changes["server"] = _with_scheme(given["host"])
         if base.server:
             changes["source"] = f"option host with {base.source}"
     if given.get("api_key"):
@@ -295,6 +294,11 @@ def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
             pairs.append(("User-Agent", str(wanted["user_agent"])))
         changes["proxy_headers"] = tuple(pairs)
     return replace(base, **changes)
+
+
+def _with_scheme(host: Any) -> str:
+    host = str(host).rstrip("/")
+    return host if "://" in host else f"https://{host}"
 
 
 def _with_proxy(base: Settings, given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -382,7 +386,14 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
     cluster = _named(config, "clusters", "cluster", context.get("cluster"), where)
     user = _named(config, "users", "user", context["user"], where) if context.get("user") else {}
     where = f"{where}, context {context_name}"
-    kubeconfig_fields.check(cluster, user, where)
+    server = _with_scheme(given["host"]) if given.get("host") else cluster.get("server", "")
+    plain = server.lower().startswith("http:")
+    kubeconfig_fields.check(cluster, user, where, secure=not plain)
+    _address(server, f"the server of {where} is no address of an API server", route.SERVERS)
+    plugin = user.get("exec")
+    if plugin is not None:
+        plugin = {**plugin, "env": [{"name": "", "value": "", **each} for each in plugin.get("env", ())]}
+        exec_plugin.checked(plugin, where)
     result = Settings(
         server=cluster["server"].rstrip("/"),
         source=where,
@@ -393,18 +404,20 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
         proxy_source=f"proxy-url of {where}" if cluster.get("proxy-url") else "",
         headers=_impersonation(user),
     )
-    if str(given.get("host") or result.server).lower().startswith("http:"):
-        return result  # as client-go: a kubeconfig's credentials aren't sent unencrypted
     client = _pem(user, "client-certificate", where)
+    key = _pem(user, "client-key", where) if client is not None else None
+    if plain:
+        # As client-go: no credentials of a kubeconfig go unencrypted, and what it says of TLS isn't meant for proxies.
+        return replace(result, verify=True, ca_pem=None, tls_server_name=None)
     if client is not None:
-        result = replace(result, client_pem=_client_pem(client, _pem(user, "client-key", where) or b"", where))
+        result = replace(result, client_pem=_client_pem(client, key or b"", where))
     if user.get("token") or user.get("tokenFile"):
         result = _with_token(result, user, where)
     elif user.get("username"):
         result = replace(result, authorization=_basic(user["username"], user.get("password", "")))
-    if not result.authorization and "exec" in user:
-        return _by_exec_plugin(result, user["exec"], cluster, environ)
-    if not result.authorization and "auth-provider" in user:
+    if plugin is not None and not result.authorization and not result.client_pem:
+        return _by_exec_plugin(result, plugin, cluster, environ)
+    if "auth-provider" in user and not result.authorization:
         return _by_library(result, config, str(context_name), given)
     return result
 
@@ -503,7 +516,7 @@ def _named(config: Mapping[str, Any], section: str, inner: str, name: Any, where
     for entry in entries:
         if entry.get("name") == name:
             return dict(entry.get(inner, {}))
-    known = ", ".join(sorted(entry.get("name", "") for entry in entries)[:10]) or "none"
+    known = ", ".join(sorted({entry.get("name", "") for entry in entries})[:10]) or "none"
     raise ApiUnavailable(f"{where} has no {inner} named {name!r} (it has: {known})")
 
 
@@ -555,13 +568,12 @@ def _by_exec_plugin(
 ) -> Settings:
     """Credentials of an exec plugin; what it gave to another process of this run, while that is good."""
     named = {each.get("name"): each.get("extension") for each in cluster.get("extensions", ())}
-    spec = {**spec, "env": [{"name": "", "value": "", **each} for each in spec.get("env", ())]}
     about = exec_plugin.cluster_info(base, named.get("client.authentication.k8s.io/exec"))
     got = exec_plugin.credential(spec, about, base.source, environ)
     return replace(
         base,
         authorization=f"Bearer {got.token}" if got.token else None,
-        client_pem=base.client_pem or got.pem,
+        client_pem=got.pem,
         renewable=True,
         by_plugin=True,
         expires=got.expires,

@@ -213,38 +213,52 @@ def decoded(text: str) -> bytes:
 
 # -- what belongs together
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-def check(cluster: Mapping[str, Any], user: Mapping[str, Any], where: str) -> None:
+
+def check(cluster: Mapping[str, Any], user: Mapping[str, Any], where: str, *, secure: bool) -> None:
     """Whether a context's cluster and user, as `typed` gives them, fit; their files and plugins aren't looked at.
+
+    :param secure: whether TLS is spoken, by which alone some of it can't be together.
 
     :raises ApiUnavailable: for what client-go refuses, all of it at once.
     """
-    wrong = [*_of_cluster(cluster), *_of_user(user)]
+    wrong = [*_of_cluster(cluster, secure), *_of_user(user, secure)]
     if wrong:
         raise ApiUnavailable(f"{where}: {'; '.join(wrong)}")
 
 
-def _of_cluster(cluster: Mapping[str, Any]) -> Iterator[str]:
+def _of_cluster(cluster: Mapping[str, Any], secure: bool) -> Iterator[str]:
     if not cluster.get("server"):
         yield "its cluster has no server"
     yield from _both(cluster, "certificate-authority", "certificate-authority-data")
-    if cluster.get("insecure-skip-tls-verify"):
+    if secure and cluster.get("insecure-skip-tls-verify"):
         for name in ("certificate-authority", "certificate-authority-data"):
             yield from _both(cluster, "insecure-skip-tls-verify", name)
 
 
-def _of_user(user: Mapping[str, Any]) -> Iterator[str]:
+def _of_user(user: Mapping[str, Any], secure: bool) -> Iterator[str]:
     for token, login in (("token", "username"), ("token", "password"), ("tokenFile", "username")):
-        yield from _both(user, token, login)
+        if secure or token == "token":
+            yield from _both(user, token, login)
     if user.get("client-certificate") or user.get("client-certificate-data"):
         yield from _both(user, "client-certificate", "client-certificate-data")
         yield from _both(user, "client-key", "client-key-data")
         if not user.get("client-key") and not user.get("client-key-data"):
             yield "its user has a client-certificate without client-key"
+    names = ("as", "as-uid", "as-groups", "as-user-extra")
+    yield from (f"{name} has a control character in it" for name in names if _CONTROL.search(_joined(user.get(name))))
     if not user.get("as") and (user.get("as-uid") or user.get("as-groups") or user.get("as-user-extra")):
         yield "as-uid, as-groups and as-user-extra need `as`, the user to be impersonated"
     if "exec" in user and "auth-provider" in user:
         yield "exec and auth-provider are both there: take one of them away"
+
+
+def _joined(value: Any) -> str:
+    """All the text that goes into headers of a value."""
+    if isinstance(value, Mapping):
+        return "".join(map(_joined, value.values()))
+    return "".join(value or ())
 
 
 def _both(section: Mapping[str, Any], one: str, other: str) -> Iterator[str]:

@@ -47,8 +47,9 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """host:port as a request names it."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        """host:port as a request names it: whose zone an address is in concerns this machine alone."""
+        host = self.host.partition("%")[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
 def address(url: str, schemes: tuple[str, ...] = SERVERS) -> Address:

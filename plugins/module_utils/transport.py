@@ -318,6 +318,7 @@ class _Link(http.client.HTTPConnection):
         proxy_headers: tuple[tuple[str, str], ...],
     ) -> None:
         super().__init__(server.host, server.port)
+        self.default_port = route.PORTS[server.scheme]
         self._server, self._proxy, self._proxy_headers = server, proxy, proxy_headers
         self._tls_context, self._server_name = context, server_name
 
@@ -375,8 +376,8 @@ class _Link(http.client.HTTPConnection):
 
     def _secured(self, sock: Any, host: str) -> Any:
         assert self._tls_context is not None
-        # A name may end in the root's dot; certificates never say it.
-        name = (self._server_name or host).removesuffix(".")
+        # Certificates say neither the root's dot nor an address' zone.
+        name = (self._server_name or host).removesuffix(".").partition("%")[0]
         if not isinstance(sock, ssl.SSLSocket):
             return self._tls_context.wrap_socket(sock, server_hostname=name)
         from urllib3.util.ssltransport import SSLTransport

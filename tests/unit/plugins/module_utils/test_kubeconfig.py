@@ -22,7 +22,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import (
 )
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-
 CERTIFICATE, KEY = (f"-----BEGIN {kind}-----\nUEVN\n-----END {kind}-----\n" for kind in ("CERTIFICATE", "PRIVATE KEY"))
 
 
