@@ -100,6 +100,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
 
@@ -143,6 +144,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         clusters = self._ask(path)
         if caching:
             self._cache[key] = [dataclasses.asdict(cluster) for cluster in clusters]
+            try:
+                self.update_cache_if_changed()  # core does it after us, and says no more than that a disk is full
+            except OSError as error:
+                folder, moves = self.get_option("cache_connection"), "option cache_connection"
+                raise AnsibleParserError(f"{path}: {unwritable(error, 'the cache', folder, moves)}") from None
         return clusters
 
     def _said(self, path: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, scrubbed, version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import EXTRA, Settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import REMOTE_TMP, TMPDIR, unwritable
 
 #: Characters of helm's own words in a message.
 _WORDS_LIMIT = 800
@@ -47,6 +49,7 @@ _NOT_YET = re.compile(
     r"|could not find the requested resource|namespaces \"[^\"]*\" not found"
 )
 _KINDS_NOT_SERVED = re.compile(r"no matches for kind \"([^\"]+)\" in version \"([^\"]+)\"")
+_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 #: What helm (pkg/action, pkg/storage) says where another one began, ended or tidied up between our look and our act.
 _OVERTAKEN = re.compile(
     r"another operation \(install/upgrade/rollback\) is in progress"
@@ -150,25 +153,35 @@ class Helm:
         self._registry = registry
         self._secrets = [*secrets, *([registry.password] if registry.password else []), *_credentials(settings)]
         self._scratch_parent = scratch
+        self._moves = REMOTE_TMP if scratch else TMPDIR
         self._folder = ""
         self._descriptors: list[int] = []
         self._kubeconfig = ""
         self._login = ""
 
     def __enter__(self) -> Helm:
-        self._folder = tempfile.mkdtemp(prefix="helm-", dir=self._scratch_parent)
         try:
+            self._folder = tempfile.mkdtemp(prefix="helm-", dir=self._scratch_parent)
             self._kubeconfig = self._hidden_file("kubeconfig", json.dumps(kubeconfig(self._settings)).encode())
+        except OSError as error:
+            self.__exit__()
+            raise HelmUnusable(self._unwritable(error)) from None
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _unwritable(self, error: OSError) -> str:
+        return unwritable(
+            error, "helm's files", self._folder or self._scratch_parent or "a temporary folder", self._moves
+        )
+
     def __exit__(self, *_exception: object) -> None:
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors = []
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def check_version(self) -> tuple[int, int, int]:
         """The helm's version. Raises HelmUnusable unless it is a helm 3 that is new enough."""
@@ -184,7 +197,10 @@ class Helm:
     def pull(self, chart: str, version: str | None) -> str:
         """Fetch a chart that isn't on this disk; returns the path of its package. Raises HelmFailed."""
         target = os.path.join(self._folder, "chart")
-        os.makedirs(target, exist_ok=True)
+        try:
+            os.makedirs(target, exist_ok=True)
+        except OSError as error:
+            raise HelmUnusable(self._unwritable(error)) from None
         flags = self._registry.flags()
         if self._registry.username:
             self._login = self._login or self._hidden_file("registry", _login(chart, self._registry))
@@ -295,6 +311,9 @@ class Helm:
         at = words.rfind("Error: ")
         text = words[at + len("Error: ") :] if at >= 0 else words
         text = text.split("\nUse --debug flag")[0]
+        if _NO_ROOM.search(text):
+            # helm writes charts, indexes and what the API server serves to there.
+            text = f"{self._unwritable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))} ({text.strip()})"
         return one_line(scrubbed(text, self._secrets), _WORDS_LIMIT) or f"it ended with code {code} and said nothing"
 
     def _environment(self, own_cache: bool) -> dict[str, str]:

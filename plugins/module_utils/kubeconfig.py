@@ -29,6 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import (
     route,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import NO_ROOM, TMPDIR, unwritable
 
 # kubernetes.core's names and aliases; the environment variables are K8S_AUTH_<name or first alias>.
 CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
@@ -604,6 +605,9 @@ def _by_library(base: Settings, config: dict[str, Any], context: str, given: Map
             bare = _without_certificates(config)
             load_kube_config_from_dict(bare, context, client_configuration=loaded, persist_config=False)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            what = "certificates for the library kubernetes"
+            raise ApiUnavailable(unwritable(error, what, error.filename or "a temporary folder", TMPDIR)) from None
         # Plugins fail in ways of their own, and what they print may hold a token: only the kind of failure is named.
         raise ApiUnavailable(
             f"the credential plugin of {base.source} failed ({type(error).__name__}): try `kubectl --context {context} "

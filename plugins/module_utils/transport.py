@@ -28,6 +28,7 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils import pem, route, validity
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import TMPDIR, unwritable
 
 CONNECT_TIMEOUT = 10.0  # seconds
 Failure = (OSError, http.client.HTTPException, zlib.error)
@@ -482,13 +483,15 @@ def _short_lived_file(content: bytes) -> Iterator[str]:
         finally:
             os.close(descriptor)
         return
-    descriptor, path = tempfile.mkstemp(prefix="kof-")
     try:
-        os.write(descriptor, content)
-        os.close(descriptor)
-        yield path
-    finally:
-        os.unlink(path)
+        with tempfile.NamedTemporaryFile(prefix="kof-") as file:
+            file.write(content)
+            file.flush()
+            yield file.name
+    except OSError as error:
+        if isinstance(error, ssl.SSLError):
+            raise
+        raise ApiUnavailable(unwritable(error, "the client certificate", error.filename or "TMPDIR", TMPDIR)) from None
 
 
 def describe(error: BaseException) -> str:

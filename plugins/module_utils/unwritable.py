@@ -7,6 +7,10 @@ catches the OSError and raises what its callers know.
 
 from __future__ import annotations
 
+import errno
+
+#: What an OSError says where it isn't the file's or the program's fault.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 #: What moves the folder of Python's temporary files.
 TMPDIR = "the environment variable TMPDIR"
 #: What moves the folder that ansible-core has on the controller while it runs.

@@ -263,6 +263,7 @@ not_checked:
 """
 
 import contextlib
+import os
 import signal
 from typing import Any
 
@@ -279,6 +280,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import (
     StuckObject,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import REMOTE_TMP, unwritable
 
 
 def main() -> None:
@@ -291,7 +293,7 @@ def main() -> None:
     _hide(module)
     run: ReleaseRun | None = None
     try:
-        run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=module.tmpdir)
+        run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=_scratch(module))
         result = run.present() if module.params["release_state"] == "present" else run.absent()
         if not module._diff:
             del result["diff"]
@@ -333,6 +335,18 @@ def _invocation(module: AnsibleModule) -> dict[str, Any]:
     """What a result says of the arguments: the values are part of every event otherwise, and a password may be
     anywhere in them."""
     return {"module_args": {**module.params, "release_values": "(not shown)"}}
+
+
+def _scratch(module: AnsibleModule) -> str:
+    """Where helm may write. Raises HelmUnusable where nobody can."""
+    try:
+        folder: str = module.tmpdir
+    except Exception as error:  # ansible-core has no better one
+        cause = error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        raise HelmUnusable(unwritable(cause, "helm's files", os.path.dirname(cause.filename), REMOTE_TMP)) from None
+    return folder
 
 
 def _fail(module: AnsibleModule, run: ReleaseRun | None, why: str) -> None:

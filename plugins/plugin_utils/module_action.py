@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 
 
@@ -32,4 +34,7 @@ class ModuleAction(ActionBase):
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result. `said`: who said the connection's options."""
-        return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        try:
+            return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+        except OSError as error:
+            raise ApiUnavailable(unwritable(error, "the module", C.DEFAULT_LOCAL_TMP, LOCAL_TMP)) from None

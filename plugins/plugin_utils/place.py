@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, ku
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
 
@@ -302,7 +303,13 @@ def _in_memory(name: str, content: Mapping[str, Any]) -> str:
         os.fchmod(descriptor, 0o600)
         path = f"/proc/{os.getpid()}/fd/{descriptor}"
     else:
-        descriptor, path = tempfile.mkstemp(dir=C.DEFAULT_LOCAL_TMP)
-    with os.fdopen(os.dup(descriptor), "wb") as stream:
-        stream.write(data)
+        try:
+            descriptor, path = tempfile.mkstemp(dir=C.DEFAULT_LOCAL_TMP)
+        except OSError as error:
+            raise ApiUnavailable(unwritable(error, "a kubeconfig", C.DEFAULT_LOCAL_TMP, LOCAL_TMP)) from None
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise ApiUnavailable(unwritable(error, "a kubeconfig", path, LOCAL_TMP)) from None
     return path
