@@ -353,8 +353,8 @@ class Helm:
 class _Signals:
     """A context in which SIGINT and SIGTERM don't end this process, but are noted while helm goes on.
 
-    SIGINT lets helm come to its end. SIGTERM, or a second signal, has it stop where it then says so in the release.
-    Only the main thread hears signals; in any other this does nothing.
+    SIGINT lets helm come to its end. SIGTERM has it stop, where it then says so in the release. Only the main thread
+    hears signals; in any other this does nothing.
     """
 
     def __init__(self, *, stoppable: bool) -> None:
@@ -382,8 +382,7 @@ class _Signals:
         self._stop_if_told()
 
     def _stop_if_told(self) -> None:
-        told = signal.SIGTERM in self.received or len(self.received) > 1
-        if told and self._stoppable and self._process:
+        if signal.SIGTERM in self.received and self._stoppable and self._process:
             self._process.send_signal(signal.SIGTERM)
 
 

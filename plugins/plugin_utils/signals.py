@@ -4,8 +4,8 @@
 """What a task does when Ansible is told to end while its helm changes something that must not be left half-way.
 
 Ansible runs each task in a worker process, a group of its own. On Ctrl-C (SIGINT) the main process tells the workers,
-ten seconds later once more by SIGTERM, and ends when they have; on SIGTERM it tells them and is gone. Neither shows
-what a task says from then on.
+then sends them SIGTERM once or twice, as often as not at once, and ends when they have; on SIGTERM it tells them and is
+gone. Neither shows what a task says from then on.
 """
 
 from __future__ import annotations
@@ -42,15 +42,14 @@ def seen_to_its_end(what: str, work: Callable[[], dict[str, Any]]) -> dict[str, 
 
     def passed_on(number: int, _frame: object) -> None:
         received.append(number)
-        stop = number == signal.SIGTERM or len(received) > 1
-        if len(received) == 1:
-            how = "helm is told to stop, and notes there how far it came" if stop else "helm is waited for"
-            _say(errors, f"{what}: {how}, so that nothing is left half-way.")
+        if len(received) > 1:  # the first one says what is meant
+            return
+        stops = "helm is told to stop, and notes there how far it came"
+        _say(errors, f"{what}: {stops if number == signal.SIGTERM else 'helm is waited for'}.")
         # Not to this process itself.
-        told = signal.SIGTERM if stop else number
-        signal.signal(told, signal.SIG_IGN)
-        os.killpg(os.getpgrp(), told)
-        signal.signal(told, passed_on)
+        signal.signal(number, signal.SIG_IGN)
+        os.killpg(os.getpgrp(), number)
+        signal.signal(number, passed_on)
 
     before = {number: signal.signal(number, passed_on) for number in _SIGNALS}
     try:

@@ -1,6 +1,6 @@
-"""helm at the mothership, as users and attackers met it: what events show of values, where a failed chart leads, and what
-Ctrl-C, SIGTERM and a cancelled job leave of a helm at work. With real signals, to the group that a terminal, a service
-manager or ansible-runner sends them to.
+"""helm at the mothership, as users and attackers met it: what events show of values, where a failed chart leads, and
+what Ctrl-C, SIGTERM and a cancelled job leave of a helm at work. With real signals, to the group that a terminal, a
+service manager or ansible-runner sends them to.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def signalled(releases: Releases, text: str, number: int) -> tuple[subprocess.Po
 
 def test_ctrl_c_waits_for_helm(releases: Releases) -> None:
     started = signalled(releases, "ctrl-c", signal.SIGINT)
-    time.sleep(1)
+    time.sleep(2)
     assert started[0].poll() is None, "ansible-playbook has left its helm behind"
     releases.let_it_end()
     run = finish(started, 30)
@@ -168,23 +168,8 @@ def test_ctrl_c_waits_for_helm(releases: Releases) -> None:
     assert "release interrupted/first: helm is waited for" in run.output
     assert "was at work when this run was told to end, and was waited for: it did what it was to do" in run.output
     assert releases.statuses() == dict.fromkeys(NAMES, "deployed")
-    # The second one was not begun any more, and the next run goes on from there.
+    # The second one was not begun any more.
     assert [releases.text(each) for each in NAMES] == ["ctrl-c", "before"]
-    releases.run("after")
-    assert [releases.text(each) for each in NAMES] == ["after", "after"]
-
-
-@pytest.mark.long
-def test_ctrl_c_has_helm_stop_where_it_takes_too_long(releases: Releases) -> None:
-    started = signalled(releases, "ctrl-c", signal.SIGINT)
-    begun = time.monotonic()
-    run = finish(started, 60)
-    assert 8 < time.monotonic() - begun < 30
-    assert run.code != 0
-    assert "context canceled" in run.output
-    assert "run the same again, which goes on from there" in run.output
-    assert releases.statuses() == {"first": "failed", "second": "deployed"}
-    releases.run("after")
 
 
 def test_sigterm_stops_helm_which_says_so(releases: Releases) -> None:
