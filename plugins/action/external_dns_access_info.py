@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 # iam.Aws says so where it is missing.
 with contextlib.suppress(ImportError):
@@ -32,6 +32,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import R
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **OPTIONS,
@@ -42,6 +43,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
+    OPTIONS: ClassVar = {**aws_beside_kubernetes(), **RECONCILE_OPTIONS, **ARGUMENTS}
     _supports_diff = True
     _supports_async = False
 
@@ -50,6 +52,9 @@ class ActionModule(ActionBase):
         why_not = elsewhere(self, task_vars or {})
         if why_not:
             return {**result, "failed": True, "msg": f"This looks from the controller's process only: {why_not}"}
+        problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
+        if problem:
+            return {**result, "failed": True, "msg": problem}
         try:
             with place.arguments(self, task_vars or {}) as said:
                 _validated, options = self.validate_argument_spec(

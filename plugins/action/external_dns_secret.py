@@ -9,7 +9,7 @@ An action, not a module, because arguments of a module are written to a file and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -32,6 +32,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import R
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "access_key_id_variable": {"type": "str"},
@@ -47,6 +48,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
+    OPTIONS: ClassVar = {**RECONCILE_OPTIONS, **ARGUMENTS}
     _supports_diff = True
     _supports_async = False
 
@@ -55,6 +57,9 @@ class ActionModule(ActionBase):
         why_not = elsewhere(self, task_vars or {})
         if why_not:
             return {**result, "failed": True, "msg": f"This writes from the controller's process only: {why_not}"}
+        problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
+        if problem:
+            return {**result, "failed": True, "msg": problem}
         try:
             with place.arguments(self, task_vars or {}) as said:
                 _validated, options = self.validate_argument_spec(

@@ -27,6 +27,7 @@ _NAMES = (("release_namespace", "namespace"), ("release_name", "name"))
 
 class ActionModule(ModuleAction):
     _supports_async = True
+    OPTIONS = OPTIONS
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         # What an environment means to helm is the module's to know.

@@ -384,6 +384,8 @@ def example_of(name: str) -> str:
     return f"see `ansible-doc -t role k0rdent.kof.{name.partition('_')[0]}`"
 
 
+#: Types of options whose values are text.
+_TEXTS = ("str", "path", "raw")
 #: Where a value was said, as far as it changes what helps: in YAML, in an INI inventory, as an extra variable.
 IN_YAML, IN_INI, EXTRA = "yaml", "ini", "extra"
 _TYPED = {
@@ -408,9 +410,21 @@ def remedy(name: str, value: Any, said: str = IN_YAML) -> str:
     return example_of(name)
 
 
+def became_typed(option: Mapping[str, Any], value: Any) -> str | None:
+    """What is wrong with an option's value, where it is text, or a list of texts, that is a number or a boolean now.
+
+    :param option: of an argument spec. The value of a secret one is not told.
+    """
+    kind = option.get("type", "str")
+    quote = _hide if option.get("no_log") else show
+    if kind == "list" and option.get("elements", "str") in _TEXTS and isinstance(value, list):
+        return next((problem for item in value if (problem := became_typed({**option, "type": "str"}, item))), None)
+    return _string_problem(value, quote) if kind in _TEXTS and isinstance(value, (bool, int, float)) else None
+
+
 def typed_by_yaml(name: str, value: Any) -> bool:
     """Whether a text option has become a number or a boolean: something on the way took it for YAML's."""
-    return isinstance(value, (bool, int, float)) and _option(name).get("type", "str") in ("str", "path", "raw")
+    return isinstance(value, (bool, int, float)) and _option(name).get("type", "str") in _TEXTS
 
 
 def _option(name: str) -> Mapping[str, Any]:

@@ -40,6 +40,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
 )
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place, variables, vars_folders
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
 
@@ -386,6 +387,9 @@ class FleetAction(ActionBase):
         self._task_vars = task_vars or {}
         self._place = ""
         try:
+            problem = mistyped(self._task.args, {**self.OPTIONS, **connection_spec()})
+            if problem:
+                raise FleetFault(problem)
             with place.environment(self) as self._by_keyword:
                 _validated, options = self.validate_argument_spec(argument_spec={**self.OPTIONS, **connection_spec()})
                 self._stands_right()

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 
 
 class ModuleAction(ActionBase):
@@ -23,9 +25,14 @@ class ModuleAction(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
     _supports_async = False
+    #: The module's options, beside kubernetes.core's for the connection.
+    OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
+        problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
+        if problem:
+            return dict(shown({**result, "failed": True, "msg": problem}))
         try:
             with place.arguments(self, task_vars or {}) as said:
                 return dict(shown({**result, **self.module(said, task_vars or {})}))

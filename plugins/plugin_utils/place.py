@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible import constants as C
 from ansible import context
-from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.errors import AnsibleError, AnsibleFileNotFound, AnsibleValueOmittedError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig
@@ -29,6 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONN
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import faults_of, settled
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
 
 #: kof_* variables that are kubernetes.core's connection options, by option name.
@@ -266,13 +267,20 @@ def _in(value: Any) -> str:
 
 
 def _templated(action: ActionBase, name: str, raw: Any) -> Any:
+    """The value of a kof_* variable; None where it is unset."""
     try:
-        return to_plain(action._templar.template(raw))
+        values = settled("mothership", {name: to_plain(action._templar.template(raw))})
+    except AnsibleValueOmittedError:
+        return None
     except (AnsibleError, NotPlain):
         # Not quoted: it may hold a password.
         raise ApiUnavailable(
             f"{name}{_in(raw)} can't be read: a template in it fails, or no vault password fits"
         ) from None
+    for fault in faults_of("mothership", values):
+        if fault.variable == name:
+            raise ApiUnavailable(str(fault))
+    return values.get(name)
 
 
 def _is_vaulted(path: str) -> bool:

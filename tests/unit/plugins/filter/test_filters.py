@@ -39,7 +39,8 @@ MOTHERSHIP: dict[str, Any] = {
     "kof_chart_repository_username": "robot",
     "kof_chart_repository_password": "geheim",
     "kof_wait_timeout": "60",
-    "dns_credentials_method": "existing", "dns_credentials_file": "~/key",
+    "dns_credentials_method": "existing",
+    "dns_credentials_file": "~/key",
     "mothership_values": {"promxy": {"replicaCount": 2}},
 }
 
