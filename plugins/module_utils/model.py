@@ -10,8 +10,11 @@ are made elsewhere (`manifests`). Nothing here reads the network or Ansible's ob
 
 from __future__ import annotations
 
+import base64
 import functools
+import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +39,8 @@ SERVICE_KEYS = ("name", "template", "namespace", "values", "valuesFrom", "disabl
 OUR_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
 #: The API server takes no Secret with more data (bytes; kubernetes.io/docs, Secrets): promxy's configuration is in one.
 SECRET_LIMIT = 1024 * 1024
+#: etcd takes no larger request (bytes; etcd.io, --max-request-bytes).
+OBJECT_LIMIT = 3 * 1024 * 1024 // 2
 
 __all__ = [
     "Child",
@@ -158,9 +163,19 @@ def parse_mothership(host: str, variables: Mapping[str, Any]) -> tuple[Mothershi
     reader.number("mothership_helm_timeout", 1, 86_400)
     for name in ("mothership_values", "mothership_operators_values"):
         reader.keys_fit(name)
+        size = _release_bytes(reader.values.get(name) or {})
+        if size > SECRET_LIMIT:
+            problem = f"takes {size:,} bytes as Helm keeps it, but the Secret of a release has {SECRET_LIMIT:,}"
+            reader.fault(name, problem, "large texts (dashboards, rules) belong into ConfigMaps of their own")
     if reader.faults:
         return None, reader.faults
     return reader.build(Mothership, dns_secret=variables.get("dns_credentials_method") in DNS_METHODS_WITH_SECRET), []
+
+
+def _release_bytes(values: Mapping[str, Any]) -> int:
+    """The least that a Helm release with these values takes: they are compressed there, and then base64."""
+    text = json.dumps(values).encode()
+    return len(text) if len(text) < SECRET_LIMIT // 2 else len(base64.b64encode(zlib.compress(text, 9)))
 
 
 #: Methods of dns_credentials that make or change something at AWS, and what one of its zones is called there.
@@ -443,6 +458,14 @@ class _Reader:
         self._needed_labels(needed_labels)
         self.keys_fit(f"{self.role}_config")
         self._services(services)
+        sizes = {
+            f"{self.role}_{suffix}": len(json.dumps(self.values.get(f"{self.role}_{suffix}")))
+            for suffix in ("config", "service_values", "extra_services")
+        }
+        if sum(sizes.values()) > OBJECT_LIMIT:
+            largest = max(sizes, key=sizes.__getitem__)
+            problem = f"takes {sizes[largest]:,} bytes, but the whole ClusterDeployment has {OBJECT_LIMIT:,}"
+            self.fault(largest, problem, "large texts belong into ConfigMaps or Secrets, see valuesFrom")
 
     def _labels(self, name: str, reserved: Sequence[str]) -> None:
         for key, value in self.values.get(name, {}).items():

@@ -241,6 +241,10 @@ def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Fa
         helm="mothership" in layers,
         helm_binary=inventory.value("kof_helm_binary"),
         ca_file=inventory.value("kof_chart_repository_ca_file"),
+        anonymous_registry=(
+            None if inventory.value("kof_chart_repository_username") else inventory.value("kof_chart_repository")
+        ),
+        plain_http=inventory.value("kof_chart_repository_plain_http", False),
         promxy_version=situation.release.promxy_api_version.rpartition("/")[2],
         grafana_version=situation.release.grafana_api_version.rpartition("/")[2],
         promxy_deployment=(

@@ -305,7 +305,16 @@ def helm(s: Situation) -> list[Check]:
 
 
 def chart_repository(s: Situation) -> list[Check]:
-    """The CA file of a chart repository of one's own; whether the repository answers, helm finds out where it must."""
+    """The CA file of a chart repository of one's own, and the program that helm asks for a login there; whether the
+    repository answers, helm finds out where it must."""
+    if "mothership" in s.layers and s.facts.helper_problem:
+        remedy = "install it (in AWX: in the execution environment), take it out of the file, or give a login here"
+        variable = "kof_chart_repository_username"
+        wanted = "a credential helper that is there"
+        # Where no chart is to be fetched, nobody asks it.
+        there = {(chart.name, chart.version) for chart in s.facts.installed or () if chart.status == "deployed"}
+        status = WARNING if there >= set(s.release.chart_versions.items()) else FAILED
+        return [Check("chart repository", s.facts.helper_problem, wanted, remedy, status, s.mothership_hosts, variable)]
     if "mothership" not in s.layers or not s.facts.ca_file_problem:
         return []
     found, wanted = s.facts.ca_file_problem, "a file with the repository's CA certificates (PEM)"

@@ -26,6 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotAReleas
 from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, served_version
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
+from ansible_collections.k0rdent.kof.plugins.module_utils.registry_login import missing_helper, wants_login
 
 PROMXY_GROUP = "kof.k0rdent.mirantis.com"
 GRAFANA_GROUP = "grafana.integreatly.org"
@@ -79,6 +80,7 @@ class Wanted:
     :ivar layers: layers this run will walk through.
     :ivar secrets: names of Secrets in the kof namespace that matter beside those the PromxyServerGroups name.
     :ivar helm: whether the helm binary is needed; `helm_binary` its path, None for the one on PATH.
+    :ivar anonymous_registry: the chart repository, where no login is given for it; plain_http: without TLS.
     :ivar ca_file: file with the CA certificates of the chart repository, if it has its own.
     :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
     :ivar grafana_version: the same for GrafanaDatasource.
@@ -94,6 +96,8 @@ class Wanted:
     helm: bool = True
     helm_binary: str | None = None
     ca_file: str | None = None
+    anonymous_registry: str | None = None
+    plain_http: bool = False
     promxy_version: str = "v1alpha1"
     grafana_version: str = "v1beta1"
     promxy_deployment: str | None = None
@@ -116,6 +120,7 @@ class Facts:
     :ivar promxy_deployment: None where it wasn't asked for, doesn't exist or may not be read.
     :ivar installed: the Helm releases of kof's own charts; None where they may not be read.
     :ivar now: the time at which this was true; None where it is made up.
+    :ivar helper_problem: why helm can't even ask for a login at the chart repository.
     :ivar ca_file_problem: why the file with the chart repository's CA is of no use; None if it is, or isn't needed.
     :ivar unread: what could not be read: kind -> the server's reason.
     """
@@ -147,6 +152,7 @@ class Facts:
     denied: tuple[Denied, ...] = ()
     helm: Helm | None = None
     ca_file_problem: str | None = None
+    helper_problem: str | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -291,6 +297,7 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
     if wanted.helm:
         jobs["helm"] = lambda: helm_version(wanted.helm_binary)
         jobs["ca_file_problem"] = lambda: certificate_problem(wanted.ca_file)
+        jobs["helper_problem"] = lambda: _helper_problem(wanted)
 
     results = _side_by_side(jobs)
     secrets = set(wanted.secrets) | set(credential_secrets(results.get("promxy_server_groups", ())))
@@ -494,6 +501,17 @@ def helm_version(binary: str | None = None) -> Helm:
         said = " ".join((answer.stderr or answer.stdout).split())[:200]
         return Helm(path, None, f"{path} version ended with {answer.returncode}: {said}")
     return Helm(path, text)
+
+
+def _helper_problem(wanted: Wanted) -> str | None:
+    """Why helm would fail at the chart repository; None also where the repository lets everybody in."""
+    if not wanted.anonymous_registry:
+        return None
+    problem = missing_helper(wanted.anonymous_registry, os.environ)
+    if problem is None:
+        return None
+    asks = wants_login(wanted.anonymous_registry, plain_http=wanted.plain_http, ca_file=wanted.ca_file)
+    return problem if asks else None
 
 
 def certificate_problem(path: str | None) -> str | None:

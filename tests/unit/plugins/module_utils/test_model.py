@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import random
 import time
 from typing import Any
 
@@ -431,3 +433,16 @@ def test_what_the_layer_would_refuse_is_refused_with_the_other_variables(
     assert [fault.variable for fault in faults] == [f"dns_credentials_{name}"]
     assert why in faults[0].problem
     assert "hush" not in str(faults)
+
+
+def test_what_no_secret_or_object_can_hold_is_refused() -> None:
+    incompressible = base64.b64encode(random.Random(1).randbytes(1_100_000)).decode()
+    for text, fits in ((incompressible, False), ("x" * 3_000_000, True)):
+        _none, faults = parse_mothership("m", {"mothership_values": {"grafana": {"dashboard": text}}})
+        assert [fault.variable for fault in faults] == ([] if fits else ["mothership_values"])
+        assert fits or "as Helm keeps it" in faults[0].problem
+    _none, faults = parse_regional(
+        "r", {**REGIONAL, "regional_service_values": {"kof-storage": {"a": "x" * 1_600_000}}}
+    )
+    assert [fault.variable for fault in faults] == ["regional_service_values"]
+    assert "the whole ClusterDeployment has 1,572,864" in faults[0].problem

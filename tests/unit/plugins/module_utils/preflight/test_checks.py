@@ -310,6 +310,21 @@ CASES = [
     (checks.helm, {"helm": Helm("/usr/bin/helm", "devel")}, FAILED, r"devel"),
     (
         checks.chart_repository,
+        {"helper_problem": "docker-credential-gone isn't there"},
+        FAILED,
+        r"^mothership: kof_chart_repository_username: .*docker-credential-gone.*execution environment",
+    ),
+    (
+        checks.chart_repository,
+        {
+            "helper_problem": "docker-credential-gone isn't there",
+            "installed": (chart("kof-operators", "0.1.1"), chart("kof-mothership", "0.1.1")),
+        },
+        WARNING,
+        r"docker-credential-gone",
+    ),
+    (
+        checks.chart_repository,
         {"ca_file_problem": "/nowhere/ca.pem: No such file or directory"},
         FAILED,
         r"^mothership: kof_chart_repository_ca_file: .*/nowhere/ca\.pem",
