@@ -72,6 +72,9 @@ cache_plugin: ansible.builtin.jsonfile
 cache_connection: /tmp/kof-inventory
 keyed_groups:
   - key: (regional_config | default(child_config)).region
+    prefix: cloud
+  # region_aws_us_east_2: a regional cluster with its children, for --limit
+  - key: child_regional | default(inventory_hostname if regional_domain is defined else '')
     prefix: region
 groups:
   late: not cluster_ready | default(true)

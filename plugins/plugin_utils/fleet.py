@@ -59,8 +59,6 @@ display = _Display()
 
 LAYERS = ("mothership", "regional", "child")
 GROUPS = {layer: f"kof_{layer}" for layer in LAYERS}
-#: Clusters that were refused or did not become ready; later layers leave them out, the report play fails them.
-FAILED_GROUP = "kof_failed"
 #: Roles whose variables a host of the layer may carry.
 ROLES_OF_LAYER = {"mothership": ("mothership", "dns_credentials"), "regional": ("regional",), "child": ("child",)}
 PREFIXES = ("kof_", "mothership_", "dns_credentials_", "regional_", "child_")
@@ -146,11 +144,10 @@ def members(groups: Mapping[str, Sequence[str]], layer: str) -> list[str]:
 
 def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Faults of the inventory's groups as a whole: none of ours, misspelt ones, several motherships, a host twice."""
-    known = [*GROUPS.values(), FAILED_GROUP]
     ours = {host for group in GROUPS.values() for host in groups.get(group, ())}
     faults = []
     for name, hosts in groups.items():
-        if name in known or name in ("all", "ungrouped"):
+        if name in (*GROUPS.values(), "all", "ungrouped"):
             continue
         lost = [host for host in hosts if host not in ours]
         word = name.lower().replace("-", "_")

@@ -47,9 +47,7 @@ PLAY_ONLY = {
 }
 #: Of these, what a play may say in its `vars:`, too.
 OF_A_PLAY = frozenset({"kof_serial"})
-#: Variables the collection itself leaves on hosts.
-OUR_FACTS = ("kof_failure",)
-_NO_OPTIONS = frozenset({*PLAY_ONLY, *OUR_FACTS})
+_NO_OPTIONS = frozenset(PLAY_ONLY)
 
 
 def is_option(name: object, prefixes: tuple[str, ...]) -> bool:

@@ -37,9 +37,10 @@ def _nothing_to_check(_done: Done) -> None:
 
 
 def _child_layer(world: World, namespace: str, *arguments: str, children: int | None = None) -> list[str]:
-    """The one-task play: the child layer alone, on the inventory of all clusters."""
+    """The child layer alone with its report, which books each cluster, on the inventory of all clusters."""
     inventory = world.inventory(children)
-    return rivals.own("layers/child", inventory, *arguments, kof_wait=False, kof_kcm_namespace=namespace)
+    report = "playbooks/layers/report.yml"
+    return rivals.own("layers/child", inventory, report, *arguments, kof_wait=False, kof_kcm_namespace=namespace)
 
 
 def _child_playbook(world: World, namespace: str) -> list[str]:

@@ -122,3 +122,22 @@ def test_adopted_clusters_need_a_credential_and_no_config(tmp_path: pathlib.Path
         assert credential["metadata"]["name"] == deployment["spec"]["credential"]
         assert config_map["metadata"]["name"] == f"{credential['spec']['identityRef']['name']}-resource-template"
         assert not config_map.get("data")
+
+
+def test_each_region_is_a_group_with_its_children() -> None:
+    sources = ("-i", str(EXAMPLE / "hosts.yml"), "-i", str(EXAMPLE / "regions.yml"))
+    done = ansible("ansible-inventory", *sources, "--list")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(done.stdout)
+    groups = {name: sorted(group["hosts"]) for name, group in listed.items() if name.startswith("region_")}
+    assert groups == {
+        "region_aws_eu_west_1": ["aws-eu-west-1", "aws-eu-west-1-child1"],
+        "region_aws_us_east_2": ["aws-us-east-2", "aws-us-east-2-child1", "aws-us-east-2-child2"],
+    }
+    # The collection takes them for groups of one's own.
+    limited = ansible(
+        "ansible-playbook", "playbooks/site.yml", *sources, "--limit", "region_aws_us_east_2", "--list-hosts"
+    )
+    assert limited.returncode == 0, limited.stderr
+    assert "aws-us-east-2-child2" in limited.stdout
+    assert "aws-eu-west-1" not in limited.stdout
