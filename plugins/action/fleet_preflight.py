@@ -52,7 +52,7 @@ class ActionModule(fleets.FleetAction):
         failed = preflight.failures(checks)
         if failed:
             result.update(failed=True, msg=preflight.message(checks))
-            result["errors"] = [check.line() for check in failed[: fleets.FAULTS_KEPT]]
+            result.update(fleets.errors_beside(result["msg"], [check.line() for check in failed]))
         else:
             result["msg"] = f"{len(checks)} checks, {len(checks) - len(told)} fine, {len(told)} to read"
         return result

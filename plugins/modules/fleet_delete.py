@@ -134,7 +134,7 @@ outcomes:
     failed: {aws-eu-west-1: "ClusterDeployment kcm-system/aws-eu-west-1: admission webhook denied the request"}
 errors:
   description: Each fault of the input on its own line, at most 100 of them.
-  returned: failure
+  returned: failure, where RV(msg) doesn't have them all
   type: list
   elements: str
   sample: ["aws-us-east-2: regional_domain: missing; aws-us-east-2.kof.example.com"]

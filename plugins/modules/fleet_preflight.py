@@ -82,7 +82,7 @@ announced:
   sample: 0
 errors:
   description: Each fault on its own line, at most 100 of them.
-  returned: failure
+  returned: failure, where RV(msg) doesn't have them all
   type: list
   elements: str
   sample: ["aws-us-east-2: regional_domain: missing; aws-us-east-2.kof.example.com"]

@@ -395,7 +395,7 @@ class FleetAction(ActionBase):
                     result["management_cluster"] = self._place
                     result["as_kubernetes_core"] = self._as_kubernetes_core
         except FleetFault as fault:
-            result.update(failed=True, msg=str(fault), errors=fault.faults)
+            result.update(failed=True, msg=str(fault), **errors_beside(str(fault), fault.faults))
         except (ApiUnavailable, ApiError, UnsendableString) as problem:
             result.update(failed=True, msg=f"{problem}")
         return dict(shown(result))
@@ -437,6 +437,11 @@ class FleetAction(ActionBase):
             self, fleet.shared("kof_kubeconfig"), said
         )
         return connection
+
+
+def errors_beside(message: str, faults: Sequence[str]) -> dict[str, list[str]]:
+    """The `errors` of a failed result: all faults, unless the message has them. Core prints it twice as it is."""
+    return {} if all(line in message for line in faults) else {"errors": list(faults)[:FAULTS_KEPT]}
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:

@@ -107,7 +107,7 @@ def test_a_fleet_that_no_secret_can_hold_is_stopped_before_any_change(fleet_sand
     assert run.code != 0
     assert fleet_sandbox.mutations_since(mark) == []
     (failed,) = [event["result"] for event in run.events if event["event"] == "failed"]
-    (error,) = failed["errors"]
+    error = failed["msg"]
     assert "promxy config: 1," in error
     assert "for 2,700 regions" in error
     assert "spread the regions over several management clusters" in error

@@ -351,3 +351,10 @@ def test_hash_behaviour_merge_loses_nothing(tmp_path: pathlib.Path, monkeypatch:
     text = FLEET.replace("us1: {", "us1: {regional_config: {region: us-east-2}, ")
     text = text.replace("kof_fleet: test", "kof_fleet: test\n    regional_config: {publicIP: true}")
     assert replaced_maps(tmp_path, text) == ()
+
+
+def test_a_result_has_no_third_copy_of_what_its_message_says() -> None:
+    lines = [f"eu{number}: regional_domain: missing" for number in range(11)]
+    few, many = fleets.FleetFault.of(lines[:10]), fleets.FleetFault.of(lines)
+    assert fleets.errors_beside(str(few), few.faults) == {}
+    assert len(fleets.errors_beside(str(many), many.faults)["errors"]) == 11
