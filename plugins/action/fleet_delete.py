@@ -27,7 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, render
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import policy_of, progress_lines
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE, Deletion
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE, SENDERS, Deletion
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 CONFIRM = "kof_delete_confirm"
@@ -134,22 +134,25 @@ class _Run:
         return live
 
     def _clusters(self, so_far: str) -> dict[Ref, dict[str, Any]]:
-        """Every ClusterDeployment there is: a cluster of any namespace may send to a regional one.
+        """All that may send to a regional cluster: every ClusterDeployment there is, of all namespaces, and the
+        MultiClusterServices, which bring services to clusters without a word in their ClusterDeployments.
 
         :param so_far: what has been changed, for the message.
         :raises FleetFault: they may not be listed.
         """
-        api, kind = self.deletion.kcm_api, "ClusterDeployment"
-        try:
-            return self._listed([Ref(api, kind, None, "")])
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            raise fleets.FleetFault(
-                "whether children in other namespaces send to these regional clusters can't be seen: the right to list "
-                f"clusterdeployments.{KCM_GROUP} in all namespaces is missing ({error.message}). Bind a ClusterRole "
-                f"with it to the user of kof_kubeconfig (docs/rights.md). {so_far}"
-            ) from None
+        found: dict[Ref, dict[str, Any]] = {}
+        for kind in SENDERS:
+            try:
+                found |= self._listed([Ref(self.deletion.kcm_api, kind, None, "")])
+            except ApiError as error:
+                if error.status != 403:
+                    raise
+                raise fleets.FleetFault(
+                    "whether clusters in other namespaces send to these regional clusters can't be seen: the right to "
+                    f"list {kind.lower()}s.{KCM_GROUP} in all namespaces is missing ({error.message}). Bind a "
+                    f"ClusterRole with it to the user of kof_kubeconfig (docs/rights.md). {so_far}"
+                ) from None
+        return found
 
     def _childless(self, live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
         """A guard: whether a regional, of which an object is about to go, has a child by now. The regionals of one step
@@ -160,7 +163,7 @@ class _Run:
             when, held = self._held
             if time.monotonic() - when > _FRESH:
                 when = time.monotonic()
-                there = {ref: item for ref, item in self.live.items() if ref.kind != "ClusterDeployment"}
+                there = {ref: item for ref, item in self.live.items() if ref.kind not in SENDERS}
                 try:
                     clusters = self._clusters("It stays.")
                 except fleets.FleetFault as fault:
@@ -355,7 +358,7 @@ class _Run:
             self.live = {ref: item for ref, item in self.live.items() if ref not in self._gone}
         elif children:
             clusters = self._clusters("The regional clusters stay.")
-            others = {ref: item for ref, item in self.live.items() if ref.kind != "ClusterDeployment"}
+            others = {ref: item for ref, item in self.live.items() if ref.kind not in SENDERS}
             self.live = {**others, **clusters}
             deletion.guard(self.live)
         deletion.hold_regionals(self.live)

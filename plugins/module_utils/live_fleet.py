@@ -58,6 +58,8 @@ _NOT_OURS = re.compile(
 #: What a ClusterDeployment has beyond what variables say, but for what the API server writes by itself.
 _KNOWN = ("config", "credential", "propagateCredentials", "serviceSpec", "template")
 _KNOWN_OF_SERVICES = {"priority": None, "services": None, "stopOnConflict": False, "syncMode": "Continuous"}
+#: The charts of kof that bring services to clusters by MultiClusterServices.
+_KOF_CHARTS_WITH_SERVICES = ("kof-child", "kof-regional", "kof-istio")
 #: A regional's domain, wherever it stands in the text of a service's values.
 _SENT_TO = re.compile(rf"\b{re.escape(VMAUTH)}([a-z0-9.-]+)", re.IGNORECASE)
 #: A template in the middle of a host name, or one that is an address or has it in itself; kcm's are text until Sveltos
@@ -220,11 +222,14 @@ class Destination:
 
 
 def destination(item: Mapping[str, Any], release: Release) -> Destination:
-    """Where a live cluster of any style sends to. A regional may have collectors, too.
+    """Where a live cluster of any style sends to, or the clusters of a MultiClusterService. A regional may have
+    collectors, too.
 
     What is in ConfigMaps and Secrets isn't read: that would take rights that nothing else needs, and they may change.
     """
     labels_of = item["metadata"].get("labels") or {}
+    if (item["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") in _KOF_CHARTS_WITH_SERVICES:
+        return Destination()  # of kof itself, from 0.2 on: for the clusters that its labels mark
     name = labels_of.get(REGIONAL_LABEL)
     named = (str(name), labels_of.get(REGIONAL_NAMESPACE_LABEL)) if name else None
     # A regional's own kof-storage has its domain for those who send to it.
@@ -253,7 +258,7 @@ def _untold(collectors: Iterable[Mapping[str, Any]], domains: Collection[str]) -
             return f"values {of_service} are in {', '.join(sources)}"
         if "{{" in text and (_TEMPLATED_HOST.search(text) or _WRITTEN_LINE.search(text) or _templated_address(text)):
             return f"an address in the values {of_service} is a template"
-    return None if domains else "its ClusterDeployment has no address of a regional cluster"
+    return None if domains else "no address of a regional cluster in its services"
 
 
 def _templated_address(text: str) -> bool:

@@ -19,16 +19,16 @@ description:
     the task fails, and says which clusters it would delete on which server. It has to be an extra variable or a survey
     answer; in an inventory it is an error, on a play it doesn't count.
   - A regional cluster stays while a child sends to it, whether that child is in the inventory or not, in whatever
-    namespace. One outside this run makes it refused, one that was refused or isn't gone in time leaves it out; both are
-    named. So does a child that may send to any, because its values are in ConfigMaps or Secrets or have templates for
-    addresses, unless its label C(k0rdent.mirantis.com/kof-regional-cluster-name) names its regional. A
-    PromxyServerGroup that somebody made for it under another name makes it refused, too.
-  - For regional clusters the right to list ClusterDeployments in all namespaces is needed.
+    namespace, and if its collectors come by a C(MultiClusterService). One outside this run makes it refused, one that
+    was refused or isn't gone in time leaves it out; both are named. So does a child that may send to any, because its
+    values are in ConfigMaps or Secrets or have templates for addresses, unless its label
+    C(k0rdent.mirantis.com/kof-regional-cluster-name) names its regional. A PromxyServerGroup that somebody made for it
+    under another name makes it refused, too.
+  - For regional clusters the right to list ClusterDeployments in all namespaces, and MultiClusterServices, is needed.
   - Before anything of a regional or an adopted cluster goes, the API server is asked by dry runs whether all of it may.
     Where an admission policy or a missing right keeps one object, all of that cluster stays.
   - What belongs to another fleet, is kept by a GitOps controller or a Helm release, or doesn't carry the labels of this
-    collection is refused, with the whole cluster.
-    Other clusters go on.
+    collection is refused, with the whole cluster. Other clusters go on.
   - A cluster that was adopted (Sveltos has a C(SveltosCluster) of it) lives on. Kcm and Sveltos forget it within a
     second of its ClusterDeployment, with everything on it. So first all its services and the labels by which it gets
     Secrets are taken out of the ClusterDeployment, and the task waits until Sveltos has uninstalled them, with their

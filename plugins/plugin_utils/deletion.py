@@ -44,6 +44,8 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FAULTS_SH
 
 #: Extra variable: hosts on whose clusters, which live on, the services may stay.
 LEAVE = "kof_delete_leave_services"
+#: The kinds by which services come to clusters, those that send to a regional among them.
+SENDERS = ("ClusterDeployment", "MultiClusterService")
 Live = Mapping[Ref, Mapping[str, Any]]
 
 
@@ -262,11 +264,13 @@ class Deletion:
         names = [self._name(ref) for ref in unknown]
         return (
             f"whether {some(names, FAULTS_SHOWN)} send to it can't be told ({self._name(first)}: {why}): delete them "
-            f"first, or name their regional cluster on them: kubectl label clusterdeployment {first.name} "
-            f"-n {first.namespace} {REGIONAL_LABEL}=<cluster>"
+            f"first, or name their regional cluster on them: kubectl label {first.kind.lower()} {first.name} "
+            f"{f'-n {first.namespace} ' if first.namespace else ''}{REGIONAL_LABEL}=<cluster>"
         )
 
     def _name(self, ref: Ref) -> str:
+        if ref.kind != "ClusterDeployment":
+            return f"{ref.kind} {ref.name}"
         return ref.name if ref.namespace == self.fleet.shared("kof_kcm_namespace") else f"{ref.namespace}/{ref.name}"
 
     def _living_children(self, live: Live) -> tuple[dict[str, list[Ref]], dict[Ref, str]]:
@@ -295,7 +299,7 @@ class Deletion:
         found: dict[str, list[Ref]] = {}
         untold: dict[Ref, str] = {}
         for ref, item in live.items():
-            if ref.kind != "ClusterDeployment":
+            if ref.kind not in SENDERS:
                 continue
             sends = destination(item, self.fleet.release)
             hosts = {by_domain[domain] for domain in sends.domains if domain in by_domain}

@@ -36,4 +36,5 @@ def test_the_documented_rights_are_those_that_regional_and_child_need() -> None:
     assert granted() - needed == {
         ("delete", "k0rdent.mirantis.com", "clusterdeployments", "kcm-system"),
         ("list", "k0rdent.mirantis.com", "clusterdeployments", None),
+        ("list", "k0rdent.mirantis.com", "multiclusterservices", None),
     }

@@ -141,6 +141,13 @@ def test_children_of_every_style_are_known(item: dict[str, Any]) -> None:
     assert destination(item, RELEASES["0.1.1"]) == Destination(frozenset(), ("eu1", None))
 
 
+def test_the_services_of_kof_s_own_charts_are_for_clusters_that_are_known_anyway() -> None:
+    bundle = sender({**COLLECTORS, "values": "endpoint: '{{ .x }}'"})
+    assert destination(bundle, RELEASES["0.1.1"]).untold
+    bundle["metadata"]["annotations"] = {"meta.helm.sh/release-name": "kof-child"}
+    assert destination(bundle, RELEASES["0.1.1"]) == Destination()
+
+
 def test_who_collects_nothing_holds_nothing() -> None:
     storage = {"name": "kof-storage", "template": "t", "values": "host: vmauth.eu1.example.com"}
     for item in (sender(), sender(storage), sender({"name": "velero", "template": "v", "valuesFrom": [{}]})):

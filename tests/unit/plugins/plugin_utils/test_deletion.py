@@ -137,6 +137,22 @@ def test_a_child_whose_regional_can_not_be_told_holds_every_one(tmp_path: pathli
         assert list(wanted.refused) == held
 
 
+def test_collectors_that_come_by_a_multiclusterservice_count(tmp_path: pathlib.Path) -> None:
+    for values, held in (("url: https://vmauth.us1.example.com/", ["us1"]), ("", ["eu1", "us1"])):
+        wanted, live = deletion(tmp_path)
+        service = {"name": "collect", "template": "kof-collectors-0-1-1", "values": values}
+        bundle = {
+            "apiVersion": "k0rdent.mirantis.com/v1alpha1",
+            "kind": "MultiClusterService",
+            "metadata": {"name": "all"},
+            "spec": {"clusterSelector": {}, "serviceSpec": {"services": [service]}},
+        }
+        live[ref_of(bundle)] = bundle
+        wanted.hold_regionals(live, going=wanted.hosts("child"))
+        assert list(wanted.refused) == held
+    assert "kubectl label multiclusterservice all k0rdent.mirantis.com/kof-reg" in wanted.refused["us1"]
+
+
 def test_one_of_ours_that_may_send_anywhere_leaves_all_out_while_it_is_there(tmp_path: pathlib.Path) -> None:
     wanted, live = deletion(tmp_path)
     for service in find(live, "ClusterDeployment", "eu1-child1")["spec"]["serviceSpec"]["services"]:
