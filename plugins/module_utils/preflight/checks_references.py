@@ -289,6 +289,7 @@ def services_of_others(s: Situation) -> list[Check]:
 
     What is on a cluster is seen once kcm has tried, in its ClusterDeployment.
     """
+    ours = {each.name for each in (*s.release.regional_services, *s.release.child_services)}
     rows: dict[tuple[str, str, str], list[str]] = {}
     looked_at = 0
     for one in s.subjects:
@@ -298,10 +299,12 @@ def services_of_others(s: Situation) -> list[Check]:
         looked_at += 1
         for name, message in readiness.kept_by_others(live):
             if name not in one.disabled_services:
-                rows.setdefault((name or "a service", message, one.variable("disabled_services")), []).append(one.host)
+                variable = one.variable("disabled_services" if name is None or name in ours else "extra_services")
+                rows.setdefault((name or "<the service>", message, variable), []).append(one.host)
     checks = []
     for (name, message, variable), hosts in rows.items():
-        remedy = f"{variable}: [{name}] leaves ours out; or uninstall what is there"
+        leave_out = f"{variable}: [{name}]" if variable.endswith("_disabled_services") else f"disable: true for {name}"
+        remedy = f"{leave_out} leaves ours out; or uninstall what is there"
         checks.append(
             Check("services", f"{name} is there already: {message}", "", remedy, WARNING, tuple(hosts), variable)
         )

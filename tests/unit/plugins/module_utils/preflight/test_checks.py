@@ -872,6 +872,8 @@ CERT_MANAGER_OF_OTHERS = {
     ]
 }
 
+VELERO_OF_OTHERS = {"type": "kof.velero/SveltosHelmReleaseReady", "message": "Release kof/velero: of profile x"}
+
 CASES += [
     (
         checks.services_of_others,
@@ -879,6 +881,21 @@ CASES += [
         WARNING,
         r"^eu1: regional_disabled_services: services: cert-manager is there already: .*invalid ownership metadata; "
         r"regional_disabled_services: \[cert-manager\] leaves ours out",
+    ),
+    (
+        checks.services_of_others,
+        {
+            "cluster_deployments": (
+                live_cluster(
+                    "eu1",
+                    "velero",
+                    status={"services": [{"conditions": [{**VELERO_OF_OTHERS, "status": "False"}]}]},
+                ),
+            )
+        },
+        WARNING,
+        r"^eu1: regional_extra_services: services: velero is there already: Release kof/velero: .*; "
+        r"disable: true for velero leaves ours out",
     ),
     (
         checks.management_cluster,
