@@ -96,9 +96,9 @@ INVENTORY = (
         hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nkof_regionals:\n  hosts:\n    {US}:\n",
     ),
     BadInput(
-        "group of our prefix, unknown",
-        r"kof_storage\b.*kof_mothership, kof_regional, kof_child",
-        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nkof_storage:\n  hosts:\n    {US}:\n",
+        "group without our prefix",
+        rf"group regional\b.*{US} in none of its groups; did you mean kof_regional\?",
+        hosts=f"kof_mothership:\n  hosts:\n    {MOTHERSHIP}:\nregional:\n  hosts:\n    {US}:\n",
     ),
     BadInput(
         "two motherships",
@@ -169,7 +169,10 @@ VARIABLES = (
     child("priority zero", "child_service_priority: 0", r"child_service_priority\b.*(?i:1|least|minimum)"),
     child("boolean a word", "child_opencost: perhaps", r"child_opencost\b.*(?i:bool|true|false)"),
     regional("config a list", "regional_config: [region]", r"regional_config\b.*(?i:map|dict|object)"),
-    regional("config null", "regional_config: null", r"regional_config\b.*(?i:map|dict|object|null)"),
+    regional("config text that is no map", "regional_config: 'region'", r"regional_config\b.*(?i:map).*in YAML"),
+    regional(
+        "config octal", "regional_config: {controlPlaneNumber: 010}", r"regional_config\b.*010 is read as the number 8"
+    ),
     regional("config key no string", "regional_config: {1: one}", r"regional_config\b.*(?i:key)"),
     regional(
         "config a date",
@@ -210,6 +213,41 @@ VARIABLES = (
         r"regional_service_templates\b.*kof-storag",
     ),
     regional("undefined variable", 'regional_domain: "{{ nowhere }}.example.com"', r"regional_domain\b.*nowhere"),
+    regional(
+        "variable of nobody's",
+        "regional_instance_type: t3.xlarge",
+        r"regional_instance_type\b.*no such variable.*regional_config: \{worker: \{instanceType: \.\.\.\}\}.*my_",
+    ),
+    shared("shared variable of nobody's", "kof_grafana_enabled: false", r"kof_grafana_enabled\b.*mothership_values"),
+    regional(
+        "vault password missing",
+        "regional_admin_email: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3030",
+        r"regional_admin_email\b.*--vault-password-file, in AWX a Vault credential",
+    ),
+    BadInput(
+        "survey's text that became a number",
+        r"kof_context\b.*arrived as the number 1\.1\b.*AWX reads a survey's answer",
+        arguments=("-e", '{"kof_context": 1.10}'),
+    ),
+    BadInput(
+        "survey's password that became a number",
+        r"kof_api_key\b.*arrived as a number\b.*credential",
+        arguments=("-e", '{"kof_api_key": 835412}'),
+        hides=("835412",),
+    ),
+    BadInput("serial no size", r"kof_serial: 'abc' is no number", arguments=("-e", "kof_serial=abc"), playbook="site"),
+    BadInput(
+        "serial a list with nothing in it",
+        r"kof_serial: '' is no number",
+        arguments=("-e", '{"kof_serial": "1,,5"}'),
+        playbook="site",
+    ),
+    mothership(
+        "zones that the layer would refuse",
+        "dns_credentials_hosted_zones: [kof.example.com]",
+        r"dns_credentials_hosted_zones\b.*neither the id nor the ARN",
+        playbook="site",
+    ),
     regional(
         "variable misspelt", "regional_domian: us.example.com", r"regional_domian\b.*did you mean regional_domain\?"
     ),
@@ -378,6 +416,12 @@ SURROUNDINGS = (
         "config key misspelt",
         "regional_config: {regoin: us-east-2}",
         r"regional_config\b.*regoin.*did you mean region\?",
+    ),
+    regional("config type", "regional_config: {workersNumber: '3'}", r"regional_config\b.*workersNumber is '3', text"),
+    child(
+        "config a boolean for text",
+        "child_config: {worker: {instanceType: NO}}",
+        r"child_config\b.*worker\.instanceType is false, a boolean.*quote it",
     ),
     child(
         "config key below misspelt",
