@@ -67,8 +67,8 @@ def faults_of(role: str, variables: Mapping[str, Any], host: str = "") -> list[F
         option = load_spec(role)[name]
         if name not in values:
             if option.get("required"):
-                problem = "is required, and set to nothing" if name in variables else "is required"
-                faults.append(Fault(host, name, problem, _example(name, option)))
+                missing = "is required, and set to nothing" if name in variables else "is required"
+                faults.append(Fault(host, name, missing, _example(name, option)))
             continue
         problem = check(values[name])
         if problem:

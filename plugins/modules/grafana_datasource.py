@@ -125,6 +125,8 @@ took_back:
   sample: ["spec.resyncPeriod from kubectl-edit (set 2026-01-01T00:00:00Z)"]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import single_object, syntax
@@ -133,7 +135,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.grafana_data
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": "kof"},

@@ -131,6 +131,8 @@ took_back:
   sample: ["spec.scheme from kubectl-edit (set 2026-01-01T00:00:00Z)"]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import single_object, syntax
@@ -143,7 +145,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.promxy_serve
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "cluster_name": {"type": "str"},
     "name": {"type": "str"},

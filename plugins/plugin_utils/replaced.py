@@ -53,7 +53,7 @@ def _map_options(roles: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for role in roles for name, option in load_spec(role).items() if option.get("type") == "dict")
 
 
-def _missing(theirs: Mapping[str, Any], own: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def _missing(theirs: dict[str, Any], own: dict[str, Any], path: str = "") -> Iterator[str]:
     for key in dict.keys(theirs):
         if key not in own:
             yield f"{path}{key}"

@@ -104,15 +104,15 @@ def _names(text: str) -> tuple[str, ...] | None:
             for node in tree.find_all(kind):
                 if node.name not in known and not _blind(loader, node.name):
                     return None
-                known.setdefault(node.name, str)  # Jinja asks for all before it tells any name
+                known.setdefault(node.name, lambda: None)  # Jinja asks for all before it tells any name
         names = set(meta.find_undeclared_variables(tree))
     except jinja2.TemplateError:
         return None
     called = {id(call.node): call for call in tree.find_all(nodes.Call)}
-    for node in tree.find_all(nodes.Name):
-        if node.name not in _LOOKUPS or node.ctx != "load":
+    for name in tree.find_all(nodes.Name):
+        if name.name not in _LOOKUPS or name.ctx != "load":
             continue
-        call = called.get(id(node))
+        call = called.get(id(name))
         plugin = call.args[0] if call and call.args else None
         options = _options(plugin.value) if isinstance(plugin, nodes.Const) else None
         if options is None:

@@ -107,9 +107,9 @@ class Reader:
                 # Nobody may change another host's value with their own.
                 return value if isinstance(value, Fault) or value is _OMITTED else to_plain(value)
         found = _templated(name, variables)
-        needed = same_for_all.needs(name, raw)
-        if needed is not None and len(known) < _VARIANTS:
-            known.append((needed, found))
+        all_of_it = same_for_all.needs(name, raw)
+        if all_of_it is not None and len(known) < _VARIANTS:
+            known.append((all_of_it, found))
         return found
 
 
@@ -152,10 +152,11 @@ _REMEDIES = (
 
 
 def _remedy(name: str, problem: BaseException) -> str:
-    chain, error = [], problem
+    chain: list[str] = []
+    error: BaseException | None = problem
     while error is not None and len(chain) < 20:
         chain.append(type(error).__name__)
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+        error = error.__cause__ or error.__context__
     for word, helps in _REMEDIES:
         if any(word in each for each in chain):
             return helps.format(example=example_of(name))

@@ -151,7 +151,7 @@ def _type(value: Any) -> str:
     if isinstance(value, bool):
         return "a boolean"
     for kind, name in (((int, float), "a number"), (str, "text"), (list, "a list")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return name
     return "a map"
 
