@@ -28,8 +28,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiU
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import faults_of, settled
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
 
 #: kof_* variables that are kubernetes.core's connection options, by option name.
