@@ -23,13 +23,13 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
@@ -47,6 +47,7 @@ class ActionModule(ActionBase):
     _supports_diff = True
     _supports_async = False
 
+    @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         why_not = elsewhere(self, task_vars or {})
@@ -69,10 +70,10 @@ class ActionModule(ActionBase):
         except AnothersLayer as problem:
             # Told apart from what the look merely can't see: nobody may go on and make anything then.
             result.update(failed=True, refused=True, msg=str(problem))
-        except (FleetFault, Stop, ApiError, ApiUnavailable, UnsendableString, AnsibleError) as problem:
+        except (FleetFault, Stop, ApiError, ApiUnavailable, UnsendableString) as problem:
             result.update(failed=True, msg=str(problem))
-        except (BotoCoreError, ClientError) as problem:
-            result.update(failed=True, msg=f"AWS can't show what external-dns has: {problem}")
+        except (BotoCoreError, ClientError, AnsibleError) as problem:
+            result.update(failed=True, msg=f"AWS can't show what external-dns has: {told(problem, self._task.args)}")
         return dict(shown(result))
 
 

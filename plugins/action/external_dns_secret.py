@@ -29,7 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace im
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
     _supports_diff = True
     _supports_async = False
 
+    @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         why_not = elsewhere(self, task_vars or {})

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, guarded
 
 CHANGED, FAILED = "changed", "failed"
 ARGUMENTS: dict[str, dict[str, Any]] = {"book": {"type": "str", "required": True, "choices": [CHANGED, FAILED]}}
@@ -21,6 +21,7 @@ class ActionModule(ActionBase):
     _supports_diff = True
     _supports_async = False
 
+    @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = {**super().run(tmp, task_vars), "changed": False}
         _validated, options = self.validate_argument_spec(argument_spec=ARGUMENTS)

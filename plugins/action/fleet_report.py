@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 ARGUMENTS: dict[str, dict[str, Any]] = {"management_cluster": {"type": "str", "default": ""}}
@@ -25,6 +25,7 @@ class ActionModule(ActionBase):
     _supports_diff = False
     _supports_async = False
 
+    @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validated, options = self.validate_argument_spec(argument_spec=ARGUMENTS)

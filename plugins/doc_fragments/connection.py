@@ -11,7 +11,7 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - Path of a kubeconfig, several separated by C(:), or its content as a dictionary. A file may be vaulted.
+      - Path of a kubeconfig, several separated by C(:), or its content as a dictionary or text. A file may be vaulted.
       - A relative path is looked for as by M(kubernetes.core.k8s), in C(files/) of the role and the playbook and beside
         it, then in the working folder.
       - The variable C(kof_kubeconfig) of the host stands in for it, and so for the other options; then the environment.
@@ -61,7 +61,8 @@ options:
     aliases: [verify_ssl]
   proxy:
     description:
-      - Address of an HTTP proxy (C(http://)). The environment variable E(K8S_AUTH_PROXY) stands in for it.
+      - Address of an HTTP proxy (C(http://)); since it may hold a login, it is shown nowhere.
+      - The environment variable E(K8S_AUTH_PROXY) stands in for it.
       - Without it the kubeconfig's C(proxy-url) and then E(HTTPS_PROXY) decide, as for C(kubectl).
     type: str
   no_proxy:

@@ -64,10 +64,12 @@ from ansible.template import accept_lazy_markers
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import cluster_deployment
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_child
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import chosen, parsed, plain
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
+@guarded.template
 def child_manifests(
     variables: Mapping[str, Any], regional_domain: str, template: str | None = None, kcm_version: str | None = None
 ) -> list[dict[str, Any]]:

@@ -40,20 +40,24 @@ _value:
   type: dict
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_dns_credentials
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec
+from ansible_collections.k0rdent.kof.plugins.module_utils.model import DNS_METHODS_AT_AWS, parse_dns_credentials
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import unsendable_login
+from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault, load_spec
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import read
 
 _PREFIX = "dns_credentials_"
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
+@guarded.template
 def dns_credentials(variables: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION and RETURN."""
     if not isinstance(variables, Mapping):
@@ -64,6 +68,9 @@ def dns_credentials(variables: Mapping[str, Any]) -> dict[str, Any]:
     unread = {fault.variable for fault in faults}
     found, more = parse_dns_credentials(host, values)
     faults += [fault for fault in more if fault.variable not in unread]
+    if found.get(f"{_PREFIX}method") in DNS_METHODS_AT_AWS:
+        # All modules of AWS take the environment's login as it is, and their SDK quotes what it can't send.
+        faults += [Fault(host, name, problem, "one word") for name, problem in unsendable_login(os.environ)]
     if faults:
         raise AnsibleFilterError("\n".join(map(str, faults)))
     return {name.removeprefix(_PREFIX): value for name, value in found.items() if not spec[name].get("no_log")}

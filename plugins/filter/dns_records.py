@@ -65,9 +65,11 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import dns_records as records
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 
 
+@guarded.template
 def dns_records(service: Any, domain: str) -> list[dict[str, str]]:
     """See DOCUMENTATION and RETURN."""
     ingress, domain = plain(service, "the input"), plain(domain, "domain")

@@ -96,11 +96,13 @@ from ansible.template import accept_lazy_markers
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import permissions
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
+@guarded.template
 def mothership(variables: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION and RETURN."""
     cluster, values, release = parsed(variables, parse_mothership, "mothership_", "dns_credentials_")

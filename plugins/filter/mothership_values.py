@@ -49,10 +49,12 @@ from ansible.template import accept_lazy_markers
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import releases
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
+@guarded.template
 def mothership_values(variables: Mapping[str, Any], chart: str = "kof-mothership") -> dict[str, Any]:
     """See DOCUMENTATION and RETURN."""
     cluster, _values, release = parsed(variables, parse_mothership, "mothership_", "dns_credentials_")

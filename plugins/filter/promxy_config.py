@@ -50,9 +50,11 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import promxy_config as config
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 
 
+@guarded.template
 def promxy_config(groups: Sequence[Mapping[str, Any]], credentials: Mapping[str, Sequence[str]] | None = None) -> str:
     """See DOCUMENTATION and RETURN."""
     objects = plain(groups, "the input")

@@ -60,10 +60,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
     promxy_server_group,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_regional
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import chosen, parsed
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
+@guarded.template
 def regional_manifests(
     variables: Mapping[str, Any], template: str | None = None, kcm_version: str | None = None
 ) -> list[dict[str, Any]]:

@@ -46,10 +46,12 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.serial import EXAMPLE, batches
 
 
+@guarded.template
 def serial(given: Any) -> list[int | str]:
     """See DOCUMENTATION and RETURN."""
     left_out = type(given).__name__ == "_OmitType"  # default(omit)

@@ -28,7 +28,7 @@ notes:
     that are templates of kcm are left out with a warning.
   - Strings from the cluster are data. They are never taken for templates.
   - Connection options of the file, but no secrets, are handed on as C(kof_kubeconfig), C(kof_context) and so on; of a
-    kubeconfig that is given as a dictionary only the server, as C(kof_host).
+    kubeconfig that is given as its content only the server, as C(kof_host).
   - A relative O(kubeconfig) is looked for beside the file, then in the working folder. It may be vaulted.
     E(K8S_AUTH_KUBECONFIG) and its siblings serve the plugin and the playbooks alike.
   - A cache holds the clusters' configuration and service values, as they are in the ClusterDeployments.
@@ -87,7 +87,7 @@ import hashlib
 import os
 from typing import Any
 
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig
@@ -104,7 +104,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import unwritable
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
 
 
@@ -114,10 +114,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def verify_file(self, path: str) -> bool:
         return bool(super().verify_file(path)) and path.endswith((".kof.yml", ".kof.yaml"))
 
+    @guarded.inventory
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
-        self._given = self._said(path)
+        try:
+            self._read_config_data(path)
+            self._given = self._said(path)
+        except ApiUnavailable as problem:
+            raise AnsibleParserError(f"{path}: {problem}") from None
+        except AnsibleError as problem:
+            raise AnsibleParserError(f"{path}: {guarded.of_configuration(problem)}") from None
         clusters = self._clusters(path, cache)
         fleet = self.get_option("fleet")
         if fleet:
@@ -157,14 +163,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _said(self, path: str) -> dict[str, Any]:
         """The connection options of the file; of a relative kubeconfig the path, which other processes need too."""
         given = {name: to_plain(self.get_option(name)) for name in CONNECTION_OPTIONS}
-        if isinstance(given["kubeconfig"], str) and given["kubeconfig"]:
+        content = kubeconfig.content_of(given["kubeconfig"]) if given["kubeconfig"] else None
+        if content is not None:
+            given["kubeconfig"] = content
+        elif given["kubeconfig"]:
             folders = (os.path.dirname(os.path.abspath(path)), os.getcwd())
-            try:
-                files = [
-                    os.path.expanduser(os.path.expandvars(each)) for each in kubeconfig.paths_of(given["kubeconfig"])
-                ]
-            except ApiUnavailable as problem:
-                raise AnsibleParserError(f"{path}: {problem}") from problem
+            files = [os.path.expanduser(os.path.expandvars(each)) for each in kubeconfig.paths_of(given["kubeconfig"])]
             there = [[os.path.join(folder, each) for folder in folders] for each in files]
             given["kubeconfig"] = os.pathsep.join(next(filter(os.path.isfile, each), each[0]) for each in there)
         return given

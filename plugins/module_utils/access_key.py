@@ -257,7 +257,7 @@ class KeyAndSecret:
         try:
             self._write(made)
         except (ApiError, ApiUnavailable, UnsendableString, Stop) as problem:
-            raise Stop(f"{problem} (the new access key {self._give_up(made.access_key_id)})") from problem
+            raise Stop(f"{problem} (the new access key {self._give_up(made.access_key_id)})") from None
         self.report.access_key_id = made.access_key_id
         what = f"made access key {made.access_key_id} of IAM user {self.user}"
         self.report.act(what, self._keys_name, "created")

@@ -8,9 +8,14 @@ Only here may amazon.aws' own argument specification be taken apart.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import text
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import scrubbed, unsendable_login
 
 
 def aws_beside_kubernetes() -> dict[str, Any]:
@@ -21,3 +26,27 @@ def aws_beside_kubernetes() -> dict[str, Any]:
         if name not in ("validate_certs", "debug_botocore_endpoint_logs")
     }
     return {**aws, "aws_validate_certs": {"type": "bool", "default": True}}
+
+
+_LOGIN = ("access_key", "secret_key", "session_token")
+
+
+def sendable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """AWS' options with the login as it can be sent, without white space at its ends.
+
+    Raises ApiUnavailable, which quotes nothing, where the SDK would show in an error what no header can carry.
+    """
+    for name, problem in unsendable_login(os.environ):
+        raise ApiUnavailable(f"{name} {problem}")
+    return {name: text(value, name) if name in _LOGIN and value else value for name, value in options.items()}
+
+
+#: Of AWS' options, those whose values are secret, and the environment's names for them.
+_SECRETS = ("secret_key", "aws_secret_key", "session_token", "aws_session_token")
+_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+
+
+def told(error: BaseException, options: Mapping[str, Any]) -> str:
+    """What AWS or its SDK said, in one line and without secrets: AWS answers a wrong signature with what was signed."""
+    secrets = [options.get(name) for name in _SECRETS] + [os.environ.get(name) for name in _SECRET_VARIABLES]
+    return one_line(scrubbed(str(error), [str(each).strip() for each in secrets if each]))

@@ -19,8 +19,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import (
     own_entry,
     same,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import HIDDEN, without_login
 
-HIDDEN = "(hidden)"
 HIDDEN_NEW = "(hidden, another value)"
 _ABSENT: Any = object()
 
@@ -201,6 +201,7 @@ def masked(value: Any, secret: Callable[[str], bool] | None = None, mark: str = 
     if isinstance(value, list):
         return [masked(child, secret, mark) for child in value]
     if isinstance(value, str):
+        value = without_login(value)
         if (len(value) > 4 and _SECRET_NAME.search(value)) or (secret and "\n" in value):
             value = _masked_text(value, secret, mark)
         return mark if secret and "\n" not in value and secret(value) else value

@@ -345,14 +345,6 @@ def fault_of_version(text: str) -> str | None:
     return None
 
 
-def scrubbed(text: str, secrets: Sequence[str]) -> str:
-    """`text` without any of the `secrets`, plain or base64."""
-    for secret in sorted({one for one in secrets if len(one) > 2}, key=len, reverse=True):
-        for form in (secret, base64.b64encode(secret.encode(errors="surrogatepass")).decode()):
-            text = text.replace(form, "(hidden)")
-    return text
-
-
 def secrets_of(values: Any, secret: bool = False) -> list[str]:
     """All strings and numbers under password-like keys of `values`, as text."""
     if isinstance(values, Mapping):

@@ -28,8 +28,9 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.encoding import encode
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, scrubbed, version_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import fault_of_version, version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import EXTRA, Settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import logins, scrubbed, without_login
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import REMOTE_TMP, TMPDIR, unwritable
 
 #: Characters of helm's own words in a message.
@@ -151,7 +152,7 @@ class Helm:
         self._binary = binary
         self._settings = settings
         self._registry = registry
-        self._secrets = [*secrets, *([registry.password] if registry.password else []), *_credentials(settings)]
+        self._secrets = [*secrets, registry.password, *_credentials(settings)]
         self._scratch_parent = scratch
         self._moves = REMOTE_TMP if scratch else TMPDIR
         self._folder = ""
@@ -256,7 +257,7 @@ class Helm:
         changes: bool = False,
     ) -> str:
         command = [self._binary, *arguments, *(["--kubeconfig", self._kubeconfig] if on_cluster else [])]
-        what = f"helm {' '.join(arguments[:2])}"
+        what = without_login(f"helm {' '.join(arguments[:2])}")
         with _Signals(stoppable=arguments[0] in _STOPPABLE) if changes else contextlib.nullcontext() as signals:
             out, err, code = self._ended(command, what, limit, standard_input, own_cache, signals)
         words = err.decode(errors="replace")
@@ -317,11 +318,11 @@ class Helm:
         return one_line(scrubbed(text, self._secrets), _WORDS_LIMIT) or f"it ended with code {code} and said nothing"
 
     def _environment(self, own_cache: bool) -> dict[str, str]:
-        # HELM_KUBE*, HELM_NAMESPACE and HELM_DRIVER would win over what we were asked for.
+        # HELM_KUBE*, HELM_NAMESPACE and HELM_DRIVER would win over what we were asked for; K8S_AUTH_* say helm nothing.
         chosen = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("HELM_KUBE")
+            if not name.startswith(("HELM_KUBE", "K8S_AUTH_"))
             and name not in ("HELM_NAMESPACE", "HELM_DRIVER", "HELM_DEBUG", "KUBECONFIG")
         }
         if own_cache:
@@ -453,7 +454,11 @@ def _login(chart: str, registry: Registry) -> bytes:
 
 
 def _credentials(settings: Settings) -> list[str]:
-    kind, _blank, credentials = (settings.authorization or "").partition(" ")
-    if kind == "Basic":
-        return [credentials, base64.b64decode(credentials).decode().partition(":")[2]]
-    return [credentials] if credentials else []
+    """What of `settings` must not be in a message."""
+    headers = [settings.authorization or "", *(value for _name, value in settings.proxy_headers)]
+    found = [*logins(settings.proxy or "")]
+    for kind, _blank, credentials in (each.partition(" ") for each in headers):
+        found.append(credentials)
+        if kind == "Basic":
+            found.append(base64.b64decode(credentials).decode().partition(":")[2])
+    return found

@@ -48,6 +48,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import (
     find_helm,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_store import Missing, ReleaseStore
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import text
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import logins
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "release_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -102,7 +104,6 @@ class ReleaseRun:
         self.took: list[str] = []
         self.removed: list[str] = []  # live objects that the next revision takes away, or would
         self.history: list[Revision] = []
-        self._parameters = parameters
         self._local: str | None = None  # path of the chart if it is on this disk
         self._check_mode = check_mode
         self._scratch = scratch
@@ -114,6 +115,16 @@ class ReleaseRun:
         for each in parameters["needed_objects"]:
             if not re.fullmatch(r"[A-Za-z]+/[^/]+", each):
                 raise BadInput(f"needed_objects: {each!r} is no kind and name, for example Secret/credentials")
+        if logins(parameters["chart_ref"] or ""):
+            # helm would take it on its command line only, which every process of the machine can read.
+            raise BadInput(
+                "chart_ref has a login in it: take it out; for oci:// give registry_username and registry_password, "
+                "else use `helm repo add` and repository/chart"
+            )
+        for name in ("registry_username", "registry_password"):
+            if parameters[name]:
+                parameters = {**parameters, name: text(parameters[name], name)}
+        self._parameters = parameters
         if parameters["registry_password"] and not parameters["registry_username"]:
             raise BadInput("registry_password without registry_username: give both")
         try:

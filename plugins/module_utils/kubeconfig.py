@@ -13,11 +13,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -27,6 +28,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils import (
     kubeconfig_fields,
     pem,
     route,
+    telling,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import NO_ROOM, TMPDIR, unwritable
@@ -43,7 +45,7 @@ CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
     "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
     "client_cert": {"type": "path", "aliases": ["cert_file"]},
     "client_key": {"type": "path", "aliases": ["key_file"]},
-    "proxy": {"type": "str"},
+    "proxy": {"type": "str", "no_log": True},  # may hold a login
     "no_proxy": {"type": "str"},
     "proxy_headers": {
         "type": "dict",
@@ -98,6 +100,7 @@ class Settings:
     proxy_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     renewable: bool = False  # reading again may give a fresh token (exec, token file)
     by_plugin: bool = False  # a plugin of the kubeconfig (exec, auth-provider) gave the credentials
+    exact: bool = True  # the kubeconfig's login was sent as it stands there, with no white space at an end
     expires: float | None = None  # when they do, in seconds since 1970, as far as the plugin says
     said: str = ""  # by what the server was chosen: "kof_kubeconfig in group_vars/all.yml:3"
     unsaid: bool = False  # by nothing: kubectl's default was left
@@ -105,8 +108,7 @@ class Settings:
     @property
     def address(self) -> str:
         """The server for messages: a URL may hold a password."""
-        parts = urlsplit(self.server)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return telling.without_login(self.server)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -156,7 +158,61 @@ def settings(
         base = _from_kubeconfig(given, environ)
     else:
         base = _in_cluster(environ) or _from_kubeconfig(given, environ)
-    return replace(_with_proxy(_with_options(base, given), given, environ), **_sayer(by, base))
+    return _sendable(replace(_with_proxy(_with_options(base, given), given, environ), **_sayer(by, base)))
+
+
+def text(value: Any, what: str) -> str:
+    """`value` as it can be sent: without white space at its ends, where a file or a YAML block leaves a line break.
+
+    Raises ApiUnavailable, which doesn't quote the value: no text, no Unicode, or with a control character inside.
+    """
+    if not isinstance(value, str):
+        kind = "a map" if isinstance(value, Mapping) else "a list" if isinstance(value, (list, tuple)) else None
+        raise ApiUnavailable(f"{what} is {kind or f'a {type(value).__name__}'}, but must be text: quote it")
+    stripped = value.strip()
+    try:
+        stripped.encode()
+    except UnicodeEncodeError:
+        raise ApiUnavailable(f"{what} holds bytes that are no UTF-8 text") from None
+    if telling.CONTROL.search(stripped):
+        raise ApiUnavailable(f"{what} has a line break or another control character inside: give it without")
+    return stripped
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ApiUnavailable for what of `options` can't be right, before ansible-core looks at them: it quotes what it
+    can't convert."""
+    for name, spec in CONNECTION_OPTIONS.items():
+        for key in (name, *spec.get("aliases", ())):
+            if options.get(key) is not None:
+                _option(name, options[key], f"option {key}")
+
+
+def _option(name: str, value: Any, what: str) -> Any:
+    """The value of an option, its texts as they can be sent. Raises ApiUnavailable."""
+    spec = CONNECTION_OPTIONS[name]
+    if name == "kubeconfig":
+        if not isinstance(value, (str, Mapping)):
+            raise ApiUnavailable(f"{what} is neither a path nor the content of a kubeconfig")
+        return value
+    if spec["type"] in ("str", "path"):
+        return text(value, what)
+    if spec["type"] == "dict":
+        if not isinstance(value, Mapping):
+            raise ApiUnavailable(f"{what} is no map of {', '.join(spec['options'])}")
+        return {key: each and text(each, f"{what}, {key}") for key, each in value.items()}
+    if spec["type"] == "list" and isinstance(value, (list, tuple)):
+        return [text(each, what) for each in value]
+    return value
+
+
+def _sendable(settings: Settings) -> Settings:
+    """`settings`, of which every header can be sent, whatever it comes from. Raises ApiUnavailable: an HTTP library
+    would quote it."""
+    pairs = [("the credentials", settings.authorization or ""), *settings.headers, *settings.proxy_headers]
+    for what, value in pairs:
+        text(value, f"{settings.source}: {what}")
+    return settings
 
 
 def judged(
@@ -206,7 +262,7 @@ def _given(
                 elif spec["type"] == "list":
                     value = [part for part in value.split(",") if part]
         if value is not None and value != "":
-            given[name], by[name] = value, who
+            given[name], by[name] = _option(name, value, who.words), who
     if environ.get(KUBECTLS):
         given[KUBECTLS], by[KUBECTLS] = environ[KUBECTLS], of_environment(KUBECTLS)
     return given, by
@@ -338,7 +394,7 @@ def _in_cluster(environ: Mapping[str, str]) -> Settings | None:
     if not _runs_in_a_pod(environ):
         return None
     host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
-    token = _read(f"{_IN_CLUSTER}/token", "the service account's token").decode().strip()
+    token = _token_in(f"{_IN_CLUSTER}/token", "the service account's token")
     return Settings(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         source="the pod's service account",
@@ -348,36 +404,69 @@ def _in_cluster(environ: Mapping[str, str]) -> Settings | None:
     )
 
 
+def content_of(kubeconfig: Any) -> Mapping[str, Any] | None:
+    """The content of a kubeconfig that is given as a map or as its text; None where paths are given.
+
+    Raises ApiUnavailable, which quotes nothing of it.
+    """
+    if isinstance(kubeconfig, Mapping):
+        return kubeconfig
+    if not isinstance(kubeconfig, str):
+        raise ApiUnavailable("kubeconfig is neither a path nor the content of a kubeconfig")
+    if not _CONTENT.search(kubeconfig):
+        return None
+    try:
+        content = foreign_yaml.read(kubeconfig)
+    except foreign_yaml.NotYaml as error:
+        raise ApiUnavailable(f"kubeconfig is the text of one, but {_not_yaml(error)}") from None
+    if not isinstance(content, Mapping):
+        raise ApiUnavailable("kubeconfig is a text of several lines, but neither a path nor the text of a kubeconfig")
+    return content
+
+
+#: A line break inside, or how a kubeconfig in one line begins.
+_CONTENT = re.compile(r"\S\s*\n\s*\S|\A\s*(?:[{#]|---|[\w-]+:\s)")
+_NAME_LIMIT = 255  # bytes of a file's name
+
+
 def paths_of(kubeconfig: str) -> list[str]:
-    """The files that a kubeconfig option names. Raises ApiUnavailable for a text that can't be any."""
-    if _is_content(kubeconfig) or _is_content(_base64_of(kubeconfig)):
-        # Not quoted: it has credentials in it.
+    """The files that a kubeconfig option names. Raises ApiUnavailable for a text that can't be any, without it."""
+    if _CONTENT.search(_base64_of(kubeconfig)):
         raise ApiUnavailable(
-            "kubeconfig is the text of a kubeconfig: give a path, or its content as a dictionary (from_yaml makes one, "
-            "of base64 after b64decode)"
+            "kubeconfig is the text of a kubeconfig in base64: give a path, or the content itself (after b64decode)"
         )
-    return [path for path in kubeconfig.split(os.pathsep) if path]
+    paths = [path for path in text(kubeconfig, "kubeconfig").split(os.pathsep) if path]
+    if not all(map(_is_path, paths)):
+        raise ApiUnavailable("kubeconfig is neither a path nor the content of one (not shown, it may be secret)")
+    return paths
 
 
-def _is_content(text: str) -> bool:
-    return "\n" in text or text.lstrip().startswith(("{", "apiVersion:"))
+def _is_path(path: str) -> bool:
+    return all(len(part.encode(errors="replace")) <= _NAME_LIMIT for part in path.split("/"))
 
 
 def _base64_of(text: str) -> str:
-    """What `text` is the base64 of, as Secrets and CI variables have kubeconfigs; empty for what is none."""
+    """What `text` is the base64 of, as Secrets and CI variables have kubeconfigs, cut off ones too; empty for what is
+    none."""
+    packed = "".join(text.split()).rstrip("=")
     try:
-        return base64.b64decode(text, validate=True).decode()
+        return base64.b64decode(packed[: len(packed) // 4 * 4], validate=True).decode(errors="replace")
     except ValueError:
         return ""
 
 
+def _not_yaml(error: foreign_yaml.NotYaml) -> str:
+    return f"not YAML at line {error.line}" if error.line else f"not YAML: {error.why}"
+
+
 def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     named = given.get("kubeconfig")
-    if isinstance(named, Mapping):
-        where = "kubeconfig given as a dictionary"
-        config = localised(kubeconfig_fields.typed(named, where), os.getcwd())
+    content = content_of(named) if named is not None else None
+    if content is not None:
+        where = "kubeconfig given as its content"
+        config = localised(kubeconfig_fields.typed(content, where), os.getcwd())
     else:
-        files = paths_of(str(named or environ.get(KUBECTLS) or "~/.kube/config"))
+        files = paths_of(named or environ.get(KUBECTLS) or "~/.kube/config")
         config = merged([os.path.expanduser(path) for path in files], explicit=bool(named))
         where = f"kubeconfig {os.pathsep.join(map(_shown, files))}"
     context_name = given.get("context") or config.get("current-context")
@@ -404,6 +493,7 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
         proxy=cluster.get("proxy-url"),
         proxy_source=f"proxy-url of {where}" if cluster.get("proxy-url") else "",
         headers=_impersonation(user),
+        exact="tokenFile" not in user and all(user.get(n, "") == user.get(n, "").strip() for n in _LOGIN),
     )
     client = _pem(user, "client-certificate", where)
     key = _pem(user, "client-key", where) if client is not None else None
@@ -415,7 +505,8 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
     if user.get("token") or user.get("tokenFile"):
         result = _with_token(result, user, where)
     elif user.get("username"):
-        result = replace(result, authorization=_basic(user["username"], user.get("password", "")))
+        name, password = (text(user.get(each, ""), f"{where}: {each}") for each in ("username", "password"))
+        result = replace(result, authorization=_basic(name, password))
     if plugin is not None and not result.authorization and not result.client_pem:
         return _by_exec_plugin(result, plugin, cluster, environ)
     if "auth-provider" in user and not result.authorization:
@@ -423,12 +514,15 @@ def _from_kubeconfig(given: Mapping[str, Any], environ: Mapping[str, str]) -> Se
     return result
 
 
+_LOGIN = ("token", "username", "password")
+
+
 def _with_token(base: Settings, user: Mapping[str, Any], where: str) -> Settings:
     """As client-go: a token's file wins, and the token stands in where the file can't be read or is empty."""
-    token = user.get("token", "")
+    token = text(user.get("token", ""), f"{where}: token")
     if user.get("tokenFile"):
         try:
-            token = _read(user["tokenFile"], f"tokenFile of {where}").decode().strip() or token
+            token = _token_in(user["tokenFile"], f"tokenFile of {where}") or token
         except ApiUnavailable:
             if not token:
                 raise
@@ -473,10 +567,10 @@ def merged(files: Sequence[str], *, explicit: bool, read: Callable[[str], str] =
                 raise ApiUnavailable(f"there is no kubeconfig {path}: give the path of one, or host") from None
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise ApiUnavailable(f"can't read the kubeconfig {path}: {error}") from None
-        except foreign_yaml.NotYaml as error:
-            cause = f"not YAML at line {error.line}" if error.line else f"not YAML: {error.why}"
+            cause = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
             raise ApiUnavailable(f"can't read the kubeconfig {path}: {cause}") from None
+        except foreign_yaml.NotYaml as error:
+            raise ApiUnavailable(f"can't read the kubeconfig {path}: {_not_yaml(error)}") from None
         content = kubeconfig_fields.typed(content, f"kubeconfig {_shown(path)}")
         content = localised(content, os.path.dirname(os.path.abspath(path)))
         merged["current-context"] = merged.get("current-context") or content.get("current-context")
@@ -548,12 +642,19 @@ def _client_pem(certificate: bytes, key: bytes, what: str) -> bytes:
 
 
 def _read(path: str, what: str) -> bytes:
+    path = text(path, what)
+    if not _is_path(path):
+        raise ApiUnavailable(f"{what} is no path (not shown, it may be secret)")
     try:
         with open(path, "rb") as stream:
             return stream.read()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no file has such a name"
         raise ApiUnavailable(f"can't read {what}, {path}: {why}") from None
+
+
+def _token_in(path: str, what: str) -> str:
+    return text(_read(path, what).decode(errors="surrogateescape"), what)
 
 
 def _basic(user: Any, password: Any) -> str:

@@ -179,7 +179,7 @@ def _release_bytes(values: Mapping[str, Any]) -> int:
 
 
 #: Methods of dns_credentials that make or change something at AWS, and what one of its zones is called there.
-_DNS_METHODS_AT_AWS = ("iam_user", "node_role", "irsa")
+DNS_METHODS_AT_AWS = ("iam_user", "node_role", "irsa")
 _ZONE = re.compile(r"(/hostedzone/|arn:aws(-[a-z]+)*:route53:::hostedzone/)?Z[A-Z0-9]{1,31}\Z", re.ASCII)
 _OIDC_PROVIDER = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:oidc-provider/.+\Z", re.ASCII)
 #: AWS counts a trust policy's characters without white space; 2,048 is what an account has by default. One provider's
@@ -203,7 +203,7 @@ def parse_dns_credentials(host: str, variables: Mapping[str, Any]) -> tuple[dict
         faults.append(Fault(host, name, problem, example or example_of(name)))
 
     method = of("method")
-    if method in _DNS_METHODS_AT_AWS:
+    if method in DNS_METHODS_AT_AWS:
         zones = of("hosted_zones") or []
         for zone in zones:
             if not _ZONE.match(zone):

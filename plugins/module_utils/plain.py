@@ -14,6 +14,8 @@ import math
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import telling
+
 #: Integers beyond this lose digits on their way: JSON readers, kcm's and the charts', take them as float64.
 LARGEST_INTEGER = 2**53
 
@@ -58,7 +60,7 @@ def _plain(value: Any, path: str) -> Any:
         return float.__float__(value)
     if kind.__name__.endswith("Marker"):
         # ansible-core's stand-in for a template that failed, nested in a filter's input; it must not be touched.
-        raise NotPlain(path, f"can't be templated: {' '.join(str(value._as_exception()).split())[:300]}")
+        raise NotPlain(path, f"can't be templated: {telling.of_template(value._as_exception())}")
     if isinstance(value, Mapping):
         return {_key(key, path): _plain(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -56,7 +56,7 @@ def run(module: Any, ref: Ref, wanted: dict[str, Any] | None) -> None:
                 asked = guards.of_writing(fleet, permissions, policy.drift_managers)
                 (outcome,) = reconcile(connection, [wanted], policy=policy, check_mode=module.check_mode, guards=asked)
     except (ApiError, ApiUnavailable) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), exception=None)
         return
     if outcome.action == "refused":
         module.fail_json(msg=f"{ref}: {outcome.reason}", object=str(ref), action="refused")

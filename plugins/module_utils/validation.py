@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import CONTROL
 
 ROLES = ("mothership", "dns_credentials", "regional", "child")
 _ROLES_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -259,6 +260,8 @@ def _check_of(option: Mapping[str, Any]) -> Check:
         of_item = _check_of({"type": option.get("elements", "str"), "no_log": option.get("no_log")})
         return functools.partial(_list_problem, of_item)
     check = functools.partial(_TYPES[kind], quote=quote)
+    if kind == "str" and quote is _hide:
+        return functools.partial(_credential_problem, check)
     if choices:
         return functools.partial(_choice_problem, check, choices, quote)
     return check
@@ -284,6 +287,14 @@ def _string_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
     if isinstance(value, (bool, int, float)):
         return f"arrived as {_shown(value, quote)}, but must be a string"
     return _null(value) or f"is {_hide(value)}, but must be a string"
+
+
+def _credential_problem(check: Check, value: Any) -> str | None:
+    """Of a secret: nowhere can one be sent that has a line break inside, and what tries it quotes it."""
+    problem = check(value)
+    if problem or not CONTROL.search(value.strip()):
+        return problem
+    return "has a line break or another control character inside; give it without"
 
 
 def _integer_problem(value: Any, quote: Callable[[Any], str]) -> str | None:

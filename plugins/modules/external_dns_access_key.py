@@ -123,13 +123,14 @@ with contextlib.suppress(ImportError):
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.k0rdent.kof.plugins.module_utils import masking, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiError,
     ApiUnavailable,
     UnsendableString,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, sendable, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import (
     RECONCILE_OPTIONS,
@@ -142,8 +143,14 @@ def argument_spec() -> dict[str, Any]:
     return {**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **OPTIONS}
 
 
+@telling.quotes_nothing()
 def main() -> None:
     module = AnsibleAWSModule(argument_spec=argument_spec(), default_args=False, supports_check_mode=True)
+    masking.mask(module)
+    try:
+        module.params.update(sendable(module.params))
+    except ApiUnavailable as problem:
+        module.fail_json(msg=str(problem), exception=None)
     verify = (module.params["aws_ca_bundle"] or True) if module.params["aws_validate_certs"] else False
     iam = module.client("iam", retry_decorator=AWSRetry.jittered_backoff(), verify=verify)
 
@@ -165,9 +172,10 @@ def main() -> None:
             hide=hide,
         ).ensure()
     except (Stop, ApiError, ApiUnavailable, UnsendableString) as problem:
-        module.fail_json(msg=str(problem))
+        module.fail_json(msg=str(problem), exception=None)
     except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"AWS can't manage the access key of IAM user {module.params['user_name']}")
+        what = f"AWS can't manage the access key of IAM user {module.params['user_name']}"
+        module.fail_json(msg=f"{what}: {told(error, module.params)}", exception=None)
     finally:
         if connection:
             connection.close()

@@ -129,7 +129,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import single_object, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils import masking, single_object, syntax, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.grafana_datasource import grafana_datasource
 from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
@@ -153,12 +153,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+@telling.quotes_nothing()
 def main() -> None:
     module = AnsibleModule(
         argument_spec={**CONNECTION_OPTIONS, **single_object.RECONCILE_OPTIONS, **ARGUMENTS},
         required_if=[("state", "present", ("datasource_name", "url"))],
         supports_check_mode=True,
     )
+    masking.mask(module)
     options = module.params
     if options["kof_version"] not in RELEASES:
         known = ", ".join(sorted(RELEASES))

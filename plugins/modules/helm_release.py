@@ -269,6 +269,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import masking, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease, secrets_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, HelmInterrupted, HelmUnusable
@@ -283,6 +284,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import An
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import REMOTE_TMP, unwritable
 
 
+@telling.quotes_nothing()
 def main() -> None:
     """The module."""
     module = AnsibleModule(
@@ -291,6 +293,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     _hide(module)
+    masking.mask(module)
     run: ReleaseRun | None = None
     try:
         run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=_scratch(module))
@@ -352,12 +355,14 @@ def _scratch(module: AnsibleModule) -> str:
 def _fail(module: AnsibleModule, run: ReleaseRun | None, why: str) -> None:
     """End with one message, and with what is known of the release."""
     if run is None:
-        module.fail_json(msg=why, invocation=_invocation(module))
+        module.fail_json(msg=why, exception=None, invocation=_invocation(module))
         return
     known: dict[str, Any] = {"took": run.took}
     if run.history:
         known["status"] = run.status()
-    module.fail_json(msg=f"release {run.namespace}/{run.name}: {why}", invocation=_invocation(module), **known)
+    module.fail_json(
+        msg=f"release {run.namespace}/{run.name}: {why}", exception=None, invocation=_invocation(module), **known
+    )
 
 
 if __name__ == "__main__":

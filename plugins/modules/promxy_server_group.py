@@ -135,7 +135,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import single_object, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils import masking, single_object, syntax, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import promxy_config
 from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.promxy_server_group import (
@@ -164,6 +164,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+@telling.quotes_nothing()
 def main() -> None:
     module = AnsibleModule(
         argument_spec={**CONNECTION_OPTIONS, **single_object.RECONCILE_OPTIONS, **ARGUMENTS},
@@ -171,6 +172,7 @@ def main() -> None:
         required_one_of=[("name", "cluster_name")],
         supports_check_mode=True,
     )
+    masking.mask(module)
     options = module.params
     if options["kof_version"] not in RELEASES:
         known = ", ".join(sorted(RELEASES))

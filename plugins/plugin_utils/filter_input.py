@@ -51,7 +51,7 @@ def plain(value: Any, what: str) -> Any:
     try:
         return to_plain(value)
     except NotPlain as problem:
-        raise AnsibleFilterError(f"{what}: {problem}") from problem
+        raise AnsibleFilterError(f"{what}: {problem}") from None
 
 
 def chosen(cluster: Any, release: Release, kcm_version: str | None, template: str | None) -> tuple[str, str]:

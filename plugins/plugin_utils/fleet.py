@@ -27,7 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     connect,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said, check_options
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
@@ -38,7 +38,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
     strangers,
     with_defaults,
 )
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import place, variables, vars_folders
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place, variables, vars_folders
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
@@ -379,6 +379,7 @@ class FleetAction(ActionBase):
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
+    @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
@@ -388,6 +389,7 @@ class FleetAction(ActionBase):
             if problem:
                 raise FleetFault(problem)
             with place.environment(self) as self._by_keyword:
+                check_options(self._task.args)
                 _validated, options = self.validate_argument_spec(argument_spec={**self.OPTIONS, **connection_spec()})
                 self._stands_right()
                 result.update(self.fleet(options, self._task_vars))
@@ -432,9 +434,11 @@ class FleetAction(ActionBase):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
         self._place = connection.place
-        # Its library would ask a plugin again, and write what that gives to the temporary folder.
-        self._as_kubernetes_core = not connection.by_plugin and place.as_kubernetes_core(
-            self, fleet.shared("kof_kubeconfig"), said
+        # Its library would ask a plugin again, and write what that gives to the temporary folder. And it sends a login
+        # with the line break that it ends in, and quotes it in its error.
+        by_variables = {name: fleet.shared(variable) for name, variable in CONNECTION_VARIABLES.items()}
+        self._as_kubernetes_core = (
+            not connection.by_plugin and connection.exact and place.as_kubernetes_core(self, by_variables, said)
         )
         return connection
 

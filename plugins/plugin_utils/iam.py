@@ -18,18 +18,20 @@ with contextlib.suppress(ImportError):
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.plugin_utils.base import AWSPluginBase
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import sendable
 
 
 class Aws(AWSPluginBase):
     """Clients of AWS by the options of module_utils/aws_options.py, found as by every module of amazon.aws.
 
-    Raises AnsibleError where the SDK is missing, or the options can't make a client.
+    Raises AnsibleError where the SDK is missing, or the options can't make a client; ApiUnavailable for a login that
+    can't be sent.
     """
 
     ansible_name = "k0rdent.kof"
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = {**options, "validate_certs": options["aws_validate_certs"]}
+        self._options = {**sendable(options), "validate_certs": options["aws_validate_certs"]}
         self.require_aws_sdk()
 
     def get_options(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiU
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 
 
@@ -28,6 +28,7 @@ class ModuleAction(ActionBase):
     #: The module's options, beside kubernetes.core's for the connection.
     OPTIONS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
@@ -41,7 +42,13 @@ class ModuleAction(ActionBase):
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result. `said`: who said the connection's options."""
+        environment = self._task.environment
+        if self._connection.transport == "local" and not self._connection.become:
+            # The module inherits it from this process. Said once more, it would stand on a command line.
+            self._task.environment = []
         try:
             return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
         except OSError as error:
             raise ApiUnavailable(unwritable(error, "the module", C.DEFAULT_LOCAL_TMP, LOCAL_TMP)) from None
+        finally:
+            self._task.environment = environment

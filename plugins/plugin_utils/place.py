@@ -23,7 +23,7 @@ from ansible import context
 from ansible.errors import AnsibleError, AnsibleFileNotFound, AnsibleValueOmittedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
@@ -80,7 +80,8 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
 
     Gives who said what. Raises ApiUnavailable for what names no cluster, or more than one.
     """
-    args = dict(action._task.args)
+    written = action._task.args
+    args = dict(written)
     said = by_options(args)
     for name, variable in CONNECTION_VARIABLES.items():
         names = (name, *CONNECTION_OPTIONS[name].get("aliases", ()))
@@ -109,7 +110,11 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
             if action._task.async_val and args["kubeconfig"].startswith("/proc/"):
                 raise ApiUnavailable("async outlives a kubeconfig in memory: give a file that isn't vaulted")
         action._task.args = args
-        yield said
+        try:
+            yield said
+        finally:
+            # Callbacks get the task as it is in the end, and shall find nothing in it that was not written there.
+            action._task.args = written
 
 
 def by_variable(name: str, raw: Any, task_vars: Mapping[str, Any]) -> Said:
@@ -179,32 +184,40 @@ def found(action: ActionBase, named: Any) -> Any:
 
 def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:
     """A kubeconfig option as what any process of this user can open: the paths of its files, absolute; or, where it is
-    a dictionary or a file is vaulted, the path of all of it in memory.
+    the content or a file is vaulted, the path of all of it in memory.
 
     :param find: gives the absolute path of a file by its name, or raises ApiUnavailable.
     :param loader: Ansible's, with the vault's passwords.
     """
-    if isinstance(named, Mapping):
-        try:
-            return _in_memory("given as a dictionary", kubeconfig.localised(to_plain(named), os.getcwd()))
-        except NotPlain as problem:
-            raise ApiUnavailable(f"kubeconfig: {problem}") from None
-    files = [find(os.path.expandvars(path)) for path in kubeconfig.paths_of(str(named))]
+    try:
+        named = to_plain(named)
+    except NotPlain as problem:
+        raise ApiUnavailable(f"kubeconfig: {problem}") from None
+    content = kubeconfig.content_of(named)
+    if content is not None:
+        return _in_memory("given as its content", kubeconfig.localised(content, os.getcwd()))
+    files = [find(os.path.expandvars(path)) for path in kubeconfig.paths_of(named)]
     if not any(map(_is_vaulted, files)):
         return os.pathsep.join(files)
     return _in_memory(os.pathsep.join(files), kubeconfig.merged(files, explicit=True, read=_reader(loader)))
 
 
-def as_kubernetes_core(action: ActionBase, named: Any, said: Mapping[str, Said]) -> bool:
+def as_kubernetes_core(action: ActionBase, values: Mapping[str, Any], said: Mapping[str, Said]) -> bool:
     """Whether a module of kubernetes.core with the kof_* variables as its options, in the same play, is sure to reach
     the cluster that `said` tells the sayers of: it knows nothing of what was given to our own options, nor every place
     where a kubeconfig is searched here, and what is a dictionary would be among its arguments. And defaults of its
     group stand in for each option that it isn't given: a host among them wins over kof_kubeconfig.
 
-    :param named: kof_kubeconfig.
+    :param values: of the kof_* variables, by the names of its options.
     """
     if any(name.startswith("group/") and _kubernetes_cores(name[6:]) for name in _module_defaults(action)):
         return False
+    # It takes texts as they are, quotes what it can't send, and has URLs with logins among its arguments.
+    texts = [value for value in values.values() if isinstance(value, str)]
+    texts += [value for name, value in os.environ.items() if name.startswith("K8S_AUTH_")]
+    if any(each != each.strip() or telling.logins(each) for each in texts):
+        return False
+    named = values.get("kubeconfig")
     by_task = any(each.rank == kubeconfig.BY_TASK for each in said.values())
     paths = named.split(os.pathsep) if isinstance(named, str) else [named]
     return not by_task and all(each is None or str(each).startswith(("/", "~")) for each in paths)

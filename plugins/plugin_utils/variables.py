@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
+from ansible_collections.k0rdent.kof.plugins.module_utils import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.diff import is_secret_name
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import DANGEROUS, TAKE_OVER, Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
@@ -130,8 +132,7 @@ def _templated(name: str, variables: Mapping[str, Any]) -> Any:
     except AnsibleValueOmittedError:
         return _OMITTED
     except AnsibleError as problem:
-        text = " ".join(str(problem).split())[:300]
-        return Fault("", name, f"can't be templated: {text}", _remedy(name, problem))
+        return Fault("", name, f"can't be templated: {telling.of_template(problem)}", _remedy(name, problem))
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -186,20 +187,23 @@ def _said(name: str, raw: Any, extra: Any) -> str:
     return IN_YAML if not colon or beside or path.endswith((".yml", ".yaml", ".json")) else IN_INI
 
 
-def misread(raw: Any) -> str | None:
+def misread(raw: Any, secret: bool = False) -> str | None:
     """What YAML makes of an integer that is written otherwise than people write them, else None: 010 is 8.
 
     :param raw: the value with the tags that say where it was written.
     """
     if isinstance(raw, dict):
-        return next((each for value in dict.values(raw) if (each := misread(value))), None)
+        items = ((value, secret or is_secret_name(str(key))) for key, value in dict.items(raw))
+        return next((each for value, hidden in items if (each := misread(value, hidden))), None)
     if isinstance(raw, list):
-        return next((each for value in list.__iter__(raw) if (each := misread(value))), None)
+        return next((each for value in list.__iter__(raw) if (each := misread(value, secret))), None)
     if not isinstance(raw, int) or isinstance(raw, bool):
         return None
     written = place.written(raw)
     if not _OTHERWISE.match(written):
         return None
+    if secret:
+        return "a number with a leading 0 or colons is read as another number by YAML: quote it"
     return f"{written} is read as the number {int(raw)}: YAML takes a leading 0 for octal, and 1:30 for a number to 60"
 
 

@@ -15,7 +15,8 @@ from ansible.errors import AnsibleError
 with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError, ClientError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
 
@@ -50,8 +51,8 @@ def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
     try:
         client = iam.Aws(_options(variables)).client("route53")
         return tuple(_zone(client, each) for each in dict.fromkeys(ids))
-    except (AnsibleError, BotoCoreError, ClientError) as problem:
-        why = " ".join(str(problem).split())[:200]
+    except (ApiUnavailable, AnsibleError, BotoCoreError, ClientError) as problem:
+        why = told(problem, _options(variables))
         return tuple(Zone(each, problem=why) for each in dict.fromkeys(ids))
 
 

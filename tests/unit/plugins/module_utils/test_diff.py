@@ -144,3 +144,10 @@ def test_nothing_under_a_secret_name_gets_out(tree):
     assert "hunter2" not in str([c.after for c in changes(None, thing)])
     assert "hunter2" not in str([c.before for c in changes(thing, None)])
     assert "hunter2" not in str(masked(thing))
+
+
+def test_urls_are_shown_without_their_logins():
+    assert masked({"dsn": "postgres://me:hunter2@db/kof", "text": "a: http://me:hunter2@h\npassword: hunter2\n"}) == {
+        "dsn": "postgres://db/kof",
+        "text": "a: http://h\npassword: (hidden)\n",
+    }

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import helm
+from ansible_collections.k0rdent.kof.plugins.module_utils import helm, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import ObjectRef, Revision, Wanted
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, kubeconfig
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import settings
@@ -343,7 +343,7 @@ def test_what_is_in_place(revisions: list[Revision], versions: list[int]) -> Non
 
 @given(st.text(min_size=3, max_size=20), st.text(max_size=30), st.text(max_size=30))
 def test_no_secret_stays_in_a_text(hidden: str, before: str, after: str) -> None:
-    shown = helm.scrubbed(f"{before}{hidden}{after} {base64.b64encode(hidden.encode()).decode()}", [hidden])
+    shown = telling.scrubbed(f"{before}{hidden}{after} {base64.b64encode(hidden.encode()).decode()}", [hidden])
     # The mask's own word may of course be what is hidden, or complete it.
     assert hidden not in shown.replace("(hidden)", "\0")
 

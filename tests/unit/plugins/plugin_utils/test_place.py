@@ -28,7 +28,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 def test_what_kubernetes_core_is_sure_to_find(named: Any, options: dict[str, Any], sure: bool) -> None:
     others = {"kubeconfig": Said(BY_VARIABLE, "x"), "K8S_AUTH_CONTEXT": Said(BY_KEYWORD, "y")}
     said = others | place.by_options(options)
-    assert place.as_kubernetes_core(task_with({}), named, said) is sure
+    assert place.as_kubernetes_core(task_with({}), {"kubeconfig": named}, said) is sure
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,17 @@ def test_what_kubernetes_core_is_sure_to_find(named: Any, options: dict[str, Any
     ],
 )
 def test_defaults_of_its_group_may_lead_kubernetes_core_elsewhere(defaults: dict[str, Any], sure: bool) -> None:
-    assert place.as_kubernetes_core(task_with(defaults), "/a", {}) is sure
+    assert place.as_kubernetes_core(task_with(defaults), {"kubeconfig": "/a"}, {}) is sure
+
+
+@pytest.mark.parametrize(
+    "said", [{"api_key": "x\n"}, {"proxy": "http://u:x@p"}, {"host": "https://u:x@h"}, {"password": " x"}]
+)
+def test_what_kubernetes_core_would_show_is_kept_from_it(said, monkeypatch):
+    assert not place.as_kubernetes_core(task_with({}), {"kubeconfig": "/a", **said}, {})
+    for name, value in said.items():
+        monkeypatch.setenv(f"K8S_AUTH_{name.upper()}", value)
+    assert not place.as_kubernetes_core(task_with({}), {"kubeconfig": "/a"}, {})
 
 
 def task_with(module_defaults: dict[str, Any]) -> Any:
