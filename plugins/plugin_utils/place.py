@@ -217,6 +217,8 @@ def as_kubernetes_core(action: ActionBase, values: Mapping[str, Any], said: Mapp
     texts += [value for name, value in os.environ.items() if name.startswith("K8S_AUTH_")]
     if any(each != each.strip() or telling.logins(each) for each in texts):
         return False
+    if kubeconfig.content_of(os.environ.get("K8S_AUTH_KUBECONFIG", "")) is not None:
+        return False
     named = values.get("kubeconfig")
     by_task = any(each.rank == kubeconfig.BY_TASK for each in said.values())
     paths = named.split(os.pathsep) if isinstance(named, str) else [named]

@@ -53,6 +53,10 @@ def _at_host(**variables: Any) -> dict[str, Any]:
     return {"kof_host": "{{ stand_in }}", **variables}
 
 
+def _logged_in(**variables: Any) -> dict[str, Any]:
+    return _at_host(kof_api_key="harmless-token", **variables)
+
+
 def _exec(secret: Any) -> dict[str, Any]:
     return {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -65,7 +69,7 @@ def _exec(secret: Any) -> dict[str, Any]:
 PLACES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "kof_api_key": lambda it: _at_host(kof_api_key=it),
     "kof_password": lambda it: _at_host(kof_username="me", kof_password=it),
-    "kof_proxy": lambda it: _at_host(kof_api_key="harmless-token", kof_proxy=_url(it)),
+    "kof_proxy": lambda it: _logged_in(kof_proxy=_url(it)),
     "kof_host": lambda it: {"kof_host": _url(it), "kof_api_key": "harmless-token"},
     "kof_client_key as text": lambda it: _at_host(kof_client_cert="/dev/null", kof_client_key=f"-----BEGIN\n{it}"),
     "kubeconfig: token": lambda it: {"kof_kubeconfig": _kubeconfig({"token": it})},
@@ -87,35 +91,22 @@ PLACES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "kubeconfig as base64": lambda it: {
         "kof_kubeconfig": base64.b64encode(json.dumps(_kubeconfig({"token": it})).encode()).decode()
     },
-    "kof_chart_repository": lambda it: _at_host(
-        kof_api_key="harmless-token", kof_chart_repository=f"oci://me:{it}@127.0.0.1:1/c"
+    "kof_chart_repository": lambda it: _logged_in(kof_chart_repository=f"oci://me:{it}@127.0.0.1:1/c"),
+    "kof_chart_repository_password": lambda it: _logged_in(
+        kof_chart_repository_username="me", kof_chart_repository_password=it
     ),
-    "kof_chart_repository_password": lambda it: _at_host(
-        kof_api_key="harmless-token", kof_chart_repository_username="me", kof_chart_repository_password=it
+    "regional_service_values": lambda it: _logged_in(
+        regional_service_values={"kof-storage": {"grafana": {"adminPassword": it}}}
     ),
-    "regional_service_values": lambda it: _at_host(
-        kof_api_key="harmless-token", regional_service_values={"kof-storage": {"grafana": {"adminPassword": it}}}
-    ),
-    "regional_config": lambda it: _at_host(
-        kof_api_key="harmless-token", regional_config={"region": "us-east-2", "secret": it}
-    ),
-    "mothership_values": lambda it: _at_host(
-        kof_api_key="harmless-token", mothership_values={"grafana": {"adminPassword": it}}
-    ),
-    "a URL in mothership_values": lambda it: _at_host(
-        kof_api_key="harmless-token", mothership_values={"dsn": _url(it)}
-    ),
-    "dns_credentials_secret_access_key": lambda it: _at_host(
-        kof_api_key="harmless-token",
+    "regional_config": lambda it: _logged_in(regional_config={"region": "us-east-2", "secret": it}),
+    "mothership_values": lambda it: _logged_in(mothership_values={"grafana": {"adminPassword": it}}),
+    "a URL in mothership_values": lambda it: _logged_in(mothership_values={"dsn": _url(it)}),
+    "dns_credentials_secret_access_key": lambda it: _logged_in(
         dns_credentials_access_key_id="AKIAIOSFODNN7EXAMPLE",
         dns_credentials_secret_access_key=it,
     ),
-    "dns_credentials_aws_secret_key": lambda it: _at_host(
-        kof_api_key="harmless-token", dns_credentials_aws_secret_key=it
-    ),
-    "dns_credentials_aws_session_token": lambda it: _at_host(
-        kof_api_key="harmless-token", dns_credentials_aws_session_token=it
-    ),
+    "dns_credentials_aws_secret_key": lambda it: _logged_in(dns_credentials_aws_secret_key=it),
+    "dns_credentials_aws_session_token": lambda it: _logged_in(dns_credentials_aws_session_token=it),
     **{
         place: lambda it: {"secret": it}
         for place in ("option api_key", "option proxy_headers", "option proxy_basic_auth", "keyword environment")

@@ -69,6 +69,6 @@ def test_what_nobody_expected_is_told_as_type_and_place(tmp_path: pathlib.Path, 
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr(kubeconfig, "paths_of", fails)
-    with pytest.raises(AnsibleParserError, match="unexpected RuntimeError at .*test_clusters_secrets.py:") as caught:
+    with pytest.raises(AnsibleParserError, match=r"unexpected RuntimeError at .*test_clusters_secrets.py:") as caught:
         parsed(tmp_path, "kubeconfig: /x")
     assert CANARY not in "".join(traceback.format_exception(caught.value))

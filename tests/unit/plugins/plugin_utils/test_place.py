@@ -55,5 +55,12 @@ def test_what_kubernetes_core_would_show_is_kept_from_it(said, monkeypatch):
     assert not place.as_kubernetes_core(task_with({}), {"kubeconfig": "/a"}, {})
 
 
+def test_a_kubeconfigs_text_is_kept_from_kubernetes_core_too(monkeypatch):
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", "/a")
+    assert place.as_kubernetes_core(task_with({}), {}, {})
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", "{users: [{user: {token: x}}]}")
+    assert not place.as_kubernetes_core(task_with({}), {}, {})
+
+
 def task_with(module_defaults: dict[str, Any]) -> Any:
     return types.SimpleNamespace(_task=types.SimpleNamespace(module_defaults=[module_defaults]))
