@@ -295,7 +295,7 @@ def _value(how: str, canary: Canary) -> str:
     return json.dumps(HOW[how](canary.text))
 
 
-QUICK = ["newline behind", "newline inside", "list", "broken template"]
+QUICK = ["newline inside", "broken template"]
 LOUD = {"ANSIBLE_DISPLAY_TRACEBACK": "always"}
 
 
