@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"This writes from the controller's process only: {why_not}"}
         problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
         if problem:
-            return {**result, "failed": True, "msg": problem}
+            return dict(shown({**result, "failed": True, "msg": problem}))
         try:
             with place.arguments(self, task_vars or {}) as said:
                 _validated, options = self.validate_argument_spec(

@@ -48,9 +48,6 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reade
 class _Display:
     """Ansible's Display for text in which there may be a cluster's."""
 
-    def display(self, text: str) -> None:
-        Display().display(shown(text))
-
     def warning(self, text: str) -> None:
         Display().warning(shown(text))
 

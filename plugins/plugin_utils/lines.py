@@ -16,17 +16,20 @@ from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible.plugins.loader import callback_loader
 from ansible.utils.display import Display
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+
 #: Beside `default` and what is derived from it (yaml, unixy, awx_display): to their output a line does no harm.
 _OF_LINES = ("minimal", "oneline")
 
 
 def say(text: str) -> None:
-    """Show lines at once: on stdout, or on stderr where the stdout callback may write something to be parsed."""
+    """Show lines, in which a cluster's text may be, at once: on stdout, or on stderr where the stdout callback may
+    write something to be parsed."""
     # A callback may have put a wrapper around Display.display, as ansible-runner's does. What that writes here, in a
     # worker, is "errantly sent data": core's own method hands the line to the controller's process, where the wrapper
     # has its turn.
     own = inspect.unwrap(Display.display, stop=lambda each: each.__globals__["__name__"] == Display.__module__)
-    own(Display(), text, stderr=not takes_lines(C.DEFAULT_STDOUT_CALLBACK))
+    own(Display(), shown(text), stderr=not takes_lines(C.DEFAULT_STDOUT_CALLBACK))
 
 
 @functools.cache
