@@ -18,7 +18,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_VERSION
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import is_option, read
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader, is_option
+
+#: One task evaluates a filter many times, for each of its arguments, in a process of its own: there a lookup is called
+#: once.
+_READER = Reader()
 
 
 def parsed(
@@ -37,7 +41,7 @@ def parsed(
         )
     host = str(variables.get("inventory_hostname", ""))
     own = ("kof_", *prefixes)
-    values, faults = read(host, variables, [name for name in variables if is_option(name, own)])
+    values, faults = _READER.read(host, variables, [name for name in variables if is_option(name, own)])
     unread = {fault.variable for fault in faults}
     cluster, more = parse(host, values)
     faults += [fault for fault in more if fault.variable not in unread]

@@ -103,6 +103,8 @@ class Reader:
         return values, faults
 
     def _once(self, name: str, variables: Mapping[str, Any], raw: Mapping[str, Any]) -> Any:
+        if name not in raw:
+            return _templated(name, variables)
         known = self._known.setdefault(name, [])
         for needed, value in known:
             if same_for_all.met(needed, raw):

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 
+from ansible_collections.k0rdent.kof.plugins.filter.mothership import mothership
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import same_for_all
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
 from inventories import task_vars
 
 HOSTS = 12
@@ -130,6 +132,22 @@ def test_a_vaulted_value_is_decrypted_once(tmp_path: pathlib.Path, monkeypatch: 
     fleet = read(tmp_path, inventory({"kof_api_key": text.rstrip()}))
     assert {values["kof_api_key"] for values in fleet.variables.values()} == {"hush"}
     assert len(decrypted) == 1
+
+
+def test_filters_of_one_task_call_a_lookup_once(tmp_path: pathlib.Path) -> None:
+    call, file = counted(tmp_path)
+    text = inventory({"kof_chart_repository_password": f'"{{{{ {call} }}}}"', "kof_chart_repository_username": "robot"})
+    hostvars = task_vars(tmp_path, text)["hostvars"]
+    told = [mothership(hostvars["mothership"])["helm"]["registry_password"] for _each in range(3)]
+    assert told == ["secret-of-all"] * 3
+    assert calls(file) == 1
+
+
+def test_variables_that_are_no_hosts_are_not_taken_for_another_ones() -> None:
+    reader = Reader()
+    assert [reader.read("", {"kof_fleet": name}, ["kof_fleet"])[0] for name in ("a", "b")] == [
+        {"kof_fleet": "a"}, {"kof_fleet": "b"},
+    ]  # fmt: skip
 
 
 def test_nobody_changes_another_hosts_value(tmp_path: pathlib.Path) -> None:
