@@ -78,11 +78,11 @@ def test_whatever_sounds_secret_is_not_logged(role: str) -> None:
         assert bool(option.get("no_log")) >= secret, name
 
 
-def test_tasks_that_default_a_shared_option_by_themselves_say_what_the_spec_says() -> None:
-    shared = spec("mothership")
-    found = []
-    for path in ROLES.rglob("*.yml"):
-        for name, value in re.findall(r"\b(kof_\w+) \| default\('([^']*)'\)", path.read_text(encoding="utf-8")):
-            found.append((name, value))
-            assert value == shared[name]["default"], f"{path}: {name}"
-    assert found
+def test_no_task_defaults_a_shared_option_by_itself() -> None:
+    """Null, an empty text and omit would go past it: the filters give what is set, with every default."""
+    defaulted = [
+        f"{path.name}: {name}"
+        for path in ROLES.rglob("*.yml")
+        for name in re.findall(r"\b(kof_\w+) \| default\('[^']*'\)", path.read_text(encoding="utf-8"))
+    ]
+    assert defaulted == []
