@@ -47,10 +47,10 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import (
     FAULTS_SHOWN,
     Fleet,
     FleetFault,
-    display,
     members,
     read_regional,
 )
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings
 
 #: As what the role mothership registers the result of its fleet_wait.
@@ -147,7 +147,7 @@ def leave_out_failed(fleet: Fleet, layer: str, task_vars: Mapping[str, Any]) -> 
         del fleet.clusters[cluster.host]
     if left_out:
         told = [f"{each['host']} ({each['reason']})" for each in left_out]
-        display.warning(f"{len(left_out)} {layer} clusters are left out: {some(told, FAULTS_SHOWN)}")
+        warn(f"{len(left_out)} {layer} clusters are left out: {some(told, FAULTS_SHOWN)}")
     return left_out
 
 
@@ -368,9 +368,7 @@ def stopped(layer: str, task_vars: Mapping[str, Any], booked_by: str) -> dict[st
     ours = set(members(task_vars["groups"], layer))
     hosts = [host for host in task_vars.get("ansible_play_hosts_all") or ours if host in ours]
     left_out = [{"host": host, "reason": f"the rollout stopped before: {why}"} for host in hosts]
-    display.warning(
-        f"{len(hosts)} {layer} clusters are left out, the rollout stopped before: {some(hosts, FAULTS_SHOWN)}"
-    )
+    warn(f"{len(hosts)} {layer} clusters are left out, the rollout stopped before: {some(hosts, FAULTS_SHOWN)}")
     result, outcomes = batch_result([], left_out, {}), of_batch([], [], left_out)
     tell(outcomes, result, booked_by, check_mode=False)
     return result | {"outcomes": outcomes.fact(), "stop": True}

@@ -21,7 +21,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 LOCALHOST = "localhost"
 #: Facts of localhost: of each batch of these layers and jobs, what `Outcomes.fact` gives.
-FACTS = ("__regional_outcomes", "__child_outcomes", "__delete_outcomes", "__render_outcomes")
+FACTS = ("__regional_outcomes", "__child_outcomes", "__delete_outcomes")
 #: Fact of localhost: the last result of fleet_report.
 REPORT = "__report_booked"
 #: Variables in which the tasks of batches keep their results, with the diffs.

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
@@ -43,16 +42,6 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import else
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
-
-
-class _Display:
-    """Ansible's Display for text in which there may be a cluster's."""
-
-    def warning(self, text: str) -> None:
-        Display().warning(shown(text))
-
-
-display = _Display()
 
 LAYERS = ("mothership", "regional", "child")
 GROUPS = {layer: f"kof_{layer}" for layer in LAYERS}

@@ -1,10 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines for people while an action works: tables, progress, summaries. Where they go; not what they say.
-
-Other output goes through results: a warning that core is to show belongs into `warnings`.
-"""
+"""Lines for people while an action works: tables, progress, summaries, warnings. Where they go; not what they say."""
 
 from __future__ import annotations
 
@@ -30,6 +27,11 @@ def say(text: str) -> None:
     # has its turn.
     own = inspect.unwrap(Display.display, stop=lambda each: each.__globals__["__name__"] == Display.__module__)
     own(Display(), shown(text), stderr=not takes_lines(C.DEFAULT_STDOUT_CALLBACK))
+
+
+def warn(text: str) -> None:
+    """Show a warning at once; it may hold a cluster's text, as a line may."""
+    Display().warning(shown(text))
 
 
 @functools.cache

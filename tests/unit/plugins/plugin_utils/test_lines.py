@@ -73,3 +73,11 @@ def test_what_others_put_around_display_is_theirs_to_do_in_the_controllers_proce
         monkeypatch.setattr(Display, "display", around(Display.display))
     lines.say("2 of 4 ready")
     assert capsys.readouterr().out == "2 of 4 ready\n"
+
+
+def test_what_a_cluster_says_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    lines.say("late: \x1b]0;mine\x07")
+    lines.warn("left out: \x1b[2J")
+    told = capsys.readouterr()
+    assert told.out == "late: \\x1b]0;mine\\x07\n"
+    assert "\x1b" not in told.err
