@@ -50,7 +50,8 @@ class Run:
 
     @property
     def stats(self) -> dict[str, dict[str, int]]:
-        return next((event["hosts"] for event in self.events if event["event"] == "stats"), {})
+        """At the end of the last playbook; they add up."""
+        return next((event["hosts"] for event in reversed(self.events) if event["event"] == "stats"), {})
 
     def total(self, name: str) -> int:
         return sum(host[name] for host in self.stats.values())
