@@ -11,7 +11,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, guarded
 
-CHANGED, FAILED = "changed", "failed"
+CHANGED = "changed"
+FAILED = "failed"
 ARGUMENTS: dict[str, dict[str, Any]] = {"book": {"type": "str", "required": True, "choices": [CHANGED, FAILED]}}
 
 
