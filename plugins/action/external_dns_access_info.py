@@ -65,6 +65,8 @@ class ActionModule(ActionBase):
                 # For the module that makes the key: it can't see what is an extra variable.
                 result["take_over_fleet"] = sorted(permissions.take_over)
                 with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
+                    for each in connection.warnings:
+                        self._display.warning(each)
                     shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
                     result.update(_look(options, connection, permissions))
         except AnothersLayer as problem:

@@ -129,6 +129,8 @@ class ActionModule(ActionBase):
         policy = policy_from(options)
         asked = guards.of_writing(options["fleet"], permissions, policy.drift_managers)
         connection = connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said)
+        for each in connection.warnings:
+            self._display.warning(each)
         try:
             shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
             # One after the other: in check mode the Secret's namespace may not exist yet.

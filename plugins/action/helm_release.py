@@ -53,6 +53,8 @@ class ActionModule(ModuleAction):
                 run.connection.close()
         except (AnsibleError, ApiError, ApiUnavailable, BadInput, NotARelease):
             return None  # the module says what is wrong
+        for each in run.connection.warnings if seen is not None else ():
+            self._display.warning(each)
         if seen is not None and not (self._task.diff or self._play_context.diff):
             del seen["diff"]
         return seen

@@ -179,6 +179,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if options["kubeconfig"]:
                 options["kubeconfig"] = place.readable(options["kubeconfig"], str, self.loader)
             with connect(options, place.controllers_environment()) as connection:
+                for each in connection.warnings:
+                    self.display.warning(each)
                 api = f"{KCM_GROUP}/{version_of(connection)}"
                 if not connection.resource(api, "ClusterDeployment"):
                     raise NoKcm(f"{connection.server} serves no ClusterDeployment ({api})")

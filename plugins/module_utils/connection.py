@@ -116,6 +116,7 @@ class Connection:
         self.place = chosen.place  # server, context and who said so, for people
         self.unsaid = chosen.unsaid  # nobody did: it is kubectl's default
         self.exact = chosen.exact  # see Settings
+        self.warnings = chosen.warnings  # for people, before anything is sent
         self.by_plugin = chosen.by_plugin
         self.user_agent = USER_AGENT
         self.counts: dict[str, int] = {}  # requests sent by method, for benchmarks and tests

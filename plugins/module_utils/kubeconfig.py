@@ -201,9 +201,13 @@ def _option(name: str, value: Any, what: str) -> Any:
         if not isinstance(value, Mapping):
             raise ApiUnavailable(f"{what} is no map of {', '.join(spec['options'])}")
         return {key: each and text(each, f"{what}, {key}") for key, each in value.items()}
-    if spec["type"] == "list" and isinstance(value, (list, tuple)):
-        return [text(each, what) for each in value]
-    return value
+    if spec["type"] == "bool":
+        return _boolean(value, what)
+    if isinstance(value, str):
+        return [part.strip() for part in text(value, what).split(",") if part.strip()]
+    if not isinstance(value, (list, tuple)):
+        raise ApiUnavailable(f"{what} is no list of texts")
+    return [text(each, what) for each in value]
 
 
 def _sendable(settings: Settings) -> Settings:
@@ -257,10 +261,6 @@ def _given(
             variable = next((each for each in names if environ.get(each)), None)
             if variable is not None:
                 value, who = environ[variable], of_environment(variable)
-                if spec["type"] == "bool":
-                    value = _boolean(value, who.words)
-                elif spec["type"] == "list":
-                    value = [part for part in value.split(",") if part]
         if value is not None and value != "":
             given[name], by[name] = _option(name, value, who.words), who
     if environ.get(KUBECTLS):
@@ -330,9 +330,10 @@ def _with_options(base: Settings, given: Mapping[str, Any]) -> Settings:
     elif given.get("client_cert") or given.get("client_key"):
         raise ApiUnavailable("client_cert and client_key belong together: give both or neither")
     if given.get("ca_cert"):
+        changes["verify"] = True  # as kubectl: who gives an authority wants it to be asked
         changes["ca_pem"] = _read(os.path.expanduser(str(given["ca_cert"])), "ca_cert")
     if "validate_certs" in given:
-        changes["verify"] = _boolean(given["validate_certs"], "validate_certs")
+        changes["verify"] = given["validate_certs"]
     headers = list(base.headers)
     if given.get("impersonate_user"):
         headers = [("Impersonate-User", str(given["impersonate_user"]))]

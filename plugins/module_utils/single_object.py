@@ -49,6 +49,8 @@ def run(module: Any, ref: Ref, wanted: dict[str, Any] | None) -> None:
     policy, fleet, permissions = policy_from(module.params), module.params["fleet"], permissions_from(module.params)
     try:
         with connect({name: module.params.get(name) for name in CONNECTION_OPTIONS}) as connection:
+            for each in connection.warnings:
+                module.warn(each)
             if wanted is None:
                 asked = guards.of_deleting(fleet, permissions)
                 (outcome,) = delete(connection, [ref], policy=policy, check_mode=module.check_mode, guards=asked)

@@ -160,6 +160,8 @@ def main() -> None:
     connection = None
     try:
         connection = connect(module.params)
+        for each in connection.warnings:
+            module.warn(each)
         report = KeyAndSecret(
             iam,
             connection,

@@ -297,6 +297,8 @@ def main() -> None:
     run: ReleaseRun | None = None
     try:
         run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=_scratch(module))
+        for each in run.connection.warnings:
+            module.warn(each)
         result = run.present() if module.params["release_state"] == "present" else run.absent()
         if not module._diff:
             del result["diff"]

@@ -419,6 +419,8 @@ class FleetAction(ActionBase):
         if wanted.get("kubeconfig"):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
+        for each in connection.warnings:
+            display.warning(each)
         self._place = connection.place
         # Its library would ask a plugin again, and write what that gives to the temporary folder. And it sends a login
         # with the line break that it ends in, and quotes it in its error.

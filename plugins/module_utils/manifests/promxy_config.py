@@ -52,7 +52,8 @@ def _group(spec: Mapping[str, Any], credentials: Credentials) -> list[str]:
     client = spec.get("http_client") or {}
     secret = (client.get("basic_auth") or {}).get("credentials_secret_name", "")
     user, password = credentials.get(secret, (UNKNOWN, UNKNOWN))
-    skip = bool((client.get("tls_config") or {}).get("insecure_skip_verify", False))
+    # Text isn't true here, whatever it says: the operator takes none, and a guess would trust anybody.
+    skip = (client.get("tls_config") or {}).get("insecure_skip_verify") is True
     return [
         "    - static_configs:",
         "        - targets:",

@@ -72,6 +72,57 @@ def test_environment_variables_stand_in_for_options(name, text, field, value):
     assert getattr(found, field) == value
 
 
+@pytest.mark.parametrize("value", ["maybe", "fals e", 5, "None", []])
+@pytest.mark.parametrize("name", ["validate_certs", "persist_config"])
+def test_a_boolean_is_one_or_refused_by_name(name, value):
+    """Truthiness would check certificates where somebody says so, and not where he mistypes it."""
+    good = {"kubeconfig": config({"token": "x"})}
+    assert settings({**good, "validate_certs": "false"}, {}).verify is False
+    assert settings({**good, "validate_certs": "yes"}, {}).verify is True
+    with pytest.raises(ApiUnavailable, match=f"option {name} is neither true nor false"):
+        settings({**good, name: value}, {})
+    if isinstance(value, str):
+        variable = f"K8S_AUTH_{name.upper()}"
+        with pytest.raises(ApiUnavailable, match=f"{variable} of the environment is neither true nor false"):
+            settings(good, {variable: value})
+
+
+def test_groups_as_text_are_no_letters():
+    found = settings({"kubeconfig": config({"token": "x"}), "impersonate_groups": "devs, ops"}, {})
+    assert found.headers == (("Impersonate-Group", "devs"), ("Impersonate-Group", "ops"))
+
+
+def test_what_is_not_safe_on_the_way_is_told():
+    def told(options, cluster=None):
+        return settings({"kubeconfig": config({"token": "x"}, cluster), **options}, {}).warnings
+
+    assert told({}) == ()
+    assert told({}, {"server": "http://127.0.0.1:8001"}) == ()  # kubectl proxy
+    (plain,) = told({}, {"server": "http://jane:hunter2@h:1"})
+    assert plain.startswith("http://h:1 (kubeconfig given as a dictionary, context c) is spoken to unencrypted")
+    for options, cluster in (({"validate_certs": "no"}, {}), ({}, {"insecure-skip-tls-verify": True})):
+        (unverified,) = told(options, cluster)
+        assert unverified.startswith("the certificate of https://api.example.com:6443 (kubeconfig given")
+
+
+def test_who_gives_an_authority_wants_it_asked(tmp_path):
+    (tmp_path / "ca.pem").write_text("CA")
+    insecure = {"kubeconfig": config({"token": "x"}, {"insecure-skip-tls-verify": True})}
+    assert not settings(insecure, {}).verify
+    assert settings({**insecure, "ca_cert": str(tmp_path / "ca.pem")}, {}).verify
+    assert not settings({**insecure, "ca_cert": str(tmp_path / "ca.pem"), "validate_certs": False}, {}).verify
+
+
+def test_no_credentials_of_a_kubeconfig_go_unencrypted():
+    user = {"token": "hunter2", "as": "ann"}
+    found = settings({"kubeconfig": config(user, {"server": "http://h"})}, {})
+    assert (found.authorization, found.headers) == (None, (("Impersonate-User", "ann"),))
+    # The option's own are kubernetes.core's to send.
+    options = {"kubeconfig": config(user, {"server": "http://h"}), "api_key": "own"}
+    assert settings(options, {}).authorization == "Bearer own"
+    assert settings({**options, "api_key": None, "host": "https://h"}, {}).authorization == "Bearer hunter2"
+
+
 def test_the_awx_credential_is_enough():
     environ = {"K8S_AUTH_HOST": "https://h:6443", "K8S_AUTH_API_KEY": "t", "K8S_AUTH_VERIFY_SSL": "False"}
     found = settings({}, environ)

@@ -350,6 +350,15 @@ def test_promxys_configuration_has_all_regions() -> None:
     assert yaml.safe_load(promxy_config.render([]))["promxy"] == {"server_groups": []}
 
 
+@pytest.mark.parametrize(
+    ("said", "skips"), [(True, True), (False, False), ("false", False), ("true", False), (None, False)]
+)
+def test_text_does_not_switch_promxys_checks_off(said: Any, skips: bool) -> None:
+    group = {"spec": {"http_client": {"tls_config": {"insecure_skip_verify": said}}}}
+    rendered = yaml.safe_load(promxy_config.render([group]))["promxy"]["server_groups"][0]
+    assert rendered["http_client"]["tls_config"]["insecure_skip_verify"] is skips
+
+
 def test_without_credentials_it_says_so() -> None:
     config = yaml.safe_load(promxy_config.render(groups("eu1")))
     assert config["promxy"]["server_groups"][0]["http_client"]["basic_auth"]["password"] == "<from Secret>"
