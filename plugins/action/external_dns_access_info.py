@@ -9,13 +9,8 @@ Changes nothing.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
-
-# iam.Aws says so where it is missing.
-with contextlib.suppress(ImportError):
-    from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -23,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions

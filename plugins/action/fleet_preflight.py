@@ -8,6 +8,7 @@ The checks themselves are module_utils/preflight.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -15,9 +16,12 @@ from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial, zones
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import controller, foresight
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
+from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -83,6 +87,16 @@ class ActionModule(fleets.FleetAction):
             return [f"kof_serial: {' '.join(str(problem).split())[:300]}; {serial.EXAMPLE}"]
         return []
 
+    @staticmethod
+    def _foresee(fleet: fleets.Fleet, release: Release) -> foresight.Foresee | None:
+        """The look at what helm will have to do; None where the batch has no mothership."""
+        for mothership in fleet.of("mothership"):
+            wanted = settings(mothership, release, fleet.variables[mothership.host])
+            if mothership.namespace in fleet.permissions.dangerous:
+                wanted["releases"] = [{**each, "needed_objects": []} for each in wanted["releases"]]
+            return foresight.of_settings(wanted)
+        return None
+
     def _checks(self, fleet: fleets.Fleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[preflight.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))
         shared = set(fleets.SAME_IN_A_BATCH)
@@ -106,7 +120,7 @@ class ActionModule(fleets.FleetAction):
             ),
         )
         variables = inventory.shared if motherships and motherships[0].host in fleet.hosts else {}
-        looked_up = zones.look(variables) if "dns_credentials" in options["layers"] else ()
+        looked_up = _zones(variables) if "dns_credentials" in options["layers"] else ()
         try:
             connection: Any = self.connect(fleet, options)
         except ApiUnavailable as problem:
@@ -120,10 +134,21 @@ class ActionModule(fleets.FleetAction):
                 check_mode=self.check_mode,
                 layers=options["layers"],
                 zones=looked_up,
+                foresee=self._foresee(fleet, release),
             )
         finally:
             if not isinstance(connection, ApiUnavailable):
                 connection.close()
+
+
+def _zones(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
+    """Where the collection or the SDK is missing that AWS is asked with, the checks say that alone."""
+    there = controller.versions()
+    if any(there[name] is None for name in controller.FOR_AWS):
+        return ()
+    from ansible_collections.k0rdent.kof.plugins.plugin_utils import zones
+
+    return zones.look(variables)
 
 
 def _of_hosts(layers: list[str]) -> set[str]:

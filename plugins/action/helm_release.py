@@ -39,7 +39,8 @@ class ActionModule(ModuleAction):
         if there:
             return super().module(said, task_vars)
         name = "/".join(str(self._task.args.get(long) or self._task.args.get(short)) for long, short in _NAMES)
-        return seen_to_its_end(f"release {name}", lambda: self._execute_module(task_vars=task_vars))
+        module = super().module
+        return seen_to_its_end(f"release {name}", lambda: module(said, task_vars))
 
     def _as_wanted(self) -> dict[str, Any] | None:
         try:

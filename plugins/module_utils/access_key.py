@@ -10,15 +10,10 @@ The secret half of a key is shown by AWS once: it goes from that answer into the
 from __future__ import annotations
 
 import calendar
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-# Who makes the clients says so where it is missing.
-with contextlib.suppress(ImportError):
-    from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import guards, reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
@@ -26,6 +21,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiUnavailable,
     UnsendableString,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
     CLUSTER_TAG,

@@ -109,6 +109,33 @@ class Decision:
     base: int | None = None
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What helm has to do for a release, as far as it can be known without doing any of it.
+
+    :ivar step: of the Decision; None where nothing is to be done, or a problem keeps that from being known.
+    :ivar rendered: all that the chart gives, with hooks and, where they are installed, the CRDs of its folder crds/.
+    :ivar held: what the revisions in place hold.
+    :ivar absent: of that, what isn't there, or is being deleted.
+    :ivar removed: of that, what helm takes away.
+    :ivar failed: the last revision isn't deployed: what it left is not known.
+    :ivar revisions: how many are stored.
+    :ivar problem: why nothing can be known, or may be done. Never a secret.
+    :ivar unreachable: that is because a server, the registry's, can't be reached.
+    """
+
+    name: str
+    step: str | None = None
+    rendered: Sequence[Mapping[str, Any]] = ()
+    held: Sequence[Mapping[str, Any]] = ()
+    absent: Sequence[ObjectRef] = ()
+    removed: Sequence[ObjectRef] = ()
+    failed: bool = False
+    revisions: int = 0
+    problem: str | None = None
+    unreachable: bool = False
+
+
 # -- what is stored
 
 
@@ -257,22 +284,27 @@ def same_values(one: Any, other: Any) -> bool:
 
 def objects(manifest: str) -> list[ObjectRef]:
     """The objects of a rendered manifest, in its order; lists are opened. Raises NotARelease."""
-    return [
-        ObjectRef(
-            str(document["apiVersion"]),
-            str(document["kind"]),
-            (document.get("metadata") or {}).get("namespace"),
-            str((document.get("metadata") or {}).get("name", "")),
-        )
-        for document in _manifest(manifest)
-    ]
+    return [ref_of(document) for document in contents(manifest)]
+
+
+def ref_of(document: Mapping[str, Any]) -> ObjectRef:
+    """Which object a document of a manifest is."""
+    metadata = document.get("metadata") or {}
+    api_version, kind = str(document["apiVersion"]), str(document["kind"])
+    return ObjectRef(api_version, kind, metadata.get("namespace"), str(metadata.get("name", "")))
+
+
+def hook_events(document: Mapping[str, Any]) -> list[str]:
+    """The events of a hook, "pre-install" and the like; empty for what is no hook."""
+    annotations = (document.get("metadata") or {}).get("annotations") or {}
+    return [event.strip() for event in str(annotations.get("helm.sh/hook") or "").split(",") if event.strip()]
 
 
 def secret_data(manifest: str) -> dict[tuple[str | None, str], dict[str, str]]:
     """The data of the Secrets of a rendered manifest, by namespace (None: the release's) and name. Raises
     NotARelease."""
     found = {}
-    for document in _manifest(manifest):
+    for document in contents(manifest):
         if document["kind"] == "Secret" and document["apiVersion"] == "v1":
             metadata = document["metadata"]
             found[metadata.get("namespace"), metadata["name"]] = {
@@ -281,7 +313,8 @@ def secret_data(manifest: str) -> dict[tuple[str | None, str], dict[str, str]]:
     return found
 
 
-def _manifest(manifest: str) -> Iterator[dict[str, Any]]:
+def contents(manifest: str) -> Iterator[dict[str, Any]]:
+    """The objects of a rendered manifest themselves. Raises NotARelease."""
     try:
         yield from _documents(documents(manifest))
     except NotYaml as error:

@@ -235,6 +235,11 @@ class Helm:
         flags = ["--dry-run=server", "--output", "json"]
         return json.loads(self._on_cluster([*arguments, *flags], timeout, values, changes=False))
 
+    def template(self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any]) -> str:
+        """What a chart gives, as YAML, whether the cluster serves its kinds or not. Reads what the chart looks up
+        there. Raises HelmFailed."""
+        return self._on_cluster(["template", *arguments, "--dry-run=server"], timeout, values, changes=False)
+
     def _on_cluster(
         self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any] | None, *, changes: bool
     ) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     CONNECTION_OPTIONS,
+    Connection,
     UnsendableString,
     connect,
     encode,
@@ -29,13 +30,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm import (
     RELEASE_NAME,
     RELEASE_NAME_LIMIT,
     Decision,
+    Foreseen,
+    ObjectRef,
     Revision,
     Wanted,
+    contents,
     decide,
     downgrade,
+    hook_events,
     in_place,
     keeper,
     objects,
+    ref_of,
     seconds,
     secrets_of,
     values_diff,
@@ -97,8 +103,16 @@ class StuckObject(Exception):
 class ReleaseRun:
     """One run of the module for one release: looks, decides, acts, tells."""
 
-    def __init__(self, parameters: Mapping[str, Any], *, check_mode: bool, scratch: str | None) -> None:
-        """parameters: the module's. Reads files; sends nothing yet. Raises BadInput, ApiUnavailable."""
+    def __init__(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        check_mode: bool,
+        scratch: str | None,
+        connection: Connection | None = None,
+    ) -> None:
+        """parameters: the module's; connection: to be used instead of one of its own. Reads files; sends nothing yet.
+        Raises BadInput, ApiUnavailable."""
         self.name: str = parameters["release_name"]
         self.namespace: str = parameters["release_namespace"]
         self.took: list[str] = []
@@ -134,7 +148,7 @@ class ReleaseRun:
         if self._timeout <= 0:
             raise BadInput("timeout must be more than nothing")
         options = {name: parameters.get(name) for name in CONNECTION_OPTIONS}
-        self.connection = connect(options)
+        self.connection = connection or connect(options)
         self._store = ReleaseStore(self.connection, self.namespace, self.name)
 
     # -- present
@@ -283,10 +297,13 @@ class ReleaseRun:
         :raises HelmFailed: it can't be rendered, so helm would come no further either.
         """
         rendered = helm.rendered(arguments, self._timeout, self._parameters["release_values"])
-        if arguments[0] != "upgrade":
-            return
+        if arguments[0] == "upgrade":
+            self.removed = [str(ref) for ref in self._leaving(objects(rendered.get("manifest") or ""))]
+
+    def _leaving(self, wanted: Sequence[ObjectRef]) -> list[ObjectRef]:
+        """Live objects that an upgrade to the `wanted` ones takes away. Raises Refused where one is needed."""
         held = [ref for revision in in_place(self.history) for ref in objects(revision.manifest)]
-        removed = self._store.deleted_without(held, objects(rendered.get("manifest") or ""))
+        removed = self._store.deleted_without(held, wanted)
         needed = [str(ref) for ref in removed if f"{ref.kind}/{ref.name}" in self._parameters["needed_objects"]]
         if needed:
             raise Refused(
@@ -294,7 +311,7 @@ class ReleaseRun:
                 "a null, or something switched off, in the values. If that is meant, pass "
                 f"-e kof_dangerous_changes={self.namespace}"
             )
-        self.removed = [str(ref) for ref in removed]
+        return removed
 
     def _arguments(self, decision: Decision, chart: str, version: tuple[int, int, int]) -> list[str]:
         verb = "install" if decision.step in ("install", "reinstall") else "upgrade"
@@ -308,12 +325,15 @@ class ReleaseRun:
             command.append("--create-namespace")
         if self._parameters["wait"] and not self._check_mode:
             command.append("--wait")
-        if self._parameters["skip_schema_validation"] and version >= CHECKS_SCHEMAS:
-            # An older helm doesn't look at the schema's own validity, and goes on checking the values by it.
-            command.append("--skip-schema-validation")
-            told = ".".join(map(str, version))
-            self.took.append(f"values not checked by the chart's schema: helm {told} refuses an invalid one")
-        return command
+        return [*command, *self._schema(version)]
+
+    def _schema(self, version: tuple[int, int, int]) -> list[str]:
+        # An older helm doesn't look at the schema's own validity, and goes on checking the values by it.
+        if not self._parameters["skip_schema_validation"] or version < CHECKS_SCHEMAS:
+            return []
+        told = ".".join(map(str, version))
+        self.took.append(f"values not checked by the chart's schema: helm {told} refuses an invalid one")
+        return ["--skip-schema-validation"]
 
     def _roll_back(self, helm: Helm, base: int) -> None:
         """Back to the last good revision, so that nothing of the failed one stays.
@@ -391,6 +411,42 @@ class ReleaseRun:
         if decision.step != "check" or self._store.missing(objects(self.history[-1].manifest)):
             return None
         return self._told("unchanged", decision, self.history, wanted)
+
+    def foreseen(self, kubernetes: str, apis: Sequence[str]) -> Foreseen:
+        """What helm would have to do, and with which objects; changes nothing and waits for nobody.
+
+        :param kubernetes: the cluster's version.
+        :param apis: API versions, and kinds in them, that are served or will be then.
+        :raises Refused: it would take away what is needed. Else what the layers below raise.
+        """
+        wanted = self._wanted()
+        self.look()
+        decision = decide(self.history, wanted)
+        held = [document for revision in in_place(self.history) for document in contents(revision.manifest)]
+        absent = [each.ref for each in self._store.missing([ref_of(document) for document in held])] if held else []
+        if decision.step == "check" and not absent:
+            return Foreseen(self.name)
+        installs = decision.step in ("install", "reinstall")
+        with self._helm() as helm:
+            version = helm.check_version()
+            chart = self._chart(helm)
+            self._ours(chart)
+            arguments = [self.name, chart, "--namespace", self.namespace, "--kube-version", kubernetes]
+            arguments += ["--include-crds" if installs else "--is-upgrade", *self._schema(version)]
+            for each in apis:
+                arguments += ["--api-versions", each]
+            rendered = list(contents(helm.template(arguments, self._timeout, self._parameters["release_values"])))
+        lasting = [ref_of(document) for document in rendered if not hook_events(document)]
+        return Foreseen(
+            self.name,
+            decision.step,
+            rendered,
+            held,
+            absent,
+            [] if installs else self._leaving(lasting),
+            bool(self.history) and self.history[-1].status not in ("deployed", "uninstalled"),
+            len(self.history),
+        )
 
     # -- absent
 

@@ -114,12 +114,7 @@ msg:
 """
 
 import base64
-import contextlib
 from typing import Any
-
-# AnsibleAWSModule says so where it is missing.
-with contextlib.suppress(ImportError):
-    from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -130,6 +125,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
     ApiUnavailable,
     UnsendableString,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, sendable, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import (

@@ -8,16 +8,15 @@ Only reads. What is wanted isn't known here.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-# The clients' maker says so where it is missing.
-with contextlib.suppress(ImportError):
-    from botocore.exceptions import ClientError
+from ansible.errors import AnsibleError
 
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.plugin_utils.base import AWSPluginBase
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import sendable
 
 
@@ -32,7 +31,10 @@ class Aws(AWSPluginBase):
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = {**sendable(options), "validate_certs": options["aws_validate_certs"]}
-        self.require_aws_sdk()
+        try:
+            self.require_aws_sdk()
+        except AnsibleBotocoreError as problem:  # no AnsibleError
+            raise AnsibleError(str(problem)) from None
 
     def get_options(self) -> dict[str, Any]:
         return self._options

@@ -5,23 +5,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 
-# iam.Aws says so where it is missing.
-with contextlib.suppress(ImportError):
-    from botocore.exceptions import BotoCoreError, ClientError
-
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.controller import AWS_METHODS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
 
-#: Methods of dns_credentials that give rights in the named zones.
-METHODS = ("iam_user", "node_role", "irsa")
 #: A table must not wait for an AWS that isn't there.
 PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 1}}
 _PREFIX = "dns_credentials_"
@@ -46,7 +41,7 @@ def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
     :param variables: of the mothership's host, plain.
     """
     ids = [str(each).rpartition("/")[2] for each in variables.get(f"{_PREFIX}hosted_zones") or ()]
-    if variables.get(f"{_PREFIX}method") not in METHODS or variables.get(f"{_PREFIX}all_zones") or not ids:
+    if variables.get(f"{_PREFIX}method") not in AWS_METHODS or variables.get(f"{_PREFIX}all_zones") or not ids:
         return ()
     try:
         client = iam.Aws(_options(variables)).client("route53")

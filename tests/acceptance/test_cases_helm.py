@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tarfile
@@ -194,3 +195,65 @@ def test_a_cancelled_job_begins_nothing_more(releases: Releases) -> None:
     until(lambda: releases.statuses() == dict.fromkeys(NAMES, "deployed"))
     time.sleep(3)
     assert [releases.text(each) for each in NAMES] == ["killed", "before"]
+
+
+@pytest.fixture
+def nobody(own_sandbox: Sandbox) -> Iterator[str]:
+    """A user without any right, for the sandbox's own to impersonate."""
+    name = "nobody-yet"
+    yield name
+    for kind in ("clusterroles", "clusterrolebindings", "roles", "rolebindings"):
+        own_sandbox.kubectl("delete", kind, "-A", "-l", f"of={name}")
+
+
+DENIED = re.compile(r"may not (\S+(?:, \S+)*) (\S+) in (?:namespace (\S+)|the whole cluster) \(wanted")
+GRANTS = re.compile(r"bind a role with verb (escalate|bind) for (roles|clusterroles)\.")
+
+
+@pytest.mark.long
+def test_the_rights_that_preflight_asks_for_are_enough(own_sandbox: Sandbox, nobody: str) -> None:
+    """From a user who may do nothing to one who installs the mothership, by granting what preflight names, no more."""
+    granted: set[tuple[str, str, str, str]] = set()
+    own_sandbox.kubectl("create", "namespace", "kof")
+    for _round in range(5):
+        run = own_sandbox.playbook("preflight", "-e", f"kof_impersonate_user={nobody}", "-e", LAYERS)
+        if run.code == 0:
+            break
+        (failed,) = [each["result"] for each in run.events if each["event"] == "failed"]
+        named = set()
+        for line in failed["errors"]:
+            for verbs, resource, namespace in DENIED.findall(line):
+                plural, _dot, group = resource.partition(".")
+                named |= {(verb, group, plural, namespace) for verb in verbs.split(", ")}
+            named |= {(verb, "rbac.authorization.k8s.io", of, "") for verb, of in GRANTS.findall(line)}
+        assert named - granted, run.output
+        granted |= named
+        grant(own_sandbox, nobody, granted)
+    assert {("escalate", "rbac.authorization.k8s.io", "clusterroles", "")} <= granted
+    run = own_sandbox.playbook("mothership", "-e", f"kof_impersonate_user={nobody}")
+    assert run.code == 0, run.output
+    again = own_sandbox.playbook("mothership", "-e", f"kof_impersonate_user={nobody}")
+    assert (again.code, again.total("changed")) == (0, 0), again.output
+
+
+LAYERS = json.dumps({"preflight_layers": ["mothership"]})
+
+
+def grant(sandbox: Sandbox, user: str, rights: set[tuple[str, str, str, str]]) -> None:
+    objects: list[dict[str, Any]] = []
+    for namespace in {each[3] for each in rights}:
+        cluster = "" if namespace else "Cluster"
+        metadata = {"name": user, "labels": {"of": user}, **({"namespace": namespace} if namespace else {})}
+        rules = [
+            {"apiGroups": [group], "resources": [plural], "verbs": [verb]}
+            for verb, group, plural, where in sorted(rights)
+            if where == namespace
+        ]
+        head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": f"{cluster}Role", "name": user}
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+        objects += [
+            {**head, "kind": f"{cluster}Role", "rules": rules},
+            {**head, "kind": f"{cluster}RoleBinding", "roleRef": role, "subjects": [subject]},
+        ]
+    sandbox.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))

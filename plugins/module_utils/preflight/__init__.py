@@ -23,6 +23,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
     promxy_server_group,
     service_values,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
 from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Fault, Mothership, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks, subjects
@@ -43,6 +44,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import
     gather,
     needs_of,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.foresight import Foresee
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
     Expected,
     StandIn,
@@ -114,6 +116,7 @@ def run(
     layers: Collection[str] | None = None,
     announce: bool | None = None,
     zones: Sequence[Zone] = (),
+    foresee: Foresee | None = None,
 ) -> list[Check]:
     """Make every check that a run before `before` needs, in the order of the table.
 
@@ -126,6 +129,7 @@ def run(
     :param check_mode: nothing that an earlier layer brings can be there yet.
     :param announce: whether what kof-mothership brings will be there when it is needed, and is announced instead of
         missed. None: if this run has a mothership to install, or in check mode the inventory has one.
+    :param foresee: looks at what helm has to do for the mothership's charts; None: nobody wants to know.
     :param zones: the hosted zones that dns_credentials gives rights in, as AWS has them.
     """
     chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
@@ -152,6 +156,7 @@ def run(
         release=release,
         layers=frozenset(walked),
         announce=comes,
+        check_mode=check_mode,
         announce_dns=comes or ("dns_credentials" in chosen and in_batch),
         makes_dns_secret="dns_credentials" in chosen
         and in_batch
@@ -169,6 +174,7 @@ def run(
         storage_class=mothership.storage_class if mothership else None,
         install_templates=mothership.install_templates if mothership else True,
         dns_method=inventory.value("dns_credentials_method", "none"),
+        dns_layer="dns_credentials" in chosen and in_batch,
         replace_guide_objects=inventory.value("kof_replace_guide_objects", False),
         adopt=inventory.value("kof_adopt", True),
         promxy_memory=_promxy_memory(mothership, release),
@@ -184,7 +190,7 @@ def run(
         hands=tuple(inventory.value("kof_drift_managers", HANDS)),
         render_cluster=_renderer(inventory, release),
     )
-    found = _gathered(connection_or_error, situation, inventory)
+    found = _gathered(connection_or_error, situation, inventory, foresee)
     if isinstance(found, Check):
         return [
             narrowed(check, batch) for check in [*checks.inputs(situation), *checks.replaced_maps(situation), found]
@@ -224,7 +230,7 @@ def _between(inventory: Inventory) -> list[Fault]:
     return [fault for fault in found if fault.variable not in checked]
 
 
-def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Facts | Check:
+def _gathered(connection: Any, situation: Situation, inventory: Inventory, foresee: Foresee | None) -> Facts | Check:
     """The facts, or the one check that says why there are none."""
     if isinstance(connection, ApiUnavailable):
         return _unavailable(connection)
@@ -251,6 +257,8 @@ def _gathered(connection: Any, situation: Situation, inventory: Inventory) -> Fa
             situation.release.promxy_deployment if "regional" in layers and "mothership" not in layers else None
         ),
         credentials=frozenset((subject.name, subject.credential) for subject in situation.subjects),
+        foresee=functools.partial(foresee, connection) if foresee and "mothership" in layers else None,
+        namespace_labels=namespace(situation.namespace, situation.fleet)["metadata"]["labels"],
     )
     try:
         return gather(connection, wanted)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import CHECKS_SCHEMAS, OLDEST_HELM
 from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, KCM_VERSIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts, controller
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
     ANNOUNCED,
     FAILED,
@@ -197,6 +198,75 @@ def permissions(s: Situation) -> list[Check]:
             )
         )
     return checks or [Check("permissions", "every verb needed is allowed")]
+
+
+def grants(s: Situation) -> list[Check]:
+    """Kubernetes lets nobody give by a role or binding what he doesn't hold, but for two verbs."""
+    checks = []
+    for grant, lacking in s.facts.ungranted:
+        where = f"in namespace {grant.namespace}" if grant.namespace else "in the whole cluster"
+        what = some(dict.fromkeys(_right_told(dict(each)) for each in lacking)) if lacking else "what it gives"
+        found = f"may not write {grant.what.kind} {grant.what.name} {where}: lacks {what}"
+        remedy = f"bind a role with verb {grant.verb} for {grant.resource}.{charts.RBAC}, or with these rights"
+        checks.append(Check("permission", found, "allowed", remedy, FAILED, (), "kof_kubeconfig"))
+    return checks
+
+
+def _right_told(right: Mapping[str, str]) -> str:
+    if "path" in right:
+        return f"{right['verb']} {right['path']}"
+    resource = right["resource"] + (f"/{right['subresource']}" if "subresource" in right else "")
+    named = f" {right['name']}" if "name" in right else ""
+    return f"{right['verb']} {resource}{'.' if right['group'] else ''}{right['group']}{named}"
+
+
+def charts_to_come(s: Situation) -> list[Check]:
+    """What helm has to do for each chart, as far as it can be known: nobody should learn it in mid-run."""
+    if any(check.status == FAILED for check in helm(s)):
+        return []  # none of this could be seen then
+    checks = []
+    for each in s.facts.foreseen:
+        name = f"chart {each.name}"
+        unserved = s.facts.unserved.get(each.name)
+        if each.problem:
+            status = WARNING if each.unreachable and s.check_mode else FAILED
+            found, remedy = each.problem, "helm would come no further: see the values and the repository of the chart"
+            checks.append(Check(name, found, "as wanted, or able to become so", remedy, status, s.mothership_hosts))
+        elif unserved:
+            remedy = "install what serves them first"
+            checks.append(
+                Check(name, f"holds {some(unserved)}", "kinds that are served", remedy, FAILED, s.mothership_hosts)
+            )
+        elif each.removed:
+            found = f"the {each.step} takes away {some([str(ref) for ref in each.removed], 6)}"
+            checks.append(Check(name, found, "", "see that nobody needs them", WARNING, s.mothership_hosts))
+        else:
+            checks.append(Check(name, f"to be brought up to date ({each.step})" if each.step else "as wanted"))
+    return checks
+
+
+def libraries(s: Situation) -> list[Check]:
+    """What Ansible needs beside itself where a module of another collection will be called."""
+    needed: dict[str, str] = {}
+    if s.dns_layer and s.dns_method in controller.AWS_METHODS:
+        needed |= dict.fromkeys(controller.FOR_AWS, f"dns_credentials_method {s.dns_method}")
+    if "mothership" in s.layers and s.namespace in s.facts.namespaces and s.facts.namespaces[s.namespace] is None:
+        needed |= dict.fromkeys(controller.FOR_NAMESPACE, f"namespace {s.namespace}")
+    checks = []
+    for name, what in needed.items():
+        found, least = s.facts.libraries.get(name, ""), controller.MINIMUM[name]
+        there, minimum = parse(found), parse(least)
+        if found is not None and (there is None or minimum is None or there.at_least(minimum)):
+            continue
+        kind = "collection" if name in controller.COLLECTIONS else "Python package"
+        how = f"ansible-galaxy collection install {name}" if kind == "collection" else f"pip install '{name}>={least}'"
+        remedy = f"{how}, for the Python that runs ansible-playbook (in AWX: in the execution environment)"
+        told = f"{kind} {name} {found or 'is missing'}, needed for {what}"
+        checks.append(Check("controller", told, f"{name} >= {least}", remedy, FAILED, s.mothership_hosts))
+    if needed and not checks:
+        told = [f"{name} {s.facts.libraries.get(name) or ''}".strip() for name in needed]
+        return [Check("controller", ", ".join(told))]
+    return checks
 
 
 def readable(s: Situation) -> list[Check]:

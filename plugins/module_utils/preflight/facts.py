@@ -22,9 +22,9 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
 from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import Foreseen, NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, served_version
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts, controller, installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.registry_login import missing_helper, wants_login
 
@@ -38,6 +38,7 @@ FLUX_GROUP = "source.toolkit.fluxcd.io"
 OPERATORS = ("opentelemetry-operator", "victoria-metrics-operator")
 #: As many as the connection pool keeps.
 PARALLEL = 8
+_EVERYTHING = {"verb": "*", "group": "*", "resource": "*"}
 HELM_SECONDS = 15
 
 
@@ -86,6 +87,9 @@ class Wanted:
     :ivar grafana_version: the same for GrafanaDatasource.
     :ivar promxy_deployment: name of promxy's Deployment; None where nobody wants to know how it is set up.
     :ivar credentials: (cluster, Credential) of the clusters at hand.
+    :ivar foresee: what helm has to do for each chart, by the cluster's version and the API versions it serves, which
+        a chart's CRDs add to; None where no chart is to be installed.
+    :ivar namespace_labels: that the namespace must have.
     """
 
     namespace: str
@@ -102,6 +106,8 @@ class Wanted:
     grafana_version: str = "v1beta1"
     promxy_deployment: str | None = None
     credentials: frozenset[tuple[str, str]] = frozenset()
+    foresee: Callable[[str, Sequence[str]], Sequence[Foreseen]] | None = None
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,12 @@ class Facts:
     :ivar now: the time at which this was true; None where it is made up.
     :ivar helper_problem: why helm can't even ask for a login at the chart repository.
     :ivar ca_file_problem: why the file with the chart repository's CA is of no use; None if it is, or isn't needed.
+    :ivar foreseen: what helm has to do for each chart.
+    :ivar unserved: kinds of the charts that the cluster doesn't serve and no chart brings, by chart.
+    :ivar ungranted: roles and bindings of the charts that the user may not write, each with rights that lack for it;
+        None for rights that can't be known.
+    :ivar libraries: versions of the collections and Python packages on this machine, by name; empty where there is
+        one but doesn't say, None where there is none.
     :ivar unread: what could not be read: kind -> the server's reason.
     """
 
@@ -153,11 +165,15 @@ class Facts:
     helm: Helm | None = None
     ca_file_problem: str | None = None
     helper_problem: str | None = None
+    foreseen: tuple[Foreseen, ...] = ()
+    unserved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ungranted: tuple[tuple[charts.Grant, tuple[charts.Attributes, ...] | None], ...] = ()
+    libraries: Mapping[str, str | None] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
 
 
 def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, replace: bool = False) -> tuple[Need, ...]:
-    """Every right the layers need. Helm's own need: whatever the charts hold, of which the telling kinds are named.
+    """Every right the layers need; helm's is what the charts hold, see charts.py.
 
     :param replace: whether the guide's fixed-name objects will be deleted.
     """
@@ -169,25 +185,12 @@ def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, rep
     for layer in sorted(layers):
         add(layer, "list", KCM_GROUP, "managements", None)
     if "mothership" in layers:
-        add("mothership", "get create patch", "", "namespaces", None)
-        add("mothership", "get list create update patch delete", "", "secrets", namespace)
-        for group, resource in (
-            ("", "configmaps"),
-            ("", "services"),
-            ("", "serviceaccounts"),
-            ("apps", "deployments"),
-        ):
-            add("mothership", "get list watch create patch", group, resource, namespace)
-        for group, resource in (
-            ("apiextensions.k8s.io", "customresourcedefinitions"),
-            ("rbac.authorization.k8s.io", "clusterroles"),
-            ("rbac.authorization.k8s.io", "clusterrolebindings"),
-            (SVELTOS_GROUP, "clusterprofiles"),
-        ):
-            add("mothership", "get create patch", group, resource, None)
+        add("mothership", "get", "", "namespaces", None)
         add("mothership", "list", "storage.k8s.io", "storageclasses", None)
-        add("mothership", "get list watch create patch", KCM_GROUP, "servicetemplates", kcm_namespace)
-        add("mothership", "get create patch", FLUX_GROUP, "helmrepositories", kcm_namespace)
+        # What the wait looks at.
+        add("mothership", "list watch", "", "secrets", namespace)
+        add("mothership", "list watch", "apps", "deployments", namespace)
+        add("mothership", "list watch", KCM_GROUP, "servicetemplates", kcm_namespace)
     for layer in ("regional", "child"):
         if layer not in layers:
             continue
@@ -272,7 +275,7 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
             jobs["cluster_templates"] = lambda: reader.listed("ClusterTemplate", f"{in_kcm}/clustertemplates")
             jobs["service_templates"] = lambda: reader.listed("ServiceTemplate", f"{in_kcm}/servicetemplates")
             jobs["cluster_deployments"] = lambda: reader.listed("ClusterDeployment", f"{in_kcm}/clusterdeployments")
-        if "v1beta1" in apis.get(SVELTOS_CLUSTERS_GROUP, ()):
+        if "v1beta1" in apis.get(SVELTOS_CLUSTERS_GROUP, ()) and wanted.layers & {"regional", "child"}:
             sveltos = f"/apis/{SVELTOS_CLUSTERS_GROUP}/v1beta1/namespaces/{wanted.kcm_namespace}/sveltosclusters"
             jobs["sveltos_clusters"] = lambda: reader.listed("SveltosCluster", sveltos)
     if "mothership" in wanted.layers:
@@ -293,13 +296,17 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
     spaces = (wanted.namespace, wanted.kcm_namespace)
     for space in spaces:
         jobs[f"namespace {space}"] = lambda space=space: reader.one("Namespace", f"/api/v1/namespaces/{space}")  # type: ignore[misc]
-    jobs["denied"] = lambda: _denied(connection, wanted.needs)
+    jobs["administrator"] = lambda: _reviewed(connection, _EVERYTHING)[0] if wanted.needs else True
+    if wanted.foresee:
+        served = ["v1", *(f"{group}/{version}" for group, versions in apis.items() for version in versions)]
+        jobs["foreseen"] = lambda: tuple(wanted.foresee(kubernetes or "", served))  # type: ignore[misc]
     if wanted.helm:
         jobs["helm"] = lambda: helm_version(wanted.helm_binary)
         jobs["ca_file_problem"] = lambda: certificate_problem(wanted.ca_file)
         jobs["helper_problem"] = lambda: _helper_problem(wanted)
 
     results = _side_by_side(jobs)
+    results |= _rights(connection, wanted, results, results.pop("administrator"), results.get(f"namespace {spaces[0]}"))
     secrets = set(wanted.secrets) | set(credential_secrets(results.get("promxy_server_groups", ())))
     secret_jobs: dict[str, Callable[[], Any]] = {
         name: lambda name=name: _secret(reader, wanted.namespace, name)  # type: ignore[misc]
@@ -341,6 +348,7 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
             [item for item in results.get("credentials", ()) if item["metadata"]["name"] in used],
             {credential for _cluster, credential in wanted.credentials - applied},
         ),
+        libraries=controller.versions(),
         now=clock(),
         unread=dict(reader.unread),
         **results,
@@ -437,16 +445,93 @@ def _if_allowed(connection: Any, path: str) -> dict | None:
         return None
 
 
-def _denied(connection: Any, needs: Sequence[Need]) -> tuple[Denied, ...]:
-    """The needs that are refused. One question settles it for an administrator, else each need is asked for.
+def _rights(
+    connection: Any, wanted: Wanted, found: Mapping[str, Any], administrator: bool, namespace: dict | None
+) -> dict[str, Any]:
+    """What the user may not do: of the layers' needs, and of helm's by the charts as rendered."""
+    foreseen: Sequence[Foreseen] = found.get("foreseen", ())
+    kinds = charts.of_definitions([document for each in foreseen for document in each.rendered])
+    needs = {(each.verb, each.group, each.resource, each.namespace): each for each in wanted.needs}
+    unserved: dict[str, dict[str, None]] = {}
+    for each in foreseen:
+        for verb, ref in charts.of_release(each, wanted.namespace):
+            group = ref.api_version.rpartition("/")[0]
+            served = connection.resource(ref.api_version, ref.kind)
+            plural = (served.plural, served.namespaced) if served else kinds.get((group, ref.kind))
+            if plural is None:
+                unserved.setdefault(each.name, {})[f"{ref.kind} ({ref.api_version})"] = None
+            else:
+                place = (ref.namespace or wanted.namespace) if plural[1] else None
+                needs.setdefault((verb, group, plural[0], place), Need(verb, group, plural[0], place, "mothership"))
+    told: dict[str, Any] = {"unserved": {name: tuple(kinds) for name, kinds in unserved.items()}}
+    if wanted.foresee:
+        labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
+        right = wanted.namespace_labels.items() <= labels.items()
+        for verb in () if right else ("patch",) if namespace else ("create", "patch"):
+            needs.setdefault((verb, "", "namespaces", None), Need(verb, "", "namespaces", None, "mothership"))
+    if administrator:
+        return {**told, "denied": ()}
+    asked = list(charts.grants(foreseen, wanted.namespace))
+    return {**told, "denied": _denied(connection, list(needs.values())), "ungranted": _ungranted(connection, asked)}
 
-    A SelfSubjectRulesReview would be one request too, but is incomplete with authorizing webhooks and doesn't tell a
+
+def _ungranted(
+    connection: Any, grants: Sequence[charts.Grant]
+) -> tuple[tuple[charts.Grant, tuple[charts.Attributes, ...] | None], ...]:
+    """The roles and bindings that may not be written: neither by their verb nor by holding what is in them."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+
+        def allowed(right: tuple[charts.Attributes, str | None]) -> bool:
+            attributes, namespace = dict(right[0]), right[1]
+            return _reviewed(connection, {**attributes, **({"namespace": namespace} if namespace else {})})[0]
+
+        verbs = [
+            (
+                tuple(
+                    (key, value)
+                    for key, value in (
+                        ("verb", each.verb),
+                        ("group", charts.RBAC),
+                        ("resource", each.resource),
+                        ("name", each.name),
+                    )
+                    if value
+                ),
+                each.namespace,
+            )
+            for each in grants
+        ]
+        left = [each for each, may in zip(grants, pool.map(allowed, verbs), strict=True) if not may]
+        rights = {each.what: _live_rights(connection, each) if each.rights is None else each.rights for each in left}
+        asked = list(dict.fromkeys((right, each.namespace) for each in left for right in rights[each.what] or ()))
+        held = dict(zip(asked, pool.map(allowed, asked), strict=True))
+    found: list[tuple[charts.Grant, tuple[charts.Attributes, ...] | None]] = []
+    for each in left:
+        known = rights[each.what]
+        lacking = None if known is None else tuple(right for right in known if not held[right, each.namespace])
+        if lacking is None or lacking:
+            found.append((each, lacking))
+    return tuple(found)
+
+
+def _live_rights(connection: Any, grant: charts.Grant) -> tuple[charts.Attributes, ...] | None:
+    """The rights of a role that no chart brings; None where it isn't there, or may not be read."""
+    kind = "Role" if grant.resource == "roles" else "ClusterRole"
+    try:
+        path = connection.path(f"{charts.RBAC}/v1", kind, grant.namespace if kind == "Role" else None, grant.name)
+        return charts.rights_of(connection.request("GET", path))
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return None
+
+
+def _denied(connection: Any, needs: Sequence[Need]) -> tuple[Denied, ...]:
+    """The needs that are refused, for somebody who may not do everything: each is asked for.
+
+    A SelfSubjectRulesReview would be one request, but is incomplete with authorizing webhooks and doesn't tell a
     namespace's rules from the cluster's.
     """
-    if not needs:
-        return ()
-    if _reviewed(connection, {"verb": "*", "group": "*", "resource": "*"})[0]:
-        return ()
     with ThreadPoolExecutor(PARALLEL) as pool:
         answers = pool.map(lambda need: _reviewed(connection, _attributes(need)), needs)
         return tuple(
@@ -462,13 +547,14 @@ def _attributes(need: Need) -> dict[str, str]:
 
 
 def _reviewed(connection: Any, attributes: Mapping[str, str]) -> tuple[bool, str]:
+    of = "nonResourceAttributes" if "path" in attributes else "resourceAttributes"
     answer = connection.request(
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
         body={
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": dict(attributes)},
+            "spec": {of: {key: value for key, value in attributes.items() if of[0] == "r" or key != "namespace"}},
         },
     )
     status = answer.get("status") or {}

@@ -98,6 +98,8 @@ class Situation:
     """All a check may look at.
 
     :ivar layers: layers this run walks through.
+    :ivar check_mode: nothing will be changed.
+    :ivar dns_layer: the run walks through dns_credentials, by `dns_method`.
     :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
         announce_dns: the same of the DNS credentials.
     :ivar makes_dns_secret: the run writes the Secret with external-dns' credentials.
@@ -121,6 +123,7 @@ class Situation:
     namespace: str
     kcm_namespace: str
     fleet: str
+    check_mode: bool = False
     makes_dns_secret: bool = False
     subjects: tuple[Subject, ...] = ()
     others: tuple[Subject, ...] = ()
@@ -132,6 +135,7 @@ class Situation:
     storage_class: str | None = None
     install_templates: bool = True
     dns_method: str = "none"
+    dns_layer: bool = False
     replace_guide_objects: bool = False
     adopt: bool = True
     promxy_memory: Any = None

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import ROLE_LABEL, Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import Foreseen, ObjectRef
 from ansible_collections.k0rdent.kof.plugins.module_utils.own_cluster import Finding
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import checks
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts, checks
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import ANNOUNCED, FAILED, OK, WARNING
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Denied, Helm, Need
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
@@ -79,6 +80,25 @@ def rendered(host: str) -> dict[str, Any]:
 
 
 #: check, what is spoilt, what it must then say: status, and a pattern its one-line form has.
+GRANT = charts.Grant(
+    ObjectRef(f"{charts.RBAC}/v1", "ClusterRole", None, "promxy"),
+    "escalate",
+    "clusterroles",
+    "",
+    None,
+    (
+        (("verb", "get"), ("group", ""), ("resource", "secrets")),
+        (("path", "/metrics"), ("verb", "get")),
+        (
+            ("verb", "create"),
+            ("group", charts.RBAC),
+            ("resource", "roles"),
+            ("subresource", "status"),
+            ("name", "mine"),
+        ),
+    ),
+)
+
 CASES = [
     (
         checks.inputs,
@@ -328,6 +348,63 @@ CASES = [
         {"ca_file_problem": "/nowhere/ca.pem: No such file or directory"},
         FAILED,
         r"^mothership: kof_chart_repository_ca_file: .*/nowhere/ca\.pem",
+    ),
+    (
+        checks.charts_to_come,
+        {"foreseen": (Foreseen("kof-operators"), Foreseen("kof-mothership", problem="it would take away Secret x"))},
+        FAILED,
+        r"^mothership: chart kof-mothership: it would take away Secret x",
+    ),
+    (
+        checks.charts_to_come,
+        {"foreseen": (Foreseen("kof", "install"),), "unserved": {"kof": ("Issuer (cert-manager.io/v1)",)}},
+        FAILED,
+        r"^mothership: chart kof: holds Issuer \(cert-manager\.io/v1\) .*install what serves them first",
+    ),
+    (
+        checks.charts_to_come,
+        {"foreseen": (Foreseen("kof", problem="away", unreachable=True),)},
+        FAILED,
+        r"chart kof: away",
+    ),
+    (
+        checks.charts_to_come,
+        {"foreseen": (Foreseen("kof", problem="away", unreachable=True),), "check_mode": True},
+        WARNING,
+        r"chart kof: away",
+    ),
+    (
+        checks.charts_to_come,
+        {"foreseen": (Foreseen("kof", "upgrade", removed=[ObjectRef("v1", "Secret", "kof", "old")]),)},
+        WARNING,
+        r"chart kof: the upgrade takes away Secret kof/old",
+    ),
+    (
+        checks.grants,
+        {"ungranted": ((GRANT, GRANT.rights),)},
+        FAILED,
+        r"may not write ClusterRole promxy in the whole cluster: lacks get secrets, get /metrics, create "
+        r"roles/status\.rbac\.authorization\.k8s\.io mine .*verb escalate for clusterroles\.rbac",
+    ),
+    (checks.grants, {"ungranted": ((GRANT, None),)}, FAILED, r"lacks what it gives"),
+    (
+        checks.libraries,
+        {"dns_layer": True, "dns_method": "irsa", "libraries": {"amazon.aws": "10.1.2", "boto3": None}},
+        FAILED,
+        r"^mothership: controller: Python package boto3 is missing, needed for dns_credentials_method irsa .*"
+        r"wanted: boto3 >= 1\.34.*pip install 'boto3>=1\.34'",
+    ),
+    (
+        checks.libraries,
+        {"dns_layer": True, "dns_method": "iam_user", "libraries": {"amazon.aws": "9.5.0", "boto3": ""}},
+        FAILED,
+        r"collection amazon\.aws 9\.5\.0, .*ansible-galaxy collection install amazon\.aws",
+    ),
+    (
+        checks.libraries,
+        {"namespaces": {"kof": None}, "libraries": {"kubernetes.core": "6.2.0", "kubernetes": None}},
+        FAILED,
+        r"Python package kubernetes is missing, needed for namespace kof",
     ),
     (
         checks.operator_charts,
@@ -959,6 +1036,20 @@ def test_every_check_has_a_case_that_fails():
         checks.route53_requests,
     }
     assert {case[0] for case in CASES if case[2] == FAILED} | may_not_fail == set(checks.ALL)
+
+
+def test_a_library_counts_only_where_it_is_needed():
+    nothing = {"amazon.aws": None, "boto3": None, "kubernetes.core": None, "kubernetes": None}
+    assert checks.libraries(situation(libraries=nothing)) == []
+    assert checks.libraries(situation(libraries=nothing, dns_layer=True, dns_method="existing")) == []
+    there = {"amazon.aws": "11.0.0", "boto3": ""}
+    (row,) = checks.libraries(situation(libraries=there, dns_layer=True, dns_method="irsa"))
+    assert (row.status, row.found) == (OK, "amazon.aws 11.0.0, boto3")
+
+
+def test_nothing_is_said_of_charts_that_helm_could_not_look_at():
+    gone = {"foreseen": (Foreseen("kof", problem="no helm"),), "helm": Helm(None, None, "no helm on PATH")}
+    assert checks.charts_to_come(situation(**gone)) == []
 
 
 def test_no_secret_value_is_ever_told():
