@@ -264,8 +264,8 @@ def libraries(s: Situation) -> list[Check]:
         told = f"{kind} {name} {found or 'is missing'}, needed for {what}"
         checks.append(Check("controller", told, f"{name} >= {least}", remedy, FAILED, s.mothership_hosts))
     if needed and not checks:
-        told = [f"{name} {s.facts.libraries.get(name) or ''}".strip() for name in needed]
-        return [Check("controller", ", ".join(told))]
+        there_are = [f"{name} {s.facts.libraries.get(name) or ''}".strip() for name in needed]
+        return [Check("controller", ", ".join(there_are))]
     return checks
 
 
