@@ -46,6 +46,9 @@ class ModuleAction(ActionBase):
         if self._connection.transport == "local" and not self._connection.become:
             # The module inherits it from this process. Said once more, it would stand on a command line.
             self._task.environment = []
+            # Arguments hold secrets, too: they go through the module's standard input, whatever ansible.cfg says, and
+            # not through a file, which a killed run would leave.
+            self._connection.set_option("pipelining", True)
         try:
             return self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
         except OSError as error:
