@@ -25,9 +25,7 @@ def test_an_exec_plugin_is_asked_once_and_arguments_of_modules_are_in_no_file(tm
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
-        "users": [
-            {"name": "u", "user": {"exec": {"apiVersion": V1, "command": "./plugin", "interactiveMode": "Never"}}}
-        ],
+        "users": [{"name": "u", "user": user}],
     }
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
     of_all = {"kof_version": "0.1.1", "kof_fleet": "a", "kof_kubeconfig": str(tmp_path / "kubeconfig")}
