@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import diff
+from ansible_collections.k0rdent.kof.plugins.module_utils import diff, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
@@ -30,7 +30,6 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFaul
 MARKER = "<secret: written only with render_secrets>"
 _MOVES = "render_folder (option folder)"
 _PRIVATE_KEY = "PRIVATE KEY-----"
-_LOGIN = re.compile(r"://[^\s/@:]*:[^\s/@]+@")
 #: Shorter values of vault origin count only where they stand for themselves, as a word or alone: "a" is in most texts.
 _ANYWHERE, _AS_A_WORD = 8, 3
 
@@ -81,7 +80,7 @@ def secret_by(texts: Iterable[str]) -> Callable[[str], bool]:
             or any(each in text for each in long)
             or bool(word and word.search(text))
             or _PRIVATE_KEY in text
-            or bool(_LOGIN.search(text))
+            or bool(telling.logins(text))
         )
 
     return secret
