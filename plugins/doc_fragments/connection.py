@@ -61,8 +61,8 @@ options:
     aliases: [verify_ssl]
   proxy:
     description:
-      - Address of a proxy (C(http://), C(https://), or C(socks5://), which needs the Python library PySocks); since it may hold a login, it is
-        shown nowhere.
+      - Address of a proxy (C(http://), C(https://), or C(socks5://), which needs the Python library PySocks).
+      - Since it may hold a login, it is shown nowhere.
       - The environment variable E(K8S_AUTH_PROXY) stands in for it.
       - Without it the kubeconfig's C(proxy-url) and then E(HTTPS_PROXY) decide, as for C(kubectl).
     type: str

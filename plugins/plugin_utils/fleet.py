@@ -39,6 +39,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
 )
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place, variables, vars_folders
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
@@ -420,7 +421,7 @@ class FleetAction(ActionBase):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
         for each in connection.warnings:
-            display.warning(each)
+            warn(each)
         self._place = connection.place
         # Its library would ask a plugin again, and write what that gives to the temporary folder. And it sends a login
         # with the line break that it ends in, and quotes it in its error.
