@@ -73,3 +73,12 @@ def test_every_actions_result_is_shown_so(name: str) -> None:
     # What stands in the way before anything of a cluster is read is told in words of our own.
     assert [line for line in returns if not line.startswith("return dict(shown(") and "{why_not}" not in line] == []
     assert returns
+
+
+def test_no_url_is_shown_with_its_login() -> None:
+    told = {"msg": "HelmRepository kcm-system/kof-repo has oci://me:hunter2@registry.example.com/kof: Get it", "n": 1}
+    assert shown(told) == {
+        "msg": "HelmRepository kcm-system/kof-repo has oci://registry.example.com/kof: Get it",
+        "n": 1,
+    }
+    assert shown(["http://me:hunter2@h\x1b", "me@h"]) == ["http://h\\x1b", "me@h"]
