@@ -6,6 +6,7 @@ May hold: what is asked. May not hold: what is right.
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -373,7 +374,7 @@ def kubeconfig(rng: random.Random) -> Case:
             user |= rng.choice(_user_changes())
         else:
             whole |= rng.choice(_whole_changes())
-    content = config(cluster, user) | whole
+    content = copy.deepcopy(config(cluster, user) | whole)  # what is spoilt is this one's alone
     if rng.random() < 0.15:
         _spoil(content, rng)
     found = Case(common_files() | {"config": json.dumps(content)})

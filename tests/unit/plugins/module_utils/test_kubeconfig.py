@@ -99,7 +99,7 @@ def test_what_is_not_safe_on_the_way_is_told():
     assert told({}) == ()
     assert told({}, {"server": "http://127.0.0.1:8001"}) == ()  # kubectl proxy
     (plain,) = told({}, {"server": "http://jane:hunter2@h:1"})
-    assert plain.startswith("http://h:1 (kubeconfig given as a dictionary, context c) is spoken to unencrypted")
+    assert plain.startswith("http://h:1 (kubeconfig given as its content, context c) is spoken to unencrypted")
     for options, cluster in (({"validate_certs": "no"}, {}), ({}, {"insecure-skip-tls-verify": True})):
         (unverified,) = told(options, cluster)
         assert unverified.startswith("the certificate of https://api.example.com:6443 (kubeconfig given")
