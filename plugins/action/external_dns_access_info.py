@@ -25,7 +25,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissi
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, iam, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, iam, lines, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
                 result["take_over_fleet"] = sorted(permissions.take_over)
                 with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
                     for each in connection.warnings:
-                        self._display.warning(each)
+                        lines.warn(each)
                     shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
                     result.update(_look(options, connection, permissions))
         except AnothersLayer as problem:

@@ -29,7 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace im
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, lines, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
@@ -130,7 +130,7 @@ class ActionModule(ActionBase):
         asked = guards.of_writing(options["fleet"], permissions, policy.drift_managers)
         connection = connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said)
         for each in connection.warnings:
-            self._display.warning(each)
+            lines.warn(each)
         try:
             shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
             # One after the other: in check mode the Secret's namespace may not exist yet.

@@ -18,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONN
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, ReleaseRun
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import lines
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.signals import seen_to_its_end
@@ -55,7 +56,7 @@ class ActionModule(ModuleAction):
         except (AnsibleError, ApiError, ApiUnavailable, BadInput, NotARelease):
             return None  # the module says what is wrong
         for each in run.connection.warnings if seen is not None else ():
-            self._display.warning(each)
+            lines.warn(each)
         if seen is not None and not (self._task.diff or self._play_context.diff):
             del seen["diff"]
         return seen

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pathlib
 import random
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ import kubeconfig_judge
 from kubeconfig_judge import Judge, Seen, Task
 from kubeconfig_judge.certificates import made
 from kubeconfig_judge.ingredients import CLUSTER, GENERATORS, SERVER, SYSTEM, Case, plain_changes
+from sandbox.fixtures import ControlPlane
 
 #: Generated cases of each kind.
 FEW, MANY = 150, 2000
@@ -165,3 +168,29 @@ def _server(case: Case) -> str:
 
 def _pem_given(case: Case) -> str:
     return base64.b64decode(_cluster(case).get("certificate-authority-data", "")).decode()
+
+
+def test_no_verification_is_warned_of_once_in_a_run(control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
+    """By a module's process twice, an action's and the inventory plugin's."""
+    datasource = {"k0rdent.kof.grafana_datasource": {"name": "x", "datasource_name": "x", "url": "https://x"}}
+    secret = {"k0rdent.kof.external_dns_secret": {"access_key_id_variable": "id", "secret_access_key_variable": "key"}}
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {
+            "kof_kubeconfig": str(control_plane.kubeconfig),
+            "kof_validate_certs": False,
+            "id": "A" * 20,
+            "key": "k" * 40,
+        },
+        "tasks": [{**each, "ignore_errors": True} for each in (datasource, secret, datasource)],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    source = {"plugin": "k0rdent.kof.clusters", "kubeconfig": str(control_plane.kubeconfig), "validate_certs": False}
+    (tmp_path / "live.kof.yml").write_text(json.dumps(source))
+    command = ["ansible-playbook", "--check", "-i", str(tmp_path / "live.kof.yml"), str(tmp_path / "play.yml")]
+    environment = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "k0rdent.kof.clusters"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    told = " ".join((done.stdout + done.stderr).split())
+    assert told.count("isn't verified, so who is on the way can pose as it") == 1, told
+    assert told.count("TASK [") == 3, told
