@@ -205,3 +205,15 @@ def test_the_trust_policy_is_as_long_as_the_check_before_it_counts(number: int) 
     else:
         assert size == len("".join(templated("{{ __dns_credentials_irsa_trust | string }}", **wanted).split()))
     assert (size > 2048) == (number == 7)
+
+
+def test_no_secret_is_among_the_settings_which_are_a_fact_of_the_play() -> None:
+    names = ("secret_access_key", "aws_secret_key", "aws_session_token")
+    secrets = {f"dns_credentials_{name}": "hush-hush" for name in names}
+    found = templated(
+        "{{ __dns_credentials_set }}", **secrets, dns_credentials_aws_access_key="AKIA", dns_credentials_path="/kof/"
+    )
+    assert found["path"] == "/kof/"
+    assert "hush-hush" not in json.dumps(found)
+    hidden = templated("{{ __dns_credentials_aws.secret_key }}", **secrets, dns_credentials_aws_access_key="AKIA")
+    assert hidden == "hush-hush"

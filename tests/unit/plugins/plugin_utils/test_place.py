@@ -6,7 +6,10 @@ import types
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import BY_KEYWORD, BY_VARIABLE, Said
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 
@@ -64,3 +67,30 @@ def test_a_kubeconfigs_text_is_kept_from_kubernetes_core_too(monkeypatch):
 
 def task_with(module_defaults: dict[str, Any]) -> Any:
     return types.SimpleNamespace(_task=types.SimpleNamespace(module_defaults=[module_defaults]))
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "value"),
+    [
+        ("kof_context", None, None),
+        ("kof_context", "", None),
+        ("kof_context", "{{ nowhere | default(omit) }}", None),
+        ("kof_context", "{{ nowhere | default(none) }}", None),
+        ("kof_context", "management", "management"),
+        ("kof_validate_certs", "no", False),
+        ("kof_impersonate_groups", "devs, ops", ["devs", "ops"]),
+    ],
+)
+def test_a_modules_option_stands_for_what_the_variable_is(name: str, raw: Any, value: Any) -> None:
+    assert place._templated(with_templar(), name, trust_as_template(raw) if raw else raw) == value
+
+
+@pytest.mark.parametrize(("name", "raw"), [("kof_context", 1.1), ("kof_password", 83), ("kof_validate_certs", "maybe")])
+def test_a_modules_option_is_refused_by_the_variables_name(name: str, raw: Any) -> None:
+    with pytest.raises(ApiUnavailable, match=f"^{name}: ") as caught:
+        place._templated(with_templar(), name, raw)
+    assert "83" not in str(caught.value)
+
+
+def with_templar() -> Any:
+    return types.SimpleNamespace(_templar=Templar(DataLoader(), variables={}))
