@@ -69,6 +69,11 @@ def result(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return json.loads(found.group(1))
 
 
+def as_done(predicted: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The result of check mode, in the words of a run."""
+    return json.loads(json.dumps(result(predicted)).replace("would be ", ""))
+
+
 def there(control_plane: Any) -> set[str]:
     """`clusterdeployments/eu1` and so on."""
     names = control_plane.kubectl("get", KINDS, "-A", "-o", "name").split()
@@ -203,7 +208,7 @@ def test_check_mode_needs_no_word_and_says_what_the_run_does(control_plane: Any,
     assert len(sent) == 7
     assert all(each.endswith("(dry)") for each in sent)
     done = play(EVERYTHING, DELETE, *CONFIRMED)
-    assert result(predicted) == result(done)
+    assert as_done(predicted) == result(done)
 
 
 def test_a_child_outside_the_run_holds_its_regional(control_plane: Any, play: Any) -> None:
@@ -355,7 +360,7 @@ def test_what_the_api_server_keeps_keeps_all_of_its_cluster(
 ) -> None:
     keep(kind, namespace, name)
     mark = control_plane.audit.stat().st_size
-    predicted = result(play("kof_regional:kof_child", DELETE, "-v", "--check"))
+    predicted = as_done(play("kof_regional:kof_child", DELETE, "-v", "--check"))
     run = result(play(EVERYTHING, DELETE, *CONFIRMED))
     assert predicted == run
     (refused,) = run["refused"]
