@@ -86,6 +86,11 @@ class HelmFailed(Exception):
         return bool(_OVERTAKEN.search(self.words))
 
     @property
+    def forbidden(self) -> bool:
+        """Was it that a right is missing?"""
+        return "is forbidden: User" in self.words
+
+    @property
     def lacking(self) -> str | None:
         """What the cluster does not have yet and the chart needs ("CustomResourceDefinition of ServiceMonitor
         (…)"), else None."""
@@ -235,10 +240,13 @@ class Helm:
         flags = ["--dry-run=server", "--output", "json"]
         return json.loads(self._on_cluster([*arguments, *flags], timeout, values, changes=False))
 
-    def template(self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any]) -> str:
-        """What a chart gives, as YAML, whether the cluster serves its kinds or not. Reads what the chart looks up
-        there. Raises HelmFailed."""
-        return self._on_cluster(["template", *arguments, "--dry-run=server"], timeout, values, changes=False)
+    def template(
+        self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any], *, lookups: bool = True
+    ) -> str:
+        """What a chart gives, as YAML, whether the cluster serves its kinds or not. What the chart looks up there is
+        read, or with `lookups` false isn't there. Raises HelmFailed."""
+        command = ["template", *arguments, *(["--dry-run=server"] if lookups else [])]
+        return self._on_cluster(command, timeout, values, changes=False)
 
     def _on_cluster(
         self, arguments: Sequence[str], timeout: float, values: Mapping[str, Any] | None, *, changes: bool

@@ -435,7 +435,15 @@ class ReleaseRun:
             arguments += ["--include-crds" if installs else "--is-upgrade", *self._schema(version)]
             for each in apis:
                 arguments += ["--api-versions", each]
-            rendered = list(contents(helm.template(arguments, self._timeout, self._parameters["release_values"])))
+            values, problem = self._parameters["release_values"], None
+            try:
+                text = helm.template(arguments, self._timeout, values)
+            except HelmFailed as error:
+                if not error.forbidden:
+                    raise
+                # Without what the chart may not look up it shows at least what else is needed.
+                text, problem = helm.template(arguments, self._timeout, values, lookups=False), str(error)
+            rendered = list(contents(text))
         lasting = [ref_of(document) for document in rendered if not hook_events(document)]
         return Foreseen(
             self.name,
@@ -443,9 +451,10 @@ class ReleaseRun:
             rendered,
             held,
             absent,
-            [] if installs else self._leaving(lasting),
+            [] if installs or problem else self._leaving(lasting),
             bool(self.history) and self.history[-1].status not in ("deployed", "uninstalled"),
             len(self.history),
+            problem,
         )
 
     # -- absent

@@ -206,7 +206,7 @@ def nobody(own_sandbox: Sandbox) -> Iterator[str]:
         own_sandbox.kubectl("delete", kind, "-A", "-l", f"of={name}")
 
 
-DENIED = re.compile(r"may not (\S+(?:, \S+)*) (\S+) in (?:namespace (\S+)|the whole cluster) \(wanted")
+DENIED = re.compile(r"may not (\S+(?:, \S+)*) (\S+) in (?:namespace (\S+)|the whole cluster)$")
 GRANTS = re.compile(r"bind a role with verb (escalate|bind) for (roles|clusterroles)\.")
 
 
@@ -221,11 +221,11 @@ def test_the_rights_that_preflight_asks_for_are_enough(own_sandbox: Sandbox, nob
             break
         (failed,) = [each["result"] for each in run.events if each["event"] == "failed"]
         named = set()
-        for line in failed["errors"]:
-            for verbs, resource, namespace in DENIED.findall(line):
+        for check in failed["checks"]:
+            for verbs, resource, namespace in DENIED.findall(check["found"]):
                 plural, _dot, group = resource.partition(".")
                 named |= {(verb, group, plural, namespace) for verb in verbs.split(", ")}
-            named |= {(verb, "rbac.authorization.k8s.io", of, "") for verb, of in GRANTS.findall(line)}
+            named |= {(verb, "rbac.authorization.k8s.io", of, "") for verb, of in GRANTS.findall(check["remedy"])}
         assert named - granted, run.output
         granted |= named
         grant(own_sandbox, nobody, granted)
