@@ -410,7 +410,8 @@ def kubeconfig(settings: Settings) -> dict[str, Any]:
     if settings.tls_server_name:
         cluster["tls-server-name"] = settings.tls_server_name
     if settings.proxy:
-        cluster["proxy-url"] = _proxy_with_login(settings)
+        # Go resolves no name itself for either, and in a kubeconfig it knows the one alone.
+        cluster["proxy-url"] = _proxy_with_login(settings).replace("socks5h://", "socks5://", 1)
     user: dict[str, Any] = {}
     if settings.client_pem:
         # Certificate and key in one text: of each Go's TLS reads its own blocks.

@@ -461,6 +461,15 @@ def test_helm_gets_the_same_cluster_and_the_same_identity(tmp_path: Any) -> None
     assert made["users"][0]["user"] == {"token": "sesame", "as": "jane", "as-groups": ["a", "b"]}
 
 
+def test_helm_gets_a_proxy_that_a_kubeconfig_can_name_and_extras_as_they_were() -> None:
+    user = {"token": "x", "as": "jane", "as-user-extra": {"a b/%c": ["1", "2"]}}
+    given = {"clusters": [{"name": "k", "cluster": {"server": "https://x"}}], "users": [{"name": "u", "user": user}]}
+    given |= {"contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}], "current-context": "c"}
+    made = kubeconfig(settings({"kubeconfig": given}, {"HTTPS_PROXY": "socks5h://me:p@proxy"}))
+    assert made["clusters"][0]["cluster"]["proxy-url"] == "socks5://me:p@proxy"
+    assert made["users"][0]["user"] == user
+
+
 def test_helm_gets_password_and_unchecked_certificates_too() -> None:
     options = {"host": "https://x", "username": "u", "password": "p:w", "validate_certs": False}
     made = kubeconfig(settings(options, {}))
