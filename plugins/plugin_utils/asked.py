@@ -10,6 +10,7 @@ patterns; knows nothing of Kubernetes.
 from __future__ import annotations
 
 import difflib
+import importlib
 import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -137,7 +138,7 @@ def _plays(action: Any, task_vars: Mapping[str, Any]) -> list[Play] | None:
     plays: list[Play] = []
     try:
         for argument in called():
-            path = _path(str(argument), str(task_vars.get("playbook_dir", "")))
+            path = _path(str(argument))
             if path is None:
                 return None
             manager = task_vars["hostvars"]._variable_manager
@@ -149,16 +150,22 @@ def _plays(action: Any, task_vars: Mapping[str, Any]) -> list[Play] | None:
     return plays or None
 
 
-def _path(argument: str, playbook_dir: str) -> str | None:
+def _path(argument: str) -> str | None:
     """The file of a playbook that is named by its path, or as a collection's (namespace.collection.name)."""
     if pathlib.Path(argument).is_file():
         return argument
-    *_collection, name = argument.split(".", 2)
-    for ending in (".yml", ".yaml", ""):
-        file = pathlib.Path(playbook_dir, *name.split(".")).with_suffix(ending)
-        if file.is_file():
-            return str(file)
-    return None
+    parts = argument.split(".")
+    try:
+        # What ansible-playbook named so, it found in the same collection; playbook_dir is that of the play.
+        package = importlib.import_module(f"ansible_collections.{parts[0]}.{parts[1]}") if len(parts) > 2 else None
+    except ImportError:
+        return None
+    files = [
+        pathlib.Path(folder, "playbooks", *parts[2:-1], f"{parts[-1]}{ending}")
+        for folder in (package.__path__ if package else ())
+        for ending in (".yml", ".yaml", "")
+    ]
+    return next((str(file) for file in files if file.is_file()), None)
 
 
 def _tasks(play: Play) -> Iterator[Any]:

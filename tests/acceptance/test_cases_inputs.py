@@ -174,3 +174,15 @@ def test_site_sees_a_wrong_serial_in_its_first_play(
     assert "Traceback" not in done.output
     plays = [line.split("[")[1].split("]")[0] for line in done.output.splitlines() if line.startswith("PLAY [")]
     assert plays == ["Look at the inventory"]
+
+
+@pytest.mark.parametrize("playbook", ["site", "delete", "render"])
+def test_a_run_that_does_nothing_says_so_also_by_the_collections_name(
+    forks: Forks, tmp_path: pathlib.Path, playbook: str
+) -> None:
+    """ansible-pull limits each run to its own machine."""
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({**FLEET, "ungrouped": {"hosts": {"localhost": {}}}}))
+    limit = ["--limit", "localhost,127.0.0.1"]
+    done = forks.run([f"k0rdent.kof.{playbook}", "-i", str(tmp_path / "hosts.yml"), *limit], LIMIT)
+    assert done.code == 2, done.output
+    assert "with --limit localhost,127.0.0.1 this run would do nothing" in done.output

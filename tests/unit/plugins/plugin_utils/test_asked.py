@@ -31,3 +31,20 @@ def test_parts_of_a_limit_that_match_nobody(
     inventory = InventoryManager(DataLoader(), sources=[str(tmp_path / "hosts.yml")])
     inventory.subset(limit)
     assert [line.split(":")[0] for line in asked._patterns(inventory)] == [f"--limit {each}" for each in unmatched]
+
+
+@pytest.mark.parametrize(
+    ("named", "file"),
+    [
+        ("k0rdent.kof.site", "playbooks/site.yml"),
+        ("k0rdent.kof.layers.report", "playbooks/layers/report.yml"),
+        ("k0rdent.kof.nothing", None),
+        ("no.such.collection", None),
+        ("site.yml", None),
+        ("", None),
+    ],
+)
+def test_a_collections_playbook_is_found_wherever_the_play_is(named: str, file: str | None) -> None:
+    found = asked._path(named)
+    root = pathlib.Path(__file__).parents[4]
+    assert (pathlib.Path(found).resolve() if found else None) == (root / file if file else None)
