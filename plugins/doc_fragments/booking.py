@@ -15,9 +15,9 @@ options:
       - V(task) is the task itself. It is changed where any cluster is, and fails where more were refused or are not
         ready than C(kof_max_fail_percentage) allows.
       - V(role) is tasks that follow on each host. The task is changed where any cluster is; instead of failing it
-        returns RV(stop).
+        returns C(stop).
       - V(play) is a play at the end, as in the playbooks of this collection (M(k0rdent.kof.fleet_report),
-        M(k0rdent.kof.fleet_outcome)). The task is never changed; instead of failing it returns RV(stop).
+        M(k0rdent.kof.fleet_outcome)). The task is never changed; instead of failing it returns C(stop).
     type: str
     choices: [task, role, play]
     default: task
