@@ -75,24 +75,33 @@ def refused(rendered: Rendered) -> str:
     return done.output.replace("\\n", "\n").replace('\\"', '"')
 
 
-def test_what_is_set_to_nothing_is_as_if_it_were_not_set(render: Render) -> None:
+@pytest.fixture(scope="module")
+def plain() -> dict[str, str]:
+    """What render.yml writes for FLEET as it is; filled by the first test that asks."""
+    return {}
+
+
+def rendered_plain(render: Render, plain: dict[str, str]) -> dict[str, str]:
+    plain.update(plain or fine(render(nothing)))
+    return plain
+
+
+def test_what_is_set_to_nothing_is_as_if_it_were_not_set(render: Render, plain: dict[str, str]) -> None:
     """AWX makes null of an answer left empty; expressions leave out, give null or an empty text."""
-    plain = fine(render(nothing))
     optional = ("kof_context", "regional_storage_class", "regional_retention", "mothership_retention", "child_template")
-    for empty in (None, ""):
-        assert fine(render(nothing, dict.fromkeys([*optional, "kof_validate_certs"], empty))) == plain
-    with_default = {"kof_drift_managers": None, "regional_labels": None, "kof_wait": None, "child_opencost": None}
-    assert fine(render(nothing, with_default)) == plain
+    survey = {name: ("", None)[number % 2] for number, name in enumerate([*optional, "kof_validate_certs"])}
+    survey |= dict.fromkeys(("kof_drift_managers", "regional_labels", "kof_wait", "child_opencost"))
+    assert fine(render(nothing, survey)) == rendered_plain(render, plain)
 
     def by_expression(fleet: dict[str, Any]) -> None:
         for number, name in enumerate(optional):
             how = ("omit", "none", "''")[number % 3]
             fleet["all"]["vars"][name] = f"{{{{ my_own | default({how}) }}}}"
 
-    assert fine(render(by_expression)) == plain
+    assert fine(render(by_expression)) == rendered_plain(render, plain)
 
 
-def test_text_of_a_survey_is_what_the_options_are(render: Render) -> None:
+def test_text_of_a_survey_is_what_the_options_are(render: Render, plain: dict[str, str]) -> None:
     def typed(fleet: dict[str, Any]) -> None:
         fleet["all"]["vars"] |= {
             "child_config": {"region": "us-east-2", "worker": {"instanceType": "t3.large"}},
@@ -106,28 +115,25 @@ def test_text_of_a_survey_is_what_the_options_are(render: Render) -> None:
         "child_opencost": "false",
     }
     wanted = fine(render(typed))
-    assert wanted != fine(render(nothing))
+    assert wanted != rendered_plain(render, plain)
     assert fine(render(nothing, survey)) == wanted
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("regional_retention", 1.1, "regional_retention: arrived as the number 1.1, but must be a string"),
-        ("regional_template", True, "regional_template: arrived as the boolean true, but must be a string"),
-        ("kof_password", 83, "kof_password: arrived as a number, but must be a string"),
-        ("regional_config", "region", "regional_config: is a string, but must be a map; in YAML it may be text, too"),
-        ("kof_grafana_enabled", False, "kof_grafana_enabled: no such variable, nothing would read it"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_by_name(render: Render, name: str, value: Any, says: str) -> None:
-    told = refused(render(nothing, {name: value}))
-    assert says in told
-    assert "83" not in told.split("kof_password")[-1] or name != "kof_password"
+def test_what_cannot_be_meant_is_refused_by_name_all_at_once(render: Render) -> None:
+    wrong = {
+        "regional_retention": (1.1, "arrived as the number 1.1, but must be a string"),
+        "regional_template": (True, "arrived as the boolean true, but must be a string"),
+        "kof_password": (835412, "arrived as a number, but must be a string"),
+        "regional_config": ("region", "is a string, but must be a map; in YAML it may be text, too"),
+        "kof_grafana_enabled": (False, "no such variable, nothing would read it"),
+    }
+    told = refused(render(nothing, {name: value for name, (value, _says) in wrong.items()}))
+    for name, (_value, says) in wrong.items():
+        assert f"{name}: {says}" in told
+    assert "835412" not in told
 
 
-def test_groups_and_names_of_ones_own_are_nobodys_business(render: Render) -> None:
-    plain = fine(render(nothing))
+def test_groups_and_names_of_ones_own_are_nobodys_business(render: Render, plain: dict[str, str]) -> None:
 
     def own(fleet: dict[str, Any]) -> None:
         regionals = fleet["kof_regional"].pop("hosts")
@@ -139,7 +145,7 @@ def test_groups_and_names_of_ones_own_are_nobodys_business(render: Render) -> No
         fleet["kof_storage"] = {"hosts": {"a-file-server": None}}
         fleet["all"]["vars"] |= {"my_instance_type": "t3.large", "instance_type": "t3.large", "acme_kof": 1}
 
-    assert fine(render(own)) == plain
+    assert fine(render(own)) == rendered_plain(render, plain)
 
     def lost(fleet: dict[str, Any]) -> None:
         fleet["kof_regionals"] = fleet.pop("kof_regional")
@@ -162,7 +168,7 @@ def test_a_secret_for_all_is_looked_up_once_in_a_task(render: Render, tmp_path: 
         assert f"example.com/name: {name}" in files[f"regional/{name}.yaml"]
 
 
-@pytest.mark.parametrize(("given", "says"), [("1,x", "'x' is no number"), ([0], "0 is no number")])
+@pytest.mark.parametrize(("given", "says"), [("1,x", "'x' is no number")])
 def test_site_sees_a_wrong_serial_in_its_first_play(
     forks: Forks, tmp_path: pathlib.Path, given: Any, says: str
 ) -> None:
@@ -176,7 +182,7 @@ def test_site_sees_a_wrong_serial_in_its_first_play(
     assert plays == ["Look at the inventory"]
 
 
-@pytest.mark.parametrize("playbook", ["site", "delete", "render"])
+@pytest.mark.parametrize("playbook", ["site", "delete"])
 def test_a_run_that_does_nothing_says_so_also_by_the_collections_name(
     forks: Forks, tmp_path: pathlib.Path, playbook: str
 ) -> None:
