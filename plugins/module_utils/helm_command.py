@@ -291,7 +291,8 @@ class Helm:
         signals: _Signals | None,
     ) -> tuple[bytes, bytes, int]:
         try:
-            process = subprocess.Popen(
+            # AnsibleModule.run_command has no time limit and no session of its own.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 env=self._environment(own_cache),
                 stdin=subprocess.PIPE,

@@ -572,7 +572,8 @@ def helm_version(binary: str | None = None) -> Helm:
         where = f"{name} is not an executable file" if os.sep in name else f"no {name} on PATH"
         return Helm(None, None, where)
     try:
-        answer = subprocess.run(
+        # In an action there is no AnsibleModule with its run_command.
+        answer = subprocess.run(  # pylint: disable=ansible-bad-function
             [path, "version", "--template", "{{.Version}}"],
             capture_output=True,
             text=True,
