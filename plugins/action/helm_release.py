@@ -18,11 +18,15 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONN
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, ReleaseRun
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import lines
+from ansible_collections.k0rdent.kof.plugins.module_utils.telling import scrubbed_all
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import lines, rendered
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.signals import seen_to_its_end
 
+#: Shorter ones of a vault would be hidden in words; and what tasks go by stays as it is.
+_LEAST = 8
+_FOR_PEOPLE = ("diff", "msg", "took", "warnings", "not_checked", "reason")
 _NAMES = (("release_namespace", "namespace"), ("release_name", "name"))
 
 
@@ -31,6 +35,15 @@ class ActionModule(ModuleAction):
     OPTIONS = OPTIONS
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result = self._module(said, task_vars)
+        if not (result.get("changed") or result.get("failed")) or "hostvars" not in task_vars:
+            return result
+        # A diff shows values by their names, and helm quotes them; what a vault held is secret under any name.
+        secrets = rendered.vaulted(task_vars["hostvars"], [task_vars["inventory_hostname"]])
+        long = {each for each in secrets if len(each) >= _LEAST}
+        return result | {name: scrubbed_all(result[name], long) for name in _FOR_PEOPLE if name in result and long}
+
+    def _module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         # What an environment means to helm is the module's to know.
         there = self._task.async_val or elsewhere(self, task_vars)
         alone = any(self._task.environment or []) or there

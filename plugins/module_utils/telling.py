@@ -13,7 +13,8 @@ import contextlib
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, unquote
 
 HIDDEN = "(hidden)"
@@ -137,6 +138,17 @@ def unsendable_login(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in AWS_LOGIN:
         if re.search(r"[^!-~]", environ.get(name, "")):
             yield name, "of the environment has a line break, white space or another character that no key of AWS has"
+
+
+def scrubbed_all(value: Any, secrets: Collection[str]) -> Any:
+    """`value` with every text in it as `scrubbed` gives it."""
+    if isinstance(value, str):
+        return scrubbed(value, secrets)
+    if isinstance(value, dict):
+        return {key: scrubbed_all(each, secrets) for key, each in value.items()}
+    if isinstance(value, list):
+        return [scrubbed_all(each, secrets) for each in value]
+    return value
 
 
 def _quoted(secret: str) -> str:

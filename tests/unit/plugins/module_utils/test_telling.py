@@ -63,6 +63,12 @@ def test_white_space_ends_no_login_of_a_text_that_is_a_url() -> None:
     assert telling.logins("see https://h\nme@h") == set()
 
 
+def test_secrets_are_hidden_wherever_they_stand_in_a_value() -> None:
+    told = {"diff": {"after": f"note: {CANARY}\n"}, "took": [CANARY], "rc": 1}
+    hidden = {"diff": {"after": "note: (hidden)\n"}, "took": ["(hidden)"], "rc": 1}
+    assert telling.scrubbed_all(told, [CANARY]) == hidden
+
+
 def _leaks(*_anything: object) -> None:
     connection = http.client.HTTPConnection("h")
     connection._HTTPConnection__state = "Idle"
