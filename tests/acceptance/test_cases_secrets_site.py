@@ -191,7 +191,8 @@ def test_under_ansible_runner(
     broken = "-e kof_chart_repository=oci://127.0.0.1:1/nowhere -e mothership_promxy_image_tag=another"
     for step, (more, wanted) in enumerate((("", 0), (broken, 2))):
         work = tmp_path / f"work{step}"
+        (work / "project").mkdir(parents=True)  # ansible-runner starts only where there is one
         words = f"-i {inventory} --vault-password-file {vault} -vvv --diff {more}"
-        code = _quiet(own_sandbox, work, [runner, "run", str(work), "-p", playbook, "--cmdline", words])
+        code = _quiet(own_sandbox, work, [runner, "run", str(work), "-p", playbook, f"--cmdline={words}"])
         assert len(list(work.glob("artifacts/*/job_events/*.json"))) > 50
         assert code == wanted, (work / "output").read_text()[-3000:]
