@@ -257,7 +257,7 @@ CANNOT_ARRIVE: dict[str, tuple[str, Object]] = {
 def test_strings_of_an_inventory_that_cannot_arrive_are_named(
     control_plane: Any, server: Server, tmp_path: pathlib.Path
 ) -> None:
-    """In one run: each is a fault of its own child, and one more in the count."""
+    """In one run, each at its own child: what is said of several is said once."""
     mark = control_plane.audit.stat().st_size
     # Ansible itself reads no half of a surrogate pair from a file, but templates bring them, from JSON for one.
     children: dict[str, Object] = {
@@ -268,8 +268,8 @@ def test_strings_of_an_inventory_that_cannot_arrive_are_named(
     told = run.stdout + run.stderr
     assert run.returncode != 0
     for name, (variable, _value) in CANNOT_ARRIVE.items():
-        assert re.search(rf"(?<!-)\b{name}: {variable}: ", told), f"{name}: {told[-4000:]}"
-    assert f"{len(CANNOT_ARRIVE)} faults in the inventory; nothing was changed" in told
+        assert re.search(rf"(?<![-\w]){name}(, [-\w]+)*: {variable}: ", told), f"{name}: {told[-4000:]}"
+    assert "faults in the inventory; nothing was changed" in told
     with open(control_plane.audit, "rb") as log:
         log.seek(mark)
         assert not [line for line in log if json.loads(line)["user"]["username"] == COLLECTION_USER]

@@ -143,8 +143,8 @@ def test_delete_leaves_nothing_of_ours_on_them(fleet: Fleet) -> None:
     predicted = fleet.run("delete", "--check")
     assert RELEASES["adopted-child"] <= fleet.releases("adopted-child")
     done = fleet.run("delete", "-e", "kof_delete_confirm=adopted")
-    for run in (predicted, done):
-        assert "services uninstalled on clusters that live on: adopted-child, adopted-regional" in run.output
+    for run, be in ((predicted, "would be "), (done, "")):
+        assert f"services {be}uninstalled on clusters that live on: adopted-child, adopted-regional" in run.output
     assert re.search(r"promxy has adopted-regional in its configuration", done.output)
     for name in CLUSTERS:
         assert fleet.releases(name) == set()
