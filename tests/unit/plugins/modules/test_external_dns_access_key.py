@@ -45,6 +45,7 @@ class Cluster:
     """The API server: objects by (kind, namespace, name); refuses what `refuses` says; counts what it is asked."""
 
     server = "https://cluster.test"
+    warnings = ()
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str | None, str], dict[str, Any]] = {
