@@ -119,6 +119,7 @@ def _of_role(role: str, services: list[str]) -> dict[str, Maker]:
         f"{role}_labels": _labels,
         f"{role}_service_templates": _service_templates(services),
         f"{role}_service_values": _service_values(services),
+        f"{role}_disabled_services": lambda rng: rng.sample(services, rng.randint(0, len(services))),
         f"{role}_extra_services": _extra_services,
         f"{role}_service_priority": lambda rng: rng.choice([1, 100, 7, 2_147_483_646, "42"]),
         f"{role}_vmuser_secret": _name,

@@ -433,12 +433,18 @@ def test_a_plugin_is_asked_again_for_what_was_refused_and_for_what_expires_too_s
         else:
             handler.refuse(401, "Unauthorized", "Unauthorized")
 
-    server = serve(script)
+    authority = Authority(tmp_path, "test")
+    server = serve(script, authority)
     user = {"exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}}
     kubeconfig = {
         "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "clusters": [
+            {
+                "name": "c",
+                "cluster": {"server": server.url, "certificate-authority": str(authority.certificate_file)},
+            }
+        ],
         "users": [{"name": "u", "user": user}],
     }
     run = {**os.environ, exec_plugin.SHARED: exec_plugin.shared_memory()}

@@ -285,7 +285,12 @@ def test_child_cluster_deployment() -> None:
 
 def test_mothership_values_with_dns_and_a_storage_class() -> None:
     mothership, faults = parse_mothership(
-        "mothership", {"mothership_storage_class": "gp3", "dns_credentials_method": "iam_user"}
+        "mothership",
+        {
+            "mothership_storage_class": "gp3",
+            "dns_credentials_method": "iam_user",
+            "dns_credentials_hosted_zones": ["Z0EXAMPLE00000000000"],
+        },
     )
     assert mothership is not None, faults
     operators, charts = mothership_values.releases(mothership, RELEASE)
