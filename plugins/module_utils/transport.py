@@ -376,7 +376,8 @@ class _Link(http.client.HTTPConnection):
         )
 
     def _secured(self, sock: Any, host: str) -> Any:
-        assert self._tls_context is not None
+        if self._tls_context is None:
+            raise AssertionError("a secured line has a context")
         # Certificates say neither the root's dot nor an address' zone.
         name = (self._server_name or host).removesuffix(".").partition("%")[0]
         if not isinstance(sock, ssl.SSLSocket):

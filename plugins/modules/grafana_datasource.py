@@ -154,12 +154,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 @telling.quotes_nothing()
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={**CONNECTION_OPTIONS, **single_object.RECONCILE_OPTIONS, **ARGUMENTS},
-        required_if=[("state", "present", ("datasource_name", "url"))],
-        supports_check_mode=True,
-    )
+def work(module: AnsibleModule) -> None:
+    """All that the module does; `main` only starts it, as ansible-test wants to see it begin."""
     masking.mask(module)
     options = module.params
     if options["kof_version"] not in RELEASES:
@@ -192,6 +188,17 @@ def main() -> None:
         )
         wanted = grafana_datasource(release, **{field: options[field] for field in fields})
     single_object.run(module, ref, wanted)
+
+
+def main() -> None:
+    """The module."""
+    work(
+        AnsibleModule(
+            argument_spec={**CONNECTION_OPTIONS, **single_object.RECONCILE_OPTIONS, **ARGUMENTS},
+            required_if=[("state", "present", ("datasource_name", "url"))],
+            supports_check_mode=True,
+        )
+    )
 
 
 if __name__ == "__main__":

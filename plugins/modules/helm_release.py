@@ -285,13 +285,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import REMO
 
 
 @telling.quotes_nothing()
-def main() -> None:
-    """The module."""
-    module = AnsibleModule(
-        argument_spec={**CONNECTION_OPTIONS, **OPTIONS},
-        required_if=[("release_state", "present", ["chart_ref"])],
-        supports_check_mode=True,
-    )
+def work(module: AnsibleModule) -> None:
+    """All that the module does; `main` only starts it, as ansible-test wants to see it begin."""
     _hide(module)
     masking.mask(module)
     run: ReleaseRun | None = None
@@ -364,6 +359,17 @@ def _fail(module: AnsibleModule, run: ReleaseRun | None, why: str) -> None:
         known["status"] = run.status()
     module.fail_json(
         msg=f"release {run.namespace}/{run.name}: {why}", exception=None, invocation=_invocation(module), **known
+    )
+
+
+def main() -> None:
+    """The module."""
+    work(
+        AnsibleModule(
+            argument_spec={**CONNECTION_OPTIONS, **OPTIONS},
+            required_if=[("release_state", "present", ["chart_ref"])],
+            supports_check_mode=True,
+        )
     )
 
 

@@ -124,7 +124,8 @@ class Folder:
             top = self._open_top(stack, make=True)
             for name, text in texts.items():
                 with self._below(top, name, make=True) as (folder, file):
-                    assert folder is not None
+                    if folder is None:
+                        raise AssertionError("it was made")
                     self._put(folder, file, name, text.encode())
 
     def _open_top(self, stack: contextlib.ExitStack, *, make: bool) -> int | None:

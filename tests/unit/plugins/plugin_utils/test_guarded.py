@@ -27,7 +27,7 @@ def _plugin(kind: str, name: str) -> Any:
 def _entries(kind: str, name: str) -> list[Any]:
     plugin = _plugin(kind, name)
     if kind == "modules":
-        return [plugin.main] if hasattr(plugin, "main") else []  # else it is the documentation of an action
+        return [plugin.work] if hasattr(plugin, "main") else []  # else it is the documentation of an action
     if kind == "filter":
         return list(plugin.FilterModule().filters().values())
     return [plugin.ActionModule.run] if kind == "action" else [plugin.InventoryModule.parse]
