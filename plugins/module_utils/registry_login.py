@@ -11,9 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import ssl
 import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -47,14 +45,15 @@ def missing_helper(reference: str, environment: Mapping[str, str]) -> str | None
 
 def wants_login(reference: str, *, plain_http: bool, ca_file: str | None) -> bool:
     """Whether a registry answers somebody without a login with 401; one that can't be asked is not said to."""
-    scheme = "http" if plain_http else "https"
+    from ansible.module_utils import urls
+
+    address = f"{'http' if plain_http else 'https'}://{urlsplit(reference).netloc}/v2/"
     try:
-        trusted = None if plain_http else ssl.create_default_context(cafile=ca_file)
-        with urllib.request.urlopen(f"{scheme}://{urlsplit(reference).netloc}/v2/", timeout=_PATIENCE, context=trusted):
-            return False
+        urls.open_url(address, timeout=_PATIENCE, ca_path=ca_file, use_netrc=False).close()
+        return False
     except urllib.error.HTTPError as answer:
         return answer.code == 401
-    except (OSError, ValueError):
+    except (OSError, ValueError, urls.ConnectionError):
         return False
 
 

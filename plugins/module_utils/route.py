@@ -125,11 +125,7 @@ def excepted(server: Address, exceptions: str) -> bool:
     return False
 
 
-_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _ip(text: str) -> _Ip | None:
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An IPv4 address also where it is written as IPv6's stand-in for one; without its zone."""
     try:
         found = ipaddress.ip_address(text.partition("%")[0])
@@ -138,7 +134,7 @@ def _ip(text: str) -> _Ip | None:
     return (isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped) or found
 
 
-def _network(text: str) -> _Network | None:
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """`address/bits`; a mask instead of bits is none to Go."""
     start, _slash, bits = text.partition("/")
     if not (bits.isascii() and bits.isdigit()) or "%" in start:

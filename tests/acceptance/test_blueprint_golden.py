@@ -116,7 +116,7 @@ class Recorded:
 
     def _lines(self) -> Iterator[str]:
         for method, path, agent, body in self._proxy.sent:
-            address, _, query = path.partition("?")
+            address, _mark, query = path.partition("?")
             if agent.startswith("Helm/") or address.rpartition("/")[2] in REVIEWS:
                 continue
             options = urllib.parse.urlencode(sorted(urllib.parse.parse_qsl(query)))

@@ -37,6 +37,15 @@ class Different:
     if_: Callable[[Case], bool] = lambda _case: True
 
 
+def _cluster(case: Case) -> dict[str, str]:
+    return json.loads(case.files["config"])["clusters"][0]["cluster"]
+
+
+def _server(case: Case) -> str:
+    cluster = _cluster(case)
+    return cluster.get("tls-server-name") or urlsplit(cluster["server"]).hostname or ""
+
+
 #: What client-go takes and we refuse.
 STRICTER = (
     Different(
@@ -155,15 +164,6 @@ def both(judge: Judge, folder: pathlib.Path, case: Case) -> tuple[Seen, Seen]:
         proxy=proxy.pem + proxy.key_pem() if case.proxy else "",
     )
     return judge.of_client_go(task), judge.of_ours(task)
-
-
-def _cluster(case: Case) -> dict[str, str]:
-    return json.loads(case.files["config"])["clusters"][0]["cluster"]
-
-
-def _server(case: Case) -> str:
-    cluster = _cluster(case)
-    return cluster.get("tls-server-name") or urlsplit(cluster["server"]).hostname or ""
 
 
 def _pem_given(case: Case) -> str:

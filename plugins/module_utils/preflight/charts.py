@@ -11,7 +11,7 @@ escalate and bind allow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,6 @@ _WATCHED = ("Job", "Pod")
 _GRANTING = {"Role": "escalate", "ClusterRole": "escalate", "RoleBinding": "bind", "ClusterRoleBinding": "bind"}
 _ALL = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 
-#: (API group, kind) -> plural, and whether it is namespaced; None for what nobody serves.
-ResourceOf = Callable[[str, str], tuple[str, bool] | None]
 #: The attributes of one right, as an access review takes them.
 Attributes = tuple[tuple[str, str], ...]
 

@@ -220,9 +220,11 @@ def test_the_processes_of_a_run_ask_once(plugin: Plugin, calls: Callable[[], int
         f"assert credential({spec!r}, {{}}, 'x', os.environ).token == {CANARY!r}"
     )
     environ = importable() | {SHARED: run[SHARED]}
-    modules = [subprocess.Popen(["/bin/sh", "-c", f'{sys.executable} -c "$0"', asking], env=environ) for _ in range(4)]
+    modules = [
+        subprocess.Popen(["/bin/sh", "-c", f'{sys.executable} -c "$0"', asking], env=environ) for _again in range(4)
+    ]
     children = []
-    for _ in range(4):
+    for _again in range(4):
         child = os.fork()
         if not child:
             os._exit(credential(spec, {}, "x", environ).token != CANARY)
@@ -245,7 +247,7 @@ def test_another_account_is_asked_for_anew(plugin: Plugin, calls: Callable[[], i
         ({**spec, "provideClusterInfo": True}, {"server": "https://b"}, run),
     ):
         before = calls()
-        for _ in range(2):
+        for _again in range(2):
             credential(each, cluster, WHERE, environ)
         assert calls() == before + 1
 
