@@ -51,6 +51,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.model import DNS_METHO
 from ansible_collections.k0rdent.kof.plugins.module_utils.telling import unsendable_login
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault, load_spec
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import read
 
 _PREFIX = "dns_credentials_"
@@ -73,7 +74,9 @@ def dns_credentials(variables: Mapping[str, Any]) -> dict[str, Any]:
         faults += [Fault(host, name, problem, "one word") for name, problem in unsendable_login(os.environ)]
     if faults:
         raise AnsibleFilterError("\n".join(map(str, faults)))
-    return {name.removeprefix(_PREFIX): value for name, value in found.items() if not spec[name].get("no_log")}
+    # A kubeconfig may be its content, and where the management cluster is no setting of this.
+    kept = (name for name in found if not spec[name].get("no_log") and name not in CONNECTION_VARIABLES.values())
+    return {name.removeprefix(_PREFIX): found[name] for name in kept}
 
 
 class FilterModule:

@@ -244,7 +244,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         given = {name: self._given[name] for name in CONNECTION_VARIABLES}
         if isinstance(given["kubeconfig"], dict):
             # Its content is secret, but a playbook must not go to another cluster for that: it lacks credentials then.
-            given["kubeconfig"], given["host"] = None, kubeconfig.settings(self._given, os.environ).address
+            given["kubeconfig"], given["host"] = (
+                None,
+                kubeconfig.settings(self._given, place.controllers_environment()).address,
+            )
         return {
             CONNECTION_VARIABLES[name]: value
             for name, value in given.items()

@@ -8,6 +8,7 @@ Looks whether it is there, and whether the registry would be worth asking it; re
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -53,7 +54,7 @@ def wants_login(reference: str, *, plain_http: bool, ca_file: str | None) -> boo
         return False
     except urllib.error.HTTPError as answer:
         return answer.code == 401
-    except (OSError, ValueError, urls.ConnectionError):
+    except (OSError, ValueError, http.client.HTTPException, urls.ConnectionError):
         return False
 
 

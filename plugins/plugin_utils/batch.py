@@ -301,21 +301,29 @@ class Rollout:
 
 
 def rollout_of(
-    task_vars: Mapping[str, Any], batch: Sequence[str], refused: Collection[str], *, finished: bool
+    task_vars: Mapping[str, Any],
+    batch: Sequence[str],
+    refused: Collection[str],
+    *,
+    finished: bool,
+    left_out: Collection[str] = (),
 ) -> Rollout:
     """Sort the play's hosts by how far this rollout got with them.
 
     :param batch: hosts of this batch.
     :param refused: those of them that just failed.
     :param finished: whether the others of the batch are done, or only applied.
+    :param left_out: hosts of this batch that nothing was tried for, untouched as those whose turn didn't come.
     """
     everyone = list(task_vars.get("ansible_play_hosts_all") or batch)
     here = [everyone.index(host) for host in batch if host in everyone] or [0]
     failed = {*refused, *noted(task_vars).failed}
     earlier, later = everyone[: min(here)], everyone[max(here) + 1 :]
-    rest = [host for host in batch if host not in failed]
-    done = [host for host in earlier if host not in failed] + (rest if finished else [])
-    return Rollout(done, [host for host in [*earlier, *batch] if host in failed], [] if finished else rest, later)
+    skipped = {*left_out, *noted(task_vars).left_out} - failed
+    rest = [host for host in batch if host not in failed | skipped]
+    done = [host for host in earlier if host not in failed | skipped] + (rest if finished else [])
+    untouched = [host for host in [*earlier, *batch] if host in skipped] + later
+    return Rollout(done, [host for host in [*earlier, *batch] if host in failed], [] if finished else rest, untouched)
 
 
 def within_limit(
@@ -345,14 +353,18 @@ def within_limit(
         head = (
             f"{len(failed)} of {len(batch)} {layer} clusters failed, more than kof_max_fail_percentage ({limit}) allows"
         )
-        rollout = rollout_of(task_vars, batch, list(outcomes.failed), finished=finished)
+        rollout = rollout_of(
+            task_vars, batch, list(outcomes.failed), finished=finished, left_out=list(outcomes.left_out)
+        )
         if alone or booked_by == BY_TASK:
             guilty = [f"{each['host']}: {each['reason']}" for each in refused]
             more = [f"... and {len(guilty) - FAULTS_SHOWN} more"] if len(guilty) > FAULTS_SHOWN else []
             stands = [] if layer == "mothership" else [str(rollout)]
             raise FleetFault("\n".join([f"{head}:", *guilty[:FAULTS_SHOWN], *more, *stands]), guilty)
         outcomes.stop = head
-        outcomes.left_out.update((host, f"the rollout stopped before its turn: {head}") for host in rollout.untouched)
+        for host in rollout.untouched:
+            # Who was left out before has a reason of their own.
+            outcomes.left_out.setdefault(host, f"the rollout stopped before its turn: {head}")
         result["warnings"] = [*result.get("warnings", ()), f"{head}. {rollout}"]
     return result | {"outcomes": outcomes.fact(), "stop": bool(outcomes.stop)}
 

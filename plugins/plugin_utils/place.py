@@ -23,7 +23,7 @@ from ansible import context
 from ansible.errors import AnsibleError, AnsibleFileNotFound, AnsibleValueOmittedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig, telling
+from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig, kubeconfig_fields, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
@@ -195,6 +195,7 @@ def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:
         raise ApiUnavailable(f"kubeconfig: {problem}") from None
     content = kubeconfig.content_of(named)
     if content is not None:
+        content = kubeconfig_fields.typed(content, "kubeconfig given as its content")
         return _in_memory("given as its content", kubeconfig.localised(content, os.getcwd()))
     files = [find(os.path.expandvars(path)) for path in kubeconfig.paths_of(named)]
     if not any(map(_is_vaulted, files)):

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 
@@ -32,13 +32,13 @@ def seen_to_its_end(what: str, work: Callable[[], dict[str, Any]]) -> dict[str, 
     Nothing is begun where the main process is gone already: a worker that nobody told of it would go on with its loop.
 
     :param what: is worked on, for people.
-    :raises AnsibleError: the main process is gone.
+    :raises AnsibleActionFail: the main process is gone.
     """
     main = multiprocessing.parent_process()
     if main is None or threading.current_thread() is not threading.main_thread() or os.getpgrp() != os.getpid():
         return work()  # no worker, so whoever signals reaches the processes as well
     if not main.is_alive():
-        raise AnsibleError(f"Ansible has ended, so nothing is begun any more with {what}")
+        raise AnsibleActionFail(f"Ansible has ended, so nothing is begun any more with {what}")
     received: list[int] = []
     errors = _errors_of(main.pid)
 

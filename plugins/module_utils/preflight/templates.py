@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.diff import is_secret_name
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import show
 from ansible_collections.k0rdent.kof.plugins.module_utils.versions import Version, parse_dashed
 
@@ -134,7 +135,8 @@ def _wrong(config: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> 
             if isinstance(value, Mapping) and key not in FREE_FORM:
                 yield from _wrong(value, default, f"{prefix}{key}.")
             continue
-        found = is_of if isinstance(value, (Mapping, list)) else f"{show(value)}, {is_of}"
+        hidden = isinstance(value, (Mapping, list)) or any(map(is_secret_name, f"{prefix}{key}".split(".")))
+        found = is_of if hidden else f"{show(value)}, {is_of}"
         yield WrongType(f"{prefix}{key}", found, wanted, _certainly(value, default))
 
 

@@ -264,3 +264,13 @@ def test_in_a_playbook_with_hostvars(tmp_path: pathlib.Path) -> None:
     assert values["rule"] == "{{ $labels.cluster }} is down"
     assert group["spec"]["targets"] == ["vmauth.eu1.example.com:443"]
     assert datasource["spec"]["datasource"]["secureJsonData"] == {"basicAuthPassword": "${password}"}
+
+
+def test_dns_credentials_says_nothing_of_how_the_management_cluster_is_reached() -> None:
+    from ansible_collections.k0rdent.kof.plugins.filter.dns_credentials import dns_credentials
+
+    known = {"kof_kubeconfig": {"users": [{"name": "u", "user": {"token": "hush-hush"}}]}, "kof_context": "c"}
+    found = dns_credentials({"dns_credentials_method": "none", **known})
+    assert found["kof_fleet"] == "kof"
+    assert "hush-hush" not in str(found)
+    assert not set(known) & set(found)

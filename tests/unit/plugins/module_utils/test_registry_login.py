@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import pathlib
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -94,3 +95,16 @@ def test_helm_asks_the_helper_where_the_registry_wants_a_login(
 def test_a_registry_that_cannot_be_asked_is_not_said_to_want_a_login() -> None:
     assert not wants_login("oci://127.0.0.1:1/charts", plain_http=True, ca_file=None)
     assert not wants_login("oci://127.0.0.1:1/charts", plain_http=False, ca_file="/nowhere/ca.pem")
+
+
+def test_what_speaks_no_http_wants_no_login() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def answer() -> None:
+            with silent.accept()[0] as link:
+                link.recv(1000)
+                link.sendall(b"SSH-2.0-nobody\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        reference = f"oci://127.0.0.1:{silent.getsockname()[1]}/charts"
+        assert not wants_login(reference, plain_http=True, ca_file=None)

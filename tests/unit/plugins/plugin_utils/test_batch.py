@@ -204,6 +204,14 @@ def test_a_stopped_rollout_sorts_every_host_of_the_play(
     assert "untouched: e, f (2)" in told
 
 
+def test_who_was_left_out_is_untouched_and_not_done(tmp_path: pathlib.Path) -> None:
+    _fleet, variables = read(tmp_path, "regional")
+    variables["ansible_play_hosts_all"] = ["a", "b", "c", "d", "e"]
+    note(variables, left_out={"a": "its regional failed"})
+    rollout = batches.rollout_of(variables, ["b", "c", "d"], ["c"], finished=True, left_out=["d"])
+    assert rollout == batches.Rollout(["b"], ["c"], [], ["a", "d", "e"])
+
+
 def test_progress_of_a_long_batch_is_told_now_and_then() -> None:
     lines: list[str] = []
     silent, talking = (batches.progress_lines("objects", lines.append, every) for every in (1000, 0))

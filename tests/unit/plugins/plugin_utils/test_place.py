@@ -94,3 +94,13 @@ def test_a_modules_option_is_refused_by_the_variables_name(name: str, raw: Any) 
 
 def with_templar() -> Any:
     return types.SimpleNamespace(_templar=Templar(DataLoader(), variables={}))
+
+
+@pytest.mark.parametrize("users", ["null", "[{name: u, user: null}]", "[{name: u, user: {exec: null}}]", "text"])
+def test_a_kubeconfigs_content_is_read_as_its_file_would_be(users):
+    content = f"apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: {users}\n"
+    if users == "text":
+        with pytest.raises(ApiUnavailable, match="users"):
+            place.readable(content, str, None)
+    else:
+        assert place.readable(content, str, None)

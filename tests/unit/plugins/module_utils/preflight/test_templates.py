@@ -191,3 +191,8 @@ maps = st.recursive(
 def test_a_config_of_known_keys_is_never_complained_about(known):
     assert unknown_keys(known, known) == []
     assert wrong_types(known, known) == []
+
+
+def test_the_value_of_a_secret_is_not_quoted():
+    wrong = wrong_types({"vsphere": {"password": 1234567}}, {"vsphere": {"password": "x"}})
+    assert [(each.path, each.found) for each in wrong] == [("vsphere.password", "a number")]
