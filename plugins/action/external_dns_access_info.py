@@ -20,12 +20,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTI
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, iam, lines, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
@@ -60,9 +60,7 @@ class ActionModule(ActionBase):
                 permissions = one_run(options, task_vars or {})
                 # For the module that makes the key: it can't see what is an extra variable.
                 result["take_over_fleet"] = sorted(permissions.take_over)
-                with connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said) as connection:
-                    for each in connection.warnings:
-                        lines.warn(each)
+                with place.connected(options, said) as connection:
                     shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
                     result.update(_look(options, connection, permissions))
         except AnothersLayer as problem:

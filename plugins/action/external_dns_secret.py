@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import guards, reconcile, shared_layer
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
     Credentials,
     CredentialsFault,
@@ -29,7 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace im
 from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
 from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, lines, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
@@ -128,9 +128,7 @@ class ActionModule(ActionBase):
         check_mode = bool(self._task.check_mode)
         policy = policy_from(options)
         asked = guards.of_writing(options["fleet"], permissions, policy.drift_managers)
-        connection = connect({name: options[name] for name in CONNECTION_OPTIONS}, said=said)
-        for each in connection.warnings:
-            lines.warn(each)
+        connection = place.connected(options, said)
         try:
             shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
             # One after the other: in check mode the Secret's namespace may not exist yet.

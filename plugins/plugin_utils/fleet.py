@@ -23,7 +23,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
     ApiUnavailable,
     Connection,
     UnsendableString,
-    connect,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said, check_options
@@ -39,7 +38,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
 )
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place, variables, vars_folders
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
@@ -419,9 +417,7 @@ class FleetAction(ActionBase):
         place.unheard(self, wanted, said)
         if wanted.get("kubeconfig"):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
-        connection = connect({name: wanted.get(name) for name in CONNECTION_OPTIONS}, said=said)
-        for each in connection.warnings:
-            warn(each)
+        connection = place.connected(wanted, said)
         self._place = connection.place
         # Its library would ask a plugin again, and write what that gives to the temporary folder. And it sends a login
         # with the line break that it ends in, and quotes it in its error.

@@ -25,12 +25,14 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig, kubeconfig_fields, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
 from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
 from ansible_collections.k0rdent.kof.plugins.module_utils.validation import faults_of, settled
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 
 #: kof_* variables that are kubernetes.core's connection options, by option name.
 CONNECTION_VARIABLES = {
@@ -180,6 +182,18 @@ def found(action: ActionBase, named: Any) -> Any:
         raise ApiUnavailable(f"there is no kubeconfig {path}{looked}: give the path of one, or host")
 
     return readable(named, find, action._loader)
+
+
+def connected(options: Mapping[str, Any], said: Mapping[str, Said]) -> Connection:
+    """The connection of an action, and the warnings that it brings.
+
+    :param options: all that the action knows of it, and others.
+    :param said: who said them. Raises ApiUnavailable.
+    """
+    connection = connect({name: options.get(name) for name in CONNECTION_OPTIONS}, said=said)
+    for each in connection.warnings:
+        warn(each)
+    return connection
 
 
 def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:

@@ -94,6 +94,16 @@ def serve() -> Iterator[Callable[[Script], Any]]:
         server.server_close()
 
 
+def config_of(server: str, authority: str, user: dict[str, Any]) -> dict[str, Any]:
+    """A kubeconfig of one cluster with this authority's file, and this user."""
+    return {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": authority}}],
+        "users": [{"name": "u", "user": user}],
+    }
+
+
 def to(server: Any, **options: Any) -> under_test.Connection:
     return connect({"host": server.url, **options}, {})
 
@@ -388,17 +398,7 @@ def test_a_token_file_is_read_again_once_for_all_threads(serve, tmp_path):
 
     authority = Authority(tmp_path, "test")
     server = serve(script, authority)
-    kubeconfig = {
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [
-            {
-                "name": "c",
-                "cluster": {"server": server.url, "certificate-authority": str(authority.certificate_file)},
-            }
-        ],
-        "users": [{"name": "u", "user": {"tokenFile": str(token)}}],
-    }
+    kubeconfig = config_of(server.url, str(authority.certificate_file), {"tokenFile": str(token)})
     connection = connect({"kubeconfig": kubeconfig}, {})
     token.write_text("new")
     threads = [threading.Thread(target=connection.request, args=("GET", "/x")) for _number in range(8)]
@@ -436,17 +436,7 @@ def test_a_plugin_is_asked_again_for_what_was_refused_and_for_what_expires_too_s
     authority = Authority(tmp_path, "test")
     server = serve(script, authority)
     user = {"exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": "Never"}}
-    kubeconfig = {
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [
-            {
-                "name": "c",
-                "cluster": {"server": server.url, "certificate-authority": str(authority.certificate_file)},
-            }
-        ],
-        "users": [{"name": "u", "user": user}],
-    }
+    kubeconfig = config_of(server.url, str(authority.certificate_file), user)
     run = {**os.environ, exec_plugin.SHARED: exec_plugin.shared_memory()}
     gives("old")
     first, second = connect({"kubeconfig": kubeconfig}, run), connect({"kubeconfig": kubeconfig}, run)
@@ -476,18 +466,7 @@ def test_a_watch_begins_with_a_fresh_token_where_the_old_one_has_expired(serve, 
     authority = Authority(tmp_path, "test")
     server = serve(script, authority)
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        json.dumps(
-            {
-                "current-context": "c",
-                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                "clusters": [
-                    {"name": "c", "cluster": {"server": server.url, "certificate-authority": "ca.crt"}},
-                ],
-                "users": [{"name": "u", "user": {"tokenFile": str(token)}}],
-            }
-        )
-    )
+    kubeconfig.write_text(json.dumps(config_of(server.url, "ca.crt", {"tokenFile": str(token)})))
     connection = connect({"kubeconfig": str(kubeconfig)}, {})
     token.write_text("new")
     assert list(connection.watch("/x", "7")) == [event]
