@@ -11,7 +11,8 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 # The sandbox is a Python package of the tests: python -m sandbox
 export PYTHONPATH := $(CURDIR)/tests
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled Python is kept, but not in the clone.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.work/pycache
 
 .PHONY: help
 help: ## this list
@@ -34,18 +35,18 @@ binaries: setup ## the sandbox's programs, found or built
 	python -m sandbox build
 
 .PHONY: sandbox sandbox-down
-sandbox: setup ## start the sandbox (or find it running)
+sandbox: setup ## start the sandbox, or find it running (KOF_LINE as for demo)
 	python -m sandbox up
 
 sandbox-down: setup ## stop the sandbox and leave nothing running
 	python -m sandbox down
 
 .PHONY: demo
-demo: sandbox ## start the sandbox, run site.yml on it, and say what to look at next
+demo: sandbox ## start the sandbox, run site.yml on it, and say what to look at next (KOF_LINE=0.0.x: another line of kof)
 	ansible-playbook -i inventories/sandbox playbooks/site.yml
 	@python -m sandbox next-steps
 
-.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-long test-cores newest-core
+.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-own acceptance-shared acceptance-long test-cores newest-core
 lint: setup ## ruff, mypy, ansible-lint (profile production)
 	ruff check .
 	ruff format --check .
@@ -56,12 +57,12 @@ sanity: setup ## ansible-test sanity, on a copy
 	tests/sanity.sh $(COLLECTIONS)
 
 unit: binaries ## unit and property tests
-	pytest tests/unit
+	pytest -m "not long" tests/unit
 
 sandbox-test: binaries ## the sandbox's own tests
 	pytest tests/sandbox/test
 
-molecule: binaries ## one scenario per role and per playbook with a job of its own, on one shared sandbox
+molecule: binaries ## one scenario per role, and of delete.yml, on one shared sandbox
 	@# After a crashed run molecule believes that the sandbox still exists, and would skip its create.
 	molecule reset -s default
 	molecule test --all
@@ -76,13 +77,33 @@ TOPIC ?= *
 acceptance: binaries ## what the issues ask to be shown: make acceptance TOPIC=site
 	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
-acceptance-long: binaries ## the same with what takes minutes
+acceptance-own acceptance-shared: acceptance-%: binaries ## its halves: with servers of their own; on one shared sandbox
+	pytest -m "not long and $*" tests/acceptance
+
+acceptance-long: binaries ## the same with what takes minutes, what is promised on every line of kof, and more random cases of unit tests
+	pytest -m long tests/unit
 	pytest $(wildcard tests/acceptance/test_$(TOPIC)*.py)
+
+# TEST="tests/unit/plugins/module_utils/kof/test_model.py -k domain"
+.PHONY: try
+try: setup ## one test, or a few: make try TEST="path -k words"
+	pytest -q $(TEST)
+
+# The longest first: nothing is left for the end that one core would do alone.
+LANES := acceptance-shared unit acceptance-own molecule newest-core sandbox-test sanity lint
 
 .PHONY: test
 test: binaries ## everything CI runs
-	@# Two at a time, each with servers of its own: most of them wait for a control plane half of the time.
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory acceptance molecule unit newest-core sandbox-test sanity lint
+	@# Three at a time, each with servers of its own: most of them wait for a control plane a third of the time.
+	@rm -f .work/seconds; ended=0; \
+	$(MAKE) --jobs=3 --keep-going --output-sync=target --no-print-directory $(LANES:%=lane-%) || ended=$$?; \
+	python tests/budgets.py CONTRIBUTING.md .work/seconds; exit $$ended
+
+# What `make test` has found already, and set up, is not done again by each.
+.PHONY: $(LANES:%=lane-%)
+$(LANES:%=lane-%): lane-%:
+	@begun=$$(date +%s); ended=0; $(MAKE) --no-print-directory -o setup -o binaries $* || ended=$$?; \
+	echo "$* $$(($$(date +%s) - begun))" >> .work/seconds; exit $$ended
 
 # Nothing else should run on this machine meanwhile. BENCH="--rounds 1 --regions 3 --children 20" tries it in minutes.
 BENCH ?= --page

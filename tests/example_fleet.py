@@ -13,7 +13,7 @@ import argparse
 import pathlib
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -102,8 +102,19 @@ def fleet(regions: int, children: int, seed: int = 1, shared: Mapping[str, Any] 
         if chance.random() < 0.25:
             own["child_config"] = _config(chance, regionals[regional]["regional_config"]["region"])
         hosts[f"{regional}-child{of_regional[regional]}"] = own
-    everybody = {"regional_admin_email": "platform@example.com", **(shared or {})}
+    everybody = {"kof_version": "0.1.1", "regional_admin_email": "platform@example.com", **(shared or {})}
     return Fleet(everybody, {}, regionals, dict(sorted(hosts.items())), usual)
+
+
+def at(fleet: Fleet, kof_version: str) -> Fleet:
+    """The fleet at another release, without what that one refuses."""
+    if kof_version == fleet.shared.get("kof_version", kof_version) or not kof_version.startswith("0.0."):
+        return fleet
+    regionals = {
+        name: {key: value for key, value in own.items() if key != "regional_retention"}
+        for name, own in fleet.regionals.items()
+    }
+    return replace(fleet, shared={**fleet.shared, "kof_version": kof_version}, regionals=regionals)
 
 
 def _config(chance: random.Random, area: str) -> Variables:

@@ -10,82 +10,120 @@ Changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
+from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import shared_layer
-from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, iam, place
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws import plan
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import BotoCoreError, ClientError
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes, told
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.plan import NotForUs
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.access_key import OPTIONS, KeyAndSecret, Stop, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import shared_layer
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_AT_AWS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.shared_layer import AnothersLayer
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS, policy_from
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import dns_credentials, guarded, iam, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import one_run
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **OPTIONS,
     "policy_name": {"type": "str", "required": True},
     "path": {"type": "str", "default": "/"},
+    "of_role": {"type": "bool", "default": False},
 }
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    OPTIONS: ClassVar = {**aws_beside_kubernetes(), **RECONCILE_OPTIONS, **ARGUMENTS}
-    _supports_diff = True
+class ActionModule(ModuleAction):
     _supports_async = False
+    OPTIONS: ClassVar = {**aws_beside_kubernetes(), **RECONCILE_OPTIONS, **ARGUMENTS}
+    DOES = "looks"
+    GOES_BY = ("caller", "policy", "user", "take_over_fleet", "plan")
+    #: Of the role's look: its options.
+    role: Mapping[str, Any] | None = None
 
     @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        why_not = elsewhere(self, task_vars or {})
-        if why_not:
-            return {**result, "failed": True, "msg": f"This looks from the controller's process only: {why_not}"}
-        problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
-        if problem:
-            return dict(shown({**result, "failed": True, "msg": problem}))
+        written, variables = self._task.args, task_vars or {}
+        if not boolean(written.get("of_role", False), strict=False):
+            return super().run(tmp, task_vars)
+        values, faults = dns_credentials.of_task(self, variables)
+        if faults:
+            return {"failed": True, "msg": "\n".join(map(str, faults))}
+        self.role = dns_credentials.public(values)
+        if self.role["method"] not in DNS_METHODS_AT_AWS:
+            return {"changed": False, "plan": dns_credentials.without_aws(self.role)}
+        # Callbacks shall find nothing in the task that was not written there, least of all a login.
+        self._task.args = {**written, **dns_credentials.for_look(values)}
         try:
-            with place.arguments(self, task_vars or {}) as said:
-                _validated, options = self.validate_argument_spec(
-                    argument_spec={**aws_beside_kubernetes(), **CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS}
-                )
-                permissions = one_run(options, task_vars or {})
-                # For the module that makes the key: it can't see what is an extra variable.
-                result["take_over_fleet"] = sorted(permissions.take_over)
-                with place.connected(options, said) as connection:
+            return super().run(tmp, task_vars)
+        finally:
+            self._task.args = written
+
+    def where(self, task_vars: dict[str, Any]) -> AbstractContextManager[dict[str, Said]]:
+        return super().where(task_vars) if self._with_key() else place.environment(self)
+
+    def _with_key(self) -> bool:
+        """Only a key has to do with the management cluster: for all else nobody needs to say which that is."""
+        return self.role is None or self.role["method"] == "iam_user"
+
+    def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = {"changed": False}
+        try:
+            _validated, options = self.validate_argument_spec(argument_spec={**self.OPTIONS, **CONNECTION_OPTIONS})
+            permissions = one_run(options, task_vars)
+            # For the module that makes the key: it can't see what is an extra variable.
+            result["take_over_fleet"] = sorted(permissions.take_over)
+            with place.connected(options, said) if self._with_key() else nullcontext() as connection:
+                if connection:
                     shared_layer.refuse(connection, options["namespace"], options["fleet"], permissions.take_over)
-                    result.update(_look(options, connection, permissions))
+                result.update(_look(options, connection, permissions, self.role))
         except AnothersLayer as problem:
             # Told apart from what the look merely can't see: nobody may go on and make anything then.
             result.update(failed=True, refused=True, msg=str(problem))
-        except (FleetFault, Stop, ApiError, ApiUnavailable, UnsendableString) as problem:
+        except (FleetFault, Stop, NotForUs, ApiError, ApiUnavailable, UnsendableString) as problem:
             result.update(failed=True, msg=str(problem))
         except (BotoCoreError, ClientError, AnsibleError) as problem:
             result.update(failed=True, msg=f"AWS can't show what external-dns has: {told(problem, self._task.args)}")
-        return dict(shown(result))
+        return result
 
 
-def _look(options: Mapping[str, Any], connection: Connection, permissions: Permissions) -> dict[str, Any]:
+def _look(
+    options: Mapping[str, Any], connection: Connection | None, permissions: Permissions, role: Mapping[str, Any] | None
+) -> dict[str, Any]:
     aws = iam.Aws(options)
     caller = iam.caller(aws.retrying("sts"))
-    partition = caller["arn"].split(":")[1]
-    policy_arn = f"arn:{partition}:iam::{caller['account']}:policy{options['path']}{options['policy_name']}"
     client = aws.retrying("iam")
-    return {
-        "changed": False,
-        "caller": caller,
-        "policy": iam.policy(client, policy_arn),
-        "user": iam.user(client, options["user_name"]),
-        "access_key": _access_key(client, options, connection, permissions),
-    }
+    found: dict[str, Any] = {"caller": caller}
+    wanted = plan.wanted(role, caller) if role else {}
+    if not wanted.get("node_roles"):
+        arn = plan.policy_arn(caller, options["path"], options["policy_name"])
+        found["policy"] = iam.policy(client, arn) or (iam.policy_named(client, wanted["policy"]) if role else None)
+        if connection:
+            found["user"] = iam.user(client, options["user_name"])
+        else:
+            found["role"] = iam.role(client, wanted["role"])
+    if role:
+        plan.refuse_strangers(wanted, found)
+    if connection:
+        found["access_key"] = _access_key(client, options, connection, permissions)
+    if role:
+        found["plan"] = {
+            **wanted,
+            "make": plan.to_make(role, wanted, found),
+            "options": dns_credentials.for_modules(role),
+            "region": options["region"],
+            "validate_certs": options["aws_validate_certs"],
+        }
+    return found
 
 
 def _access_key(

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.access_key import OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 
 

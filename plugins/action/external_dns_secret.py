@@ -12,27 +12,27 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import guards, reconcile, shared_layer
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable, UnsendableString
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
-from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.keys import (
     Credentials,
     CredentialsFault,
     checked,
     read_ini,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.namespace import namespace
-from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS, policy_from
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault, one_run
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.secret import external_dns_secret
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import changes, reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards, shared_layer
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import labels
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.namespace import namespace
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.shared_layer import AnothersLayer
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS, policy_from
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import one_run
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "access_key_id_variable": {"type": "str"},
@@ -45,43 +45,24 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ModuleAction):
     _requires_connection = False
-    _supports_check_mode = True
-    OPTIONS: ClassVar = {**RECONCILE_OPTIONS, **ARGUMENTS}
-    _supports_diff = True
     _supports_async = False
+    OPTIONS: ClassVar = {**RECONCILE_OPTIONS, **ARGUMENTS}
+    DOES = "writes"
 
-    @guarded.action
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        why_not = elsewhere(self, task_vars or {})
-        if why_not:
-            return {**result, "failed": True, "msg": f"This writes from the controller's process only: {why_not}"}
-        problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
-        if problem:
-            return dict(shown({**result, "failed": True, "msg": problem}))
+    def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
-            with place.arguments(self, task_vars or {}) as said:
-                _validated, options = self.validate_argument_spec(
-                    argument_spec={**CONNECTION_OPTIONS, **RECONCILE_OPTIONS, **ARGUMENTS},
-                    required_together=[("access_key_id_variable", "secret_access_key_variable")],
-                    required_one_of=[("access_key_id_variable", "file")],
-                    mutually_exclusive=[("access_key_id_variable", "file")],
-                )
-                permissions = one_run(options, task_vars or {})
-                credentials = self._read(options, task_vars or {})
-                result.update(self._write(options, said, credentials, permissions))
-        except (
-            AnothersLayer,
-            FleetFault,
-            CredentialsFault,
-            ApiError,
-            ApiUnavailable,
-            UnsendableString,
-        ) as problem:
-            result.update(failed=True, msg=str(problem))
-        return dict(shown(result))
+            _validated, options = self.validate_argument_spec(
+                argument_spec={**CONNECTION_OPTIONS, **self.OPTIONS},
+                required_together=[("access_key_id_variable", "secret_access_key_variable")],
+                required_one_of=[("access_key_id_variable", "file")],
+                mutually_exclusive=[("access_key_id_variable", "file")],
+            )
+            permissions = one_run(options, task_vars)
+            return self._write(options, said, self._read(options, task_vars), permissions)
+        except (AnothersLayer, FleetFault, CredentialsFault, ApiError, UnsendableString) as problem:
+            return {"failed": True, "msg": str(problem)}
 
     def _read(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Credentials:
         if options["file"]:
@@ -143,7 +124,7 @@ class ActionModule(ActionBase):
             if check_mode and made.action == "created":
                 pending.add("Namespace", options["namespace"])
             wanted = external_dns_secret(
-                options["namespace"], options["fleet"], credentials.access_key_id, credentials.secret_access_key
+                options["namespace"], labels(options["fleet"]), credentials.access_key_id, credentials.secret_access_key
             )
             outcomes = [made]
             if made.action != "refused":
@@ -155,17 +136,7 @@ class ActionModule(ActionBase):
         refused = [f"{each.ref} is refused: {each.reason}" for each in outcomes if each.action == "refused"]
         if refused:
             return {"failed": True, "msg": "; ".join(refused)}
-        result: dict[str, Any] = {
-            "changed": any(each.changed for each in outcomes),
+        return changes.result_of(outcomes, diff=self._task.diff or self._play_context.diff) | {
             "access_key_id": credentials.access_key_id,
-            "objects": [
-                {"object": str(each.ref), "action": each.action}
-                | ({"not_checked": each.not_checked} if each.not_checked else {})
-                for each in outcomes
-                if each.changed
-            ],
             "msg": f"access key {credentials.access_key_id} is in {outcomes[-1].ref}",
         }
-        if self._task.diff or self._play_context.diff:
-            result["diff"] = reconcile.diff_of(outcomes)
-        return result

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The action of modules/fleet_delete.py: all children of a batch, and when they are gone their regionals.
 
-It only walks the rooms in order: what may go and what must stay is plugin_utils/deletion.py, deleting
-module_utils/reconcile.py, waiting module_utils/wait.py.
+It only walks the rooms in order: what may go and what must stay is module_utils/fleet/deletion.py, deleting
+module_utils/k8s/reconcile.py, waiting module_utils/k8s/wait.py.
 """
 
 from __future__ import annotations
@@ -16,28 +16,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import reconcile, wait
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Guard, Outcome, Ref
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
-from ansible_collections.k0rdent.kof.plugins.module_utils.readiness import Surroundings
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, render
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import render
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import policy_of, progress_lines
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import LEAVE, SENDERS, Deletion
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of, outcomes_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import reconcile, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard, Outcome, Ref, in_words, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.readiness import Surroundings
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import policy_of, progress_lines
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.deletion import LEAVE, SENDERS, Deletion
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import named
 
 CONFIRM = "kof_delete_confirm"
 _FRESH = 1.0  # seconds
-
-
-def _names(given: object) -> list[str]:
-    """A list, or a text with commas or spaces, as `-e` gives it."""
-    parts = given if isinstance(given, list) else str(given or "").replace(",", " ").split()
-    return [str(part).strip() for part in parts if str(part).strip()]
 
 
 class ActionModule(fleets.FleetAction):
@@ -45,8 +43,10 @@ class ActionModule(fleets.FleetAction):
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         fleet = fleets.read_fleet(task_vars, ["regional", "child"])
-        if fleet.faults:
-            raise fleets.FleetFault.of(fleet.faults)
+        extra = fleets.extra_variables(task_vars["hostvars"])
+        leave, wrong = named(extra, LEAVE)
+        if fleet.faults or wrong:
+            raise FleetFault.of([*fleet.faults, *wrong])
         if not fleet.hosts:
             msg = "nothing to delete: this run has no host of kof_regional or kof_child (see --limit)"
             say(msg)
@@ -55,29 +55,29 @@ class ActionModule(fleets.FleetAction):
                 "left_behind": [],
                 "outcomes": {},
             }
+        run = booking.run_of(task_vars, options["booked_by"])
         with self.connect(fleet, options) as connection:
-            deletion = Deletion(fleet, f"{KCM_GROUP}/{render.kcm_version_of(connection)}")
-            deletion.leave_failed(booking.noted(task_vars).failed)
-            extra = fleets.extra_variables(task_vars["hostvars"])
-            run = _Run(connection, deletion, check_mode=self.check_mode)
-            result = run.run(extra.get(CONFIRM), _names(extra.get(LEAVE)))
+            deletion = Deletion(fleet, render.kcm_version_of(connection))
+            deletion.leave_failed(run.before.failed)
+            deleting = _Deleting(connection, deletion, check_mode=self.check_mode)
+            diff = self._task.diff or self._play_context.diff
+            result = deleting.run(extra.get(CONFIRM), leave, diff=diff)
         # What was left out, and which DNS records stay, is nobody's failure: without -v nothing else would say it.
         say(f"{result['msg']}; at {self._place}")
-        if self._play_context.diff or self._task.diff:
-            hosts = [host for host, _outcome in run.outcomes]
-            result["diff"] = reconcile.diff_of([outcome for _host, outcome in run.outcomes], hosts=hosts)
-        outcomes = booking.of_batch(run.outcomes, result["refused"], result["left_out"], check_mode=self.check_mode)
-        for host in sorted(run.withdrawn):
+        outcomes = outcomes_of(deleting.outcomes, result["refused"], result["left_out"], check_mode=self.check_mode)
+        for host in sorted(deleting.withdrawn):
             outcomes.changed.setdefault(host, f"services {'would be ' if self.check_mode else ''}uninstalled")
-        result["outcomes"] = outcomes.fact()
-        if options["booked_by"] == booking.BY_PLAY:
+        result["outcomes"] = outcomes.fact(run.booked_by)
+        if run.booked_by == booking.BY_PLAY:
             result["changed"] = False
-        if result["refused"] and not report_follows(task_vars):
-            result["failed"] = True  # the play that would say so is skipped
+        if result["refused"] and run.alone:
+            # With all that was done: it can't be undone.
+            head = f"{len(result['refused'])} of {len(fleet.hosts)} clusters failed:"
+            result |= {"failed": True, "msg": "\n".join([head, *guilty_of(result["refused"]), result["msg"]])}
         return result
 
 
-class _Run:
+class _Deleting:
     """One deletion: what is there, and what came of each object so far."""
 
     def __init__(self, connection: Connection, deletion: Deletion, *, check_mode: bool) -> None:
@@ -93,13 +93,13 @@ class _Run:
         self._lock = threading.Lock()
         self._held: tuple[float, dict[str, str]] = (-math.inf, {})
 
-    def run(self, confirmed: object, leave: list[str]) -> dict[str, Any]:
+    def run(self, confirmed: object, leave: list[str], *, diff: bool) -> dict[str, Any]:
         deletion = self.deletion
-        refs = [ref for refs in deletion.refs.values() for ref in refs]
+        known: tuple[str, ...] = ()
         if self.fleet.of("regional"):
-            self.live = self._clusters("Nothing was changed.")
-            refs = [ref for ref in refs if ref.kind != "ClusterDeployment"]
-        self.live |= self._listed(refs)
+            self.live, known = self._clusters("Nothing was changed."), SENDERS
+            deletion.walk(self.live)
+        self.live |= self._listed(ref for refs in deletion.refs.values() for ref in refs if ref.kind not in known)
         before = dict(self.live)
         deletion.guard(self.live)
         deletion.find_standing(self.live, self._around(), leave)
@@ -122,7 +122,7 @@ class _Run:
         self._tell_what_is_gone(places)
         if self.fleet.shared("kof_wait"):
             self._wait_until_gone(clusters)
-        return self._result(before)
+        return self._result(before, diff=diff)
 
     def _listed(self, refs: Iterable[Ref]) -> dict[Ref, dict[str, Any]]:
         """What there is of the kinds of `refs`; nothing is there of a kind that isn't served."""
@@ -143,11 +143,11 @@ class _Run:
         found: dict[Ref, dict[str, Any]] = {}
         for kind in SENDERS:
             try:
-                found |= self._listed([Ref(self.deletion.kcm_api, kind, None, "")])
+                found |= self._listed([Ref(self.deletion.given.kcm_api, kind, None, "")])
             except ApiError as error:
                 if error.status != 403:
                     raise
-                raise fleets.FleetFault(
+                raise FleetFault(
                     "whether clusters in other namespaces send to these regional clusters can't be seen: the right to "
                     f"list {kind.lower()}s.{KCM_GROUP} in all namespaces is missing ({error.message}). Bind a "
                     f"ClusterRole with it to the user of kof_kubeconfig (docs/rights.md). {so_far}"
@@ -156,22 +156,21 @@ class _Run:
 
     def _childless(self, live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
         """A guard: whether a regional, of which an object is about to go, has a child by now. The regionals of one step
-        may share an answer, for _FRESH seconds."""
+        may share an answer, for _FRESH seconds from when it is there: of a thousand clusters it takes longer."""
         ref = reconcile.ref_of(live)
         host = next(host for host, refs in self.deletion.refs.items() if ref in refs)
         with self._lock:
             when, held = self._held
             if time.monotonic() - when > _FRESH:
-                when = time.monotonic()
                 there = {ref: item for ref, item in self.live.items() if ref.kind not in SENDERS}
                 try:
                     clusters = self._clusters("It stays.")
-                except fleets.FleetFault as fault:
+                except FleetFault as fault:
                     return str(fault)
                 there |= {ref: item for ref, item in clusters.items() if ref not in self._gone}
                 refused, left_out = self.deletion.held(there)
                 held = {**left_out, **refused}
-                self._held = when, held
+                self._held = time.monotonic(), held
         return held.get(host)
 
     def _guards(self, layer: str) -> tuple[Guard, ...]:
@@ -221,7 +220,7 @@ class _Run:
         """By cluster name, what Sveltos says of the clusters."""
         namespace = self.fleet.shared("kof_kcm_namespace")
         found: dict[str, dict[str, list[Any]]] = {}
-        for related in wait.OF_ADOPTED if any(self.deletion.going(self.live).values()) else ():
+        for related in awaited.OF_ADOPTED if any(self.deletion.going(self.live).values()) else ():
             for item in self._listed([Ref(related.api_version, related.kind, namespace, "")]).values():
                 about = related.key(item) if related.key else None
                 if about and about[0] == namespace:
@@ -257,7 +256,7 @@ class _Run:
         if self.check_mode or not refs:
             return
         targets = [
-            wait.services_gone(ref, deletion.secret_profiles) for ref in refs if refs[ref] in deletion.hosts(layer)
+            awaited.services_gone(ref, deletion.secret_profiles) for ref in refs if refs[ref] in deletion.hosts(layer)
         ]
         waited = wait.wait(
             self.connection,
@@ -287,9 +286,9 @@ class _Run:
             return
         names = [host for hosts in going.values() for host in hosts]
         said = "" if confirmed is None else f"{CONFIRM} is another text than the fleet's name. "
-        raise fleets.FleetFault(
+        raise FleetFault(
             f"{said}This run would delete {len(going['child'])} child and {len(going['regional'])} regional clusters "
-            f"of fleet {fleet} on {self.connection.place}: {some(names, fleets.FAULTS_SHOWN)}. {self._stays()}"
+            f"of fleet {fleet} on {self.connection.place}: {some(names, FAULTS_SHOWN)}. {self._stays()}"
             "Nothing was changed. "
             f"If that is what you want, pass -e {CONFIRM}={fleet}"
         )
@@ -302,11 +301,11 @@ class _Run:
             services = list(dict.fromkeys(each for there in deletion.standing.values() for each in there))
             told += (
                 "Adopted clusters live on, and what was installed there is uninstalled first, with its data: "
-                f"{some(services, fleets.FAULTS_SHOWN) or 'nothing yet'} "
-                f"on {some(deletion.standing, fleets.FAULTS_SHOWN)}. "
+                f"{some(services, FAULTS_SHOWN) or 'nothing yet'} "
+                f"on {some(deletion.standing, FAULTS_SHOWN)}. "
             )
         if deletion.left_behind:
-            told += f"Left as they are: {some(deletion.left_behind, fleets.FAULTS_SHOWN)}. "
+            told += f"Left as they are: {some(deletion.left_behind, FAULTS_SHOWN)}. "
         return told
 
     def _delete(self, layer: str, which: slice) -> list[tuple[str, Ref]]:
@@ -338,7 +337,7 @@ class _Run:
             return
         waited = wait.wait(
             self.connection,
-            [wait.cluster_gone(ref) if ref.kind == "ClusterDeployment" else wait.gone(ref) for _host, ref in pairs],
+            [self.deletion.gone(ref) for _host, ref in pairs],
             timeout=self.fleet.shared("kof_wait_timeout"),
             progress=say,
             word="gone",
@@ -364,43 +363,39 @@ class _Run:
         deletion.hold_regionals(self.live)
         deletion.hold_after_failures()
 
-    def _result(self, before: dict[Ref, dict[str, Any]]) -> dict[str, Any]:
+    def _result(self, before: dict[Ref, dict[str, Any]], *, diff: bool) -> dict[str, Any]:
         deletion = self.deletion
         counts = Counter("being_deleted" if each.action == "unchanged" else each.action for _h, each in self.outcomes)
-        changed = [(host, outcome) for host, outcome in self.outcomes if outcome.changed]
-        gone = {host for host, outcome in changed if outcome.ref.kind == "ClusterDeployment"}
+        gone = {host for host, each in self.outcomes if each.changed and each.ref.kind == "ClusterDeployment"}
         left_behind = {host: there for host, there in deletion.left_behind.items() if host in gone}
         going = {each.ref for _host, each in self.outcomes if each.action in ("deleted", "unchanged")}
         last = deletion.last_region(before, going)
         records = deletion.dns_records(gone, before)
-        words = [
-            f"{number} {booking.told_as(action, self.check_mode).replace('_', ' ')}"
-            for action, number in sorted(counts.items())
-        ] or ["nothing to do"]
+        words = in_words(counts, check_mode=self.check_mode)
         words += [
-            f"{len(hosts)} {what}: {some(hosts, fleets.FAULTS_SHOWN)}"
+            f"{len(hosts)} {what}: {some(hosts, FAULTS_SHOWN)}"
             for what, hosts in (("refused", deletion.refused), ("left out", deletion.left_out))
             if hosts
         ]
         if self.withdrawn:
             told = f"services {'would be ' if self.check_mode else ''}uninstalled on clusters that live on"
-            words.append(f"{told}: {some(sorted(self.withdrawn), fleets.FAULTS_SHOWN)}")
-        words += [
-            f"{host} lives on with {some(there, fleets.FAULTS_SHOWN)}" for host, there in left_behind.items() if there
-        ]
+            words.append(f"{told}: {some(sorted(self.withdrawn), FAULTS_SHOWN)}")
+        words += [f"{host} lives on with {some(there, FAULTS_SHOWN)}" for host, there in left_behind.items() if there]
         if last:
             words.append(
                 f"promxy has {last} in its configuration until another region is applied, and answers no query "
                 "meanwhile: kof's operator writes no configuration without any region"
             )
         if records:
-            words.append(f"DNS records that may stay behind in the hosted zones: {some(records, fleets.FAULTS_SHOWN)}")
-        return {
-            "changed": bool(changed or self.withdrawn),
+            words.append(f"DNS records that may stay behind in the hosted zones: {some(records, FAULTS_SHOWN)}")
+        outcomes, hosts = [each for _host, each in self.outcomes], [host for host, _each in self.outcomes]
+        result = result_of(outcomes, diff=diff, hosts=hosts)
+        del result["took_back"]
+        return result | {
+            "changed": bool(result["changed"] or self.withdrawn),
             "uninstalled": sorted(self.withdrawn),
             "left_behind": [{"host": host, "releases": there} for host, there in left_behind.items()],
             "counts": dict(counts),
-            "objects": [{"object": str(outcome.ref), "action": outcome.action} for _host, outcome in changed],
             "refused": [{"host": host, "reason": reason} for host, reason in deletion.refused.items()],
             "left_out": [{"host": host, "reason": reason} for host, reason in deletion.left_out.items()],
             "dns_records": records,

@@ -21,6 +21,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
     _supports_async = False
+    TELLS_AGAIN = True
 
     @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -9,30 +9,42 @@ The checks themselves are module_utils/preflight.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import preflight
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
+    FAULTS_KEPT,
+    GROUPS,
+    LAYERS,
+    Fleet,
+    FleetFault,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import REQUIRED
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import controller, foresight
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
-
-LAYERS = asked.LAYERS
 
 
 class ActionModule(fleets.FleetAction):
     OPTIONS: ClassVar = {
         "scope": {"type": "str", "default": "all", "choices": ["inventory", "all"]},
         "table": {"type": "str", "default": "full", "choices": ["full", "problems"]},
-        "layers": {"type": "list", "elements": "str", "default": list(LAYERS), "choices": list(LAYERS)},
+        "job": {"type": "str", "default": "apply", "choices": list(JOBS)},
+        "layers": {"type": "list", "elements": "str", "default": list(asked.LAYERS), "choices": list(asked.LAYERS)},
     }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -43,19 +55,23 @@ class ActionModule(fleets.FleetAction):
         fleet = fleets.read_fleet(task_vars, _of_hosts(options["layers"]), everywhere=True)
         if not fleet.hosts:
             return {"changed": False, "checks": [], "announced": 0, "msg": "no cluster of these layers is in the batch"}
-        checks = self._checks(fleet, options, task_vars)
-        told = [check for check in checks if check.status != preflight.OK]
+        # Before the table breaks their texts into lines.
+        checks = [
+            replace(each, **leaving({name: getattr(each, name) for name in ("found", "wanted", "remedy")}))
+            for each in self._checks(fleet, options, task_vars)
+        ]
+        told = [check for check in checks if check.status != row.OK]
         shown = checks if options["table"] == "full" else told
         if shown:
-            say(preflight.render(shown))
+            say(table.render(shown))
         result: dict[str, Any] = {
             "changed": False,
-            "checks": [asdict(check) for check in told[: fleets.FAULTS_KEPT]],
-            "announced": sum(check.status == preflight.ANNOUNCED for check in checks),
+            "checks": [asdict(check) for check in told[:FAULTS_KEPT]],
+            "announced": sum(check.status == row.ANNOUNCED for check in checks),
         }
-        failed = preflight.failures(checks)
+        failed = row.failures(checks)
         if failed:
-            result.update(failed=True, msg=preflight.message(checks))
+            result.update(failed=True, msg=row.message(checks))
             result.update(fleets.errors_beside(result["msg"], [check.line() for check in failed]))
         else:
             result["msg"] = f"{len(checks)} checks, {len(checks) - len(told)} fine, {len(told)} to read"
@@ -66,13 +82,13 @@ class ActionModule(fleets.FleetAction):
         :raises FleetFault: the inventory's groups are wrong, what the command line asks for is nothing, or a later play
             could not begin.
         """
-        groups = [fleets.GROUPS[layer] for layer in fleets.LAYERS if layer in _of_hosts(options["layers"])]
+        groups = [GROUPS[layer] for layer in LAYERS if layer in _of_hosts(options["layers"])]
         faults = fleets.group_faults(task_vars["groups"])
         if faults:
-            raise fleets.FleetFault.of(faults)
+            raise FleetFault.of(faults)
         nothing = [*self._keywords(task_vars), *asked.faults(self, task_vars, groups, options["layers"])]
         if nothing:
-            raise fleets.FleetFault.of(nothing, "what this run is asked for")
+            raise FleetFault.of(nothing, "what this run is asked for")
 
     def _keywords(self, task_vars: dict[str, Any]) -> list[str]:
         """What is wrong with the keywords of later plays that users set: kof_serial is the one; elsewhere than in an
@@ -83,12 +99,14 @@ class ActionModule(fleets.FleetAction):
             serial.batches(to_plain(self._templar.template(task_vars["kof_serial"])))
         except AnsibleValueOmittedError:
             return []
-        except (ValueError, AnsibleError) as problem:
-            return [f"kof_serial: {' '.join(str(problem).split())[:300]}; {serial.EXAMPLE}"]
+        except AnsibleError as problem:
+            return [f"kof_serial: can't be templated: {telling.of_template(problem)}; {serial.EXAMPLE}"]
+        except ValueError as problem:
+            return [f"kof_serial: {problem}; {serial.EXAMPLE}"]
         return []
 
     @staticmethod
-    def _foresee(fleet: fleets.Fleet, release: Release) -> foresight.Foresee | None:
+    def _foresee(fleet: Fleet, release: Direct) -> foresight.Foresee | None:
         """The look at what helm will have to do; None where the batch has no mothership."""
         for mothership in fleet.of("mothership"):
             wanted = settings(mothership, release, fleet.variables[mothership.host])
@@ -97,12 +115,20 @@ class ActionModule(fleets.FleetAction):
             return foresight.of_settings(wanted)
         return None
 
-    def _checks(self, fleet: fleets.Fleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[preflight.Check]:
+    def _checks(self, fleet: Fleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[row.Check]:
         release = RELEASES.get(fleet.shared("kof_version"))
         shared = set(fleets.SAME_IN_A_BATCH)
-        if release is None or any(fault.variable in shared and fault.host in fleet.hosts for fault in fleet.faults):
+        unsaid = [
+            fault for fault in fleet.faults if fault.variable == "kof_version" and fault.problem.startswith(REQUIRED)
+        ]
+        if {fault.host for fault in unsaid}.issuperset(fleet.hosts):
+            # Where none says which kof is wanted, the management cluster says more of it than the inventory.
+            fleet.faults = [fault for fault in fleet.faults if fault not in unsaid]
+        elif release is None:
+            raise FleetFault.of(fleet.faults)
+        if any(fault.variable in shared and fault.host in fleet.hosts for fault in fleet.faults):
             # Where the batch speaks to, or as what, is in doubt: nothing further can be asked.
-            raise fleets.FleetFault.of(fleet.faults)
+            raise FleetFault.of(fleet.faults)
         motherships = fleet.everywhere("mothership")
         inventory = preflight.Inventory(
             motherships[0] if motherships else None,
@@ -134,7 +160,8 @@ class ActionModule(fleets.FleetAction):
                 check_mode=self.check_mode,
                 layers=options["layers"],
                 zones=looked_up,
-                foresee=self._foresee(fleet, release),
+                foresee=self._foresee(fleet, release) if release else None,
+                job=options["job"],
             )
         finally:
             if not isinstance(connection, ApiUnavailable):

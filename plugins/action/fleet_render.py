@@ -9,11 +9,12 @@ import os
 import pathlib
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import mothership_values
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.yaml_text import dump, dump_all
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import render, rendered
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.yaml_text import dump, dump_all
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import render, rendered
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.batch import regional_domains
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
 
 
 class ActionModule(fleets.FleetAction):
@@ -23,9 +24,11 @@ class ActionModule(fleets.FleetAction):
     }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        fleet = fleets.read_fleet(task_vars, fleets.LAYERS)
+        if telling.CONTROL.search(options["folder"]):
+            raise FleetFault("folder (render_folder) has a line break or another control character inside")
+        fleet = fleets.read_fleet(task_vars, LAYERS)
         if fleet.faults:
-            raise fleets.FleetFault.of(fleet.faults)
+            raise FleetFault.of(fleet.faults)
         # What is relative is meant from where ansible-playbook was called, wherever the playbook is.
         folder = rendered.Folder(
             pathlib.Path(os.path.abspath(options["folder"] or "rendered")), secrets=options["secrets"]
@@ -48,7 +51,7 @@ class ActionModule(fleets.FleetAction):
         }
 
 
-def files_of(fleet: fleets.Fleet, task_vars: dict[str, Any], *, secrets: bool) -> dict[str, str]:
+def files_of(fleet: fleets.ReadFleet, task_vars: dict[str, Any], *, secrets: bool) -> dict[str, str]:
     """Text by file name, relative to the folder; of a cluster by the cluster's name, which can't lead anywhere.
 
     :param secrets: whether the texts may have them.
@@ -56,27 +59,19 @@ def files_of(fleet: fleets.Fleet, task_vars: dict[str, Any], *, secrets: bool) -
     """
     surroundings = render.offline(fleet.release)
     found: dict[str, list[Any] | dict[str, Any]] = {}
-    for layer in fleets.LAYERS:
-        domains, faults = regional_domains(fleet, layer, surroundings, task_vars)
+    for layer in LAYERS:
+        domains = fleets.domains_of(fleet, layer, surroundings, task_vars)
+        objects, faults = render.layer_objects(fleet, layer, surroundings, domains)
         if faults:
-            raise fleets.FleetFault.of(faults)
-        objects, more = render.layer_objects(fleet, layer, surroundings, domains)
-        if more:
-            raise fleets.FleetFault.of(more)
+            raise FleetFault.of(faults)
         for host, of_host in objects.items():
             name = getattr(fleet.clusters[host], "cluster_name", fleet.release.mothership_cluster_name)
             if f"{layer}/{name}.yaml" in found:
-                raise fleets.FleetFault(
-                    f"{host}: another host of kof_{layer} is the cluster {name} too. Nothing was written."
-                )
+                raise FleetFault(f"{host}: another host of kof_{layer} is the cluster {name} too. Nothing was written.")
             found[f"{layer}/{name}.yaml"] = of_host
-    for mothership in fleet.of("mothership"):
-        for release in mothership_values.releases(mothership, fleet.release):
-            found[f"mothership/{release['name']}-values.yaml"] = release["values"]
+    for release in render.helm_releases(fleet):
+        found[f"mothership/{release['name']}-values.yaml"] = release["values"]
     if not secrets:
-        texts = rendered.vaulted(task_vars["hostvars"], fleet.hosts)
-        # In each object, and no secret, wherever they are kept.
-        texts -= {str(fleet.shared(f"kof_{name}")) for name in ("fleet", "namespace", "kcm_namespace", "version")}
-        secret = rendered.secret_by(texts)
+        secret = rendered.secret_by(leaving.hider())
         found = {name: rendered.without_secrets(each, secret) for name, each in found.items()}
     return {name: dump_all(each) if isinstance(each, list) else dump(each) for name, each in found.items()}

@@ -24,13 +24,15 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = False
     _supports_async = False
+    TELLS_AGAIN = True
+    GOES_BY = ("stats", "play", "failures", "told")
 
     @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validated, options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         check_mode = bool(self._task.check_mode)
-        lines = booking.noted(task_vars or {}).lines(check_mode=check_mode) or ["No cluster changed, none failed."]
+        lines = booking.for_report(task_vars or {}).lines(check_mode=check_mode) or ["No cluster changed, none failed."]
         if options["management_cluster"]:
             lines.append(f"Management cluster: {options['management_cluster']}")
         for line in lines:

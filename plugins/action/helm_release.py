@@ -13,39 +13,26 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, ReleaseRun
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said
-from ansible_collections.k0rdent.kof.plugins.module_utils.telling import scrubbed_all
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import lines, rendered
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import OPTIONS, BadInput, ReleaseRun
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, warned
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import Said
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import lines
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.signals import seen_to_its_end
 
-#: Shorter ones of a vault would be hidden in words; and what tasks go by stays as it is.
-_LEAST = 8
-_FOR_PEOPLE = ("diff", "msg", "took", "warnings", "not_checked", "reason")
 _NAMES = (("release_namespace", "namespace"), ("release_name", "name"))
 
 
 class ActionModule(ModuleAction):
-    _supports_async = True
     OPTIONS = OPTIONS
+    GOES_BY = ("action", "status")
 
     def module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
-        result = self._module(said, task_vars)
-        if not (result.get("changed") or result.get("failed")) or "hostvars" not in task_vars:
-            return result
-        # A diff shows values by their names, and helm quotes them; what a vault held is secret under any name.
-        secrets = rendered.vaulted(task_vars["hostvars"], [task_vars["inventory_hostname"]])
-        long = {each for each in secrets if len(each) >= _LEAST}
-        return result | {name: scrubbed_all(result[name], long) for name in _FOR_PEOPLE if name in result and long}
-
-    def _module(self, said: dict[str, Said], task_vars: dict[str, Any]) -> dict[str, Any]:
         # What an environment means to helm is the module's to know.
-        there = self._task.async_val or elsewhere(self, task_vars)
+        there = elsewhere(self, task_vars)
         alone = any(self._task.environment or []) or there
         seen = None if alone else self._as_wanted()
         if seen is not None:
@@ -61,15 +48,15 @@ class ActionModule(ModuleAction):
             _validated, options = self.validate_argument_spec(argument_spec={**CONNECTION_OPTIONS, **OPTIONS})
             if options["release_state"] != "present":
                 return None
-            run = ReleaseRun(options, check_mode=bool(self._task.check_mode), scratch=None)
+            run = ReleaseRun(options, check_mode=bool(self._task.check_mode), scratch=None, guard=None)
             try:
                 seen = run.as_wanted()
             finally:
                 run.connection.close()
         except (AnsibleError, ApiError, ApiUnavailable, BadInput, NotARelease):
             return None  # the module says what is wrong
-        for each in run.connection.warnings if seen is not None else ():
-            lines.warn(each)
+        if seen is not None:
+            warned(run.connection, lines.warn)
         if seen is not None and not (self._task.diff or self._play_context.diff):
             del seen["diff"]
         return seen

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS
 from ansible_collections.k0rdent.kof.plugins.modules.promxy_server_group import ARGUMENTS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
 

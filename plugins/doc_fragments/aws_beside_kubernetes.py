@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of AWS' options where validate_certs is Kubernetes'. The options are module_utils/aws_options.py."""
+"""Documentation of AWS' options where validate_certs is Kubernetes'. They are module_utils/dns/aws/options.py."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ options:
   booked_by:
     description:
       - Who says what became of each cluster. Ansible books the result of a batch on its first host, whichever changed.
-      - V(task) is the task itself. It is changed where any cluster is, and fails where more were refused or are not
-        ready than C(kof_max_fail_percentage) allows.
-      - V(role) is tasks that follow on each host. The task is changed where any cluster is; instead of failing it
-        returns C(stop).
+      - V(task) is the task itself. It is changed where any cluster is, and fails where any was refused or is not ready.
+      - V(role) is tasks that follow on each host. The task is changed where any cluster is, and doesn't fail for single
+        clusters.
       - V(play) is a play at the end, as in the playbooks of this collection (M(k0rdent.kof.fleet_report),
-        M(k0rdent.kof.fleet_outcome)). The task is never changed; instead of failing it returns C(stop).
+        M(k0rdent.kof.fleet_outcome)). The task is never changed, and doesn't fail for single clusters, unless tags skip
+        that play.
     type: str
     choices: [task, role, play]
     default: task

@@ -61,9 +61,10 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import cluster_deployment
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_child
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import objects
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_child
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import chosen, parsed, plain
 
@@ -80,11 +81,7 @@ def child_manifests(
     if problem:
         raise AnsibleFilterError(f"regional_domain: {problem}")
     kcm_version, template = chosen(child, release, kcm_version, template)
-    return [
-        cluster_deployment.child(
-            child, release=release, kcm_version=kcm_version, template=template, regional_domain=domain
-        )
-    ]
+    return objects("child", child, Given(release, kcm_version, template, domain))
 
 
 class FilterModule:

@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter `k0rdent.kof.dns_credentials`: the variables of the role dns_credentials as its tasks take them."""
+"""Filter `k0rdent.kof.dns_credentials`: the variables of the role dns_credentials as it takes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - k0rdent.kof contributors (@k0rdent)
 description:
-  - Turns the variables of role P(k0rdent.kof.dns_credentials#role) into what its tasks use. What is set to nothing is
+  - Turns the variables of role P(k0rdent.kof.dns_credentials#role) into what it goes by. What is set to nothing is
     left out, text becomes what the option is. Secrets are looked at, and not in the result.
   - Fails with every fault of the variables, one line each.
 positional: _input
@@ -40,21 +40,15 @@ _value:
   type: dict
 """
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import DNS_METHODS_AT_AWS, parse_dns_credentials
-from ansible_collections.k0rdent.kof.plugins.module_utils.telling import unsendable_login
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault, load_spec
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import load_spec
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import read
-
-_PREFIX = "dns_credentials_"
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.dns_credentials import judged, public
 
 
 @accept_lazy_markers  # what can't be templated is told with all other faults
@@ -64,19 +58,10 @@ def dns_credentials(variables: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(variables, Mapping):
         raise AnsibleFilterError(f"the input must be variables by name, not {type(variables).__name__}")
     spec = load_spec("dns_credentials")
-    host = str(variables.get("inventory_hostname", ""))
-    values, faults = read(host, variables, [name for name in variables if name in spec])
-    unread = {fault.variable for fault in faults}
-    found, more = parse_dns_credentials(host, values)
-    faults += [fault for fault in more if fault.variable not in unread]
-    if found.get(f"{_PREFIX}method") in DNS_METHODS_AT_AWS:
-        # All modules of AWS take the environment's login as it is, and their SDK quotes what it can't send.
-        faults += [Fault(host, name, problem, "one word") for name, problem in unsendable_login(os.environ)]
+    found, faults = judged(variables, [name for name in variables if name in spec])
     if faults:
         raise AnsibleFilterError("\n".join(map(str, faults)))
-    # A kubeconfig may be its content, and where the management cluster is no setting of this.
-    kept = (name for name in found if not spec[name].get("no_log") and name not in CONNECTION_VARIABLES.values())
-    return {name.removeprefix(_PREFIX): found[name] for name in kept}
+    return public(found)
 
 
 class FilterModule:

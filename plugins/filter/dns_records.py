@@ -62,9 +62,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import dns_records as records
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import dns_records as records
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.shown import shown
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 

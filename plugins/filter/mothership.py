@@ -64,7 +64,8 @@ _value:
     releases:
       description: >-
         The charts in the order of installation; maps of name, namespace, chart_ref, chart_version, values, timeout
-        (seconds), skip_schema_validation and needed_objects (none where C(kof_dangerous_changes) names the namespace).
+        (seconds), skip_schema_validation and needed_objects (none where C(kof_dangerous_changes) names the namespace);
+        of some charts chart_repo_url and foreign_objects, too.
       type: list
       elements: dict
     deployments:
@@ -94,8 +95,8 @@ from typing import Any
 
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import settings
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_mothership
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import permissions

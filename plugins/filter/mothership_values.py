@@ -47,8 +47,8 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.mothership_values import releases
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_mothership
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import releases
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_mothership
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
 

@@ -49,7 +49,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import promxy_config as config
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import promxy_config as config
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 

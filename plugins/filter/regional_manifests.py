@@ -54,12 +54,9 @@ from typing import Any
 
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
-    cluster_deployment,
-    grafana_datasource,
-    promxy_server_group,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import objects
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_regional
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import chosen, parsed
 
@@ -72,11 +69,7 @@ def regional_manifests(
     """See DOCUMENTATION and RETURN."""
     regional, _values, release = parsed(variables, parse_regional, "regional_")
     kcm_version, template = chosen(regional, release, kcm_version, template)
-    return [
-        cluster_deployment.regional(regional, release=release, kcm_version=kcm_version, template=template),
-        promxy_server_group.of_regional(regional, release),
-        grafana_datasource.of_regional(regional, release),
-    ]
+    return objects("regional", regional, Given(release, kcm_version, template))
 
 
 class FilterModule:

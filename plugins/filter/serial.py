@@ -47,6 +47,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.core_internals import is_omitted
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import plain
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.serial import EXAMPLE, batches
 
@@ -54,9 +55,8 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.serial import EXAMPLE,
 @guarded.template
 def serial(given: Any) -> list[int | str]:
     """See DOCUMENTATION and RETURN."""
-    left_out = type(given).__name__ == "_OmitType"  # default(omit)
     try:
-        return batches(None if left_out else plain(given, "kof_serial"))
+        return batches(None if is_omitted(given) else plain(given, "kof_serial"))
     except ValueError as problem:
         raise AnsibleFilterError(f"kof_serial: {problem}; {EXAMPLE}") from None
 

@@ -1,7 +1,7 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inventory of a live management cluster: Ansible's side of it. What the objects say is for module_utils.live_fleet."""
+"""Inventory of a live management cluster: Ansible's side of it. What the objects say is for kof/live.py."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ notes:
     it (C(regional_promxy_*), C(regional_datasource_resync_period) and everything about the mothership). Service values
     that are templates of kcm are left out with a warning.
   - Strings from the cluster are data. They are never taken for templates.
+  - C(kof_version) is found by the ServiceTemplates of C(kof-storage) and C(kof-collectors). Where these are of no
+    release that is known here, C(group_vars) beside the file must say it.
   - Connection options of the file, but no secrets, are handed on as C(kof_kubeconfig), C(kof_context) and so on; of a
     kubeconfig that is given as its content only the server, as C(kof_host).
   - A relative O(kubeconfig) is looked for beside the file, then in the working folder. It may be vaulted.
@@ -90,22 +92,25 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import GROUPS
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import kubeconfig
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
     CONNECTION_OPTIONS,
     ApiError,
     ApiUnavailable,
     connect,
+    warned,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, NoKcm, version_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import FoundCluster, found_clusters
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import PROMXY_SERVER_GROUP
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
-from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import unwritable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP, NoKcm, version_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import FoundCluster, found_clusters
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import PROMXY_SERVER_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.shown import shown
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES, GROUPS
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -121,7 +126,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._read_config_data(path)
             self._given = self._said(path)
         except ApiUnavailable as problem:
-            raise AnsibleParserError(f"{path}: {problem}") from None
+            raise AnsibleParserError(shown(f"{path}: {problem}")) from None
         except AnsibleError as problem:
             raise AnsibleParserError(f"{path}: {guarded.of_configuration(problem)}") from None
         clusters = self._clusters(path, cache)
@@ -130,12 +135,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             clusters = [cluster for cluster in clusters if cluster.fleet == fleet]
         for cluster in clusters:
             for what in cluster.left_out:
-                self.display.warning(
-                    shown(
-                        f"{path}: {cluster.name}: no variable can say {what}; a run with this inventory would drop it"
-                    )
-                )
-        self._populate(clusters)
+                warn(f"{path}: {cluster.name}: no variable can say {what}; a run with this inventory would drop it")
+        self._populate(path, clusters)
 
     def _clusters(self, path: str, cache: bool) -> list[FoundCluster]:
         """From the cache, if that is wanted and has them, else from the management cluster."""
@@ -161,8 +162,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return clusters
 
     def _said(self, path: str) -> dict[str, Any]:
-        """The connection options of the file; of a relative kubeconfig the path, which other processes need too."""
-        given = {name: to_plain(self.get_option(name)) for name in CONNECTION_OPTIONS}
+        """The connection options of the file; of a relative kubeconfig the path, which other processes need too. Raises
+        ApiUnavailable."""
+        given: dict[str, Any] = {}
+        for name in CONNECTION_OPTIONS:
+            try:
+                given[name] = to_plain(self.get_option(name))
+            except NotPlain as problem:
+                raise ApiUnavailable(f"option {name}: {problem}") from None
         content = kubeconfig.content_of(given["kubeconfig"]) if given["kubeconfig"] else None
         if content is not None:
             given["kubeconfig"] = content
@@ -178,16 +185,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             if options["kubeconfig"]:
                 options["kubeconfig"] = place.readable(options["kubeconfig"], str, self.loader)
-            with connect(options, place.controllers_environment()) as connection:
-                for each in connection.warnings:
-                    self.display.warning(each)
+            with warned(connect(options, place.controllers_environment()), warn) as connection:
                 api = f"{KCM_GROUP}/{version_of(connection)}"
                 if not connection.resource(api, "ClusterDeployment"):
                     raise NoKcm(f"{connection.server} serves no ClusterDeployment ({api})")
                 live, _version = connection.list_objects(
                     connection.path(api, "ClusterDeployment", to_plain(self.get_option("namespace")))
                 )
-                release = list(RELEASES.values())[-1]
+                release = next(iter(RELEASES.values()))
                 groups = self._server_groups(connection, release)
         except NoKcm as problem:
             raise AnsibleParserError(shown(f"{path}: {problem}. Check kubeconfig and context.")) from None
@@ -202,22 +207,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
         In whatever namespace kof is; who may not list them there gets what the ClusterDeployments say.
         """
-        if connection.resource(release.promxy_api_version, PROMXY_SERVER_GROUP) is None:
+        if connection.resource(release.promxy.api_version, PROMXY_SERVER_GROUP) is None:
             return []
         try:
-            return connection.list_objects(connection.path(release.promxy_api_version, PROMXY_SERVER_GROUP, None))[0]
+            return connection.list_objects(connection.path(release.promxy.api_version, PROMXY_SERVER_GROUP, None))[0]
         except ApiError as error:
             if error.status == 403:
                 return []
             raise
 
-    def _populate(self, clusters: list[FoundCluster]) -> None:
+    def _populate(self, path: str, clusters: list[FoundCluster]) -> None:
         mothership = to_plain(self.get_option("name"))
         if any(cluster.name == mothership for cluster in clusters):
             raise AnsibleParserError(
                 f"a ClusterDeployment is called {mothership}, as the management cluster's host: set option name"
             )
-        shared = {**self._connection_variables(), **self._agreed(clusters)}
+        shared = {**self._connection_variables(path), **self._agreed(clusters)}
         for group in GROUPS.values():
             self.inventory.add_group(group)
             for name, value in shared.items():
@@ -239,15 +244,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add_host_to_composed_groups(self.get_option("groups"), known, host, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, host, strict=strict)
 
-    def _connection_variables(self) -> dict[str, Any]:
+    def _connection_variables(self, path: str) -> dict[str, Any]:
         """How the file says the management cluster is reached; not its secrets, ansible-inventory would show them."""
         given = {name: self._given[name] for name in CONNECTION_VARIABLES}
         if isinstance(given["kubeconfig"], dict):
             # Its content is secret, but a playbook must not go to another cluster for that: it lacks credentials then.
-            given["kubeconfig"], given["host"] = (
-                None,
-                kubeconfig.settings(self._given, place.controllers_environment()).address,
-            )
+            try:
+                address = kubeconfig.settings(self._given, place.controllers_environment()).address
+            except ApiUnavailable as problem:  # clusters out of the cache: nothing was asked before
+                raise AnsibleParserError(shown(f"{path}: {problem}")) from None
+            given["kubeconfig"], given["host"] = None, address
         return {
             CONNECTION_VARIABLES[name]: value
             for name, value in given.items()
@@ -259,8 +265,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """What one run must have the same of for all hosts, as far as the clusters agree."""
         fleets = {cluster.fleet for cluster in clusters if cluster.fleet}
         namespaces = {cluster.namespace for cluster in clusters if cluster.namespace}
+        versions = {cluster.version for cluster in clusters if cluster.version}
         agreed = {"kof_kcm_namespace": to_plain(self.get_option("namespace"))}
-        for name, values in (("kof_fleet", fleets), ("kof_namespace", namespaces)):
+        for name, values in (("kof_fleet", fleets), ("kof_namespace", namespaces), ("kof_version", versions)):
             if len(values) == 1:
                 agreed[name] = values.pop()
         return agreed

@@ -14,18 +14,23 @@ version_added: 0.1.0
 description:
   - Reads in one go what M(amazon.aws.iam_managed_policy), M(amazon.aws.iam_user) and
     M(k0rdent.kof.external_dns_access_key) would each look at first, so that a play can leave them out where all is as
-    wanted.
+    wanted. For role P(k0rdent.kof.dns_credentials#role) it says itself what is to be made.
   - Works in the controller's process. It fails where the connection isn't C(local), or the task has C(become) or is
     delegated to another machine, as a module would then see another AWS account. An C(environment) is honoured.
 options:
+  of_role:
+    description:
+      - Look by the variables of role P(k0rdent.kof.dns_credentials#role) that the task sees, and by none of the options
+        below, for each of its methods. Fails with every fault of the variables, and where user, policy or role of the
+        same name belong to somebody else.
+    type: bool
+    default: false
   user_name:
-    description: The IAM user.
+    description: The IAM user. Required without O(of_role), as are O(policy_name) and O(fleet).
     type: str
-    required: true
   policy_name:
     description: The managed policy of the same account.
     type: str
-    required: true
   path:
     description: The path of the policy.
     type: str
@@ -33,7 +38,6 @@ options:
   fleet:
     description: The fleet's name, expected as the value of the user's tag C(k0rdent.kof/fleet).
     type: str
-    required: true
   namespace:
     description: The namespace of the Secret, on the management cluster.
     type: str
@@ -56,7 +60,8 @@ attributes:
 requirements:
   - boto3 >= 1.34
   - The right to C(sts:GetCallerIdentity), C(iam:GetPolicy), C(iam:GetPolicyVersion), C(iam:ListPolicyVersions),
-    C(iam:GetUser), C(iam:ListAttachedUserPolicies), C(iam:ListAccessKeys) and C(iam:GetAccessKeyLastUsed)
+    C(iam:GetUser), C(iam:ListAttachedUserPolicies), C(iam:ListAccessKeys) and C(iam:GetAccessKeyLastUsed); with
+    O(of_role) also C(iam:ListPolicies) and C(iam:GetRole)
   - The right to get the namespace C(kube-system) of the management cluster
 seealso:
   - module: k0rdent.kof.external_dns_access_key
@@ -124,6 +129,12 @@ access_key:
       type: list
       elements: str
       sample: []
+plan:
+  description: >-
+    What the role's tasks are to make (C(make)), and what it has to be; no secret is in it.
+  returned: success, with O(of_role)
+  type: dict
+  sample: {"make": ["user", "access_key"], "user": "kof-external-dns-production", "path": "/"}
 refused:
   description: That the namespace of the Secret belongs to another fleet. Nothing may be made then.
   returned: where it is so

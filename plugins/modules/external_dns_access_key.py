@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the access key of external-dns' IAM user and the Secret that holds it, in one process.
 
-Talks to AWS and Kubernetes; what to do about which key is decided in module_utils/external_dns.py. The secret half of a
+Talks to AWS and Kubernetes; what to do about which key is decided in module_utils/dns/aws/keys.py. The secret half of a
 key is shown by AWS once: it goes from that answer into the Secret, never into arguments, results, logs or files.
 """
 
@@ -118,21 +118,18 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.k0rdent.kof.plugins.module_utils import masking, telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.access_key import OPTIONS, KeyAndSecret, Stop, result_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import (
-    ApiError,
-    ApiUnavailable,
-    UnsendableString,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, sendable, told
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import BotoCoreError, ClientError
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes, sendable, told
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.access_key import OPTIONS, KeyAndSecret, Stop, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, connect, warned
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import (
     RECONCILE_OPTIONS,
     permissions_from,
     policy_from,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 
 
 def argument_spec() -> dict[str, Any]:
@@ -155,9 +152,7 @@ def work(module: AnsibleAWSModule) -> None:
 
     connection = None
     try:
-        connection = connect(module.params)
-        for each in connection.warnings:
-            module.warn(each)
+        connection = warned(connect(module.params), module.warn)
         report = KeyAndSecret(
             iam,
             connection,

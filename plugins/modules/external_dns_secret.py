@@ -88,6 +88,12 @@ objects:
   type: list
   elements: dict
   sample: [{"object": "Secret kof/external-dns-aws-credentials", "action": "created"}]
+took_back:
+  description: Fields that somebody had changed by hand, with the manager and the time, and that were set right.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Secret kof/external-dns-aws-credentials: data from kubectl-edit (set 2026-01-01T00:00:00Z)"]
 msg:
   description: A summary in one line, or what is wrong and what to do.
   returned: always

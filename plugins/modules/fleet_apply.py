@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: fleet_apply
-short_description: Apply one layer of the fleet in one batch
+short_description: Apply one layer of the fleet in one batch, and wait for it
 version_added: 0.1.0
 description:
   - Validates the variables of every host of the batch, renders their objects, compares them with what is there and
@@ -18,17 +18,26 @@ description:
   - The management cluster is refused as one of its own. Before a ClusterDeployment is made or gets another Credential
     whose identity is a Secret, the kubeconfigs in it are looked at, if they may be read, by the address of their server
     and by who answers there. No command in them is run and no file is read.
+  - With O(wait) it goes on until what was applied is ready, as M(k0rdent.kof.fleet_wait) would, and reads every host's
+    variables once for both. Clusters that were refused are not waited for; where more failed than
+    C(kof_max_fail_percentage) allows, nothing is.
   - Warns where an upgrade of kof-storage takes away the login of the region's Grafana, and where charts still come from
     the repository before C(kof_chart_repository) changed.
-  - A cluster that is refused is no failure of the task, unless they are more than
-    C(kof_max_fail_percentage) allows; see O(booked_by). The roles P(k0rdent.kof.regional#role) and
-    P(k0rdent.kof.child#role) fail each on its own host; whoever uses the action alone has to look at RV(refused).
+  - A cluster that is refused fails the task where nothing else would say so; see O(booked_by). The roles
+    P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each on its own host. Whoever wants to decide by
+    RV(refused) and RV(stop) says V(role).
 options:
   layer:
     description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.
     type: str
     required: true
     choices: [mothership, regional, child]
+  wait:
+    description:
+      - Whether to wait until the layer is ready, too, for at most C(kof_wait_timeout).
+      - Where C(kof_wait) is false, nothing is waited for all the same. In check mode it says what it would wait for.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
@@ -52,9 +61,10 @@ EXAMPLES = r"""
   gather_facts: false
   connection: local
   tasks:
-    - name: Apply the batch
+    - name: Apply the batch, and wait until it is ready
       k0rdent.kof.fleet_apply:
         layer: regional
+        wait: true
       run_once: true
 """
 
@@ -95,13 +105,25 @@ left_out:
   sample: [{host: aws-eu-west-1-child1, reason: its regional aws-eu-west-1 failed}]
 all_ready:
   description:
-    - Whether nothing had to change and all is ready, so that M(k0rdent.kof.fleet_wait) has nothing to wait for.
-    - Only looked at where nothing had to change and C(kof_wait) is true; else false.
+    - Whether all are known to be ready, so that M(k0rdent.kof.fleet_wait) has nothing to wait for.
+    - Looked at where C(kof_wait) is true, and nothing had to change or O(wait) is true; else false.
   returned: success
   type: bool
   sample: false
+ready:
+  description: How many of the clusters that were waited for are ready; of the mothership, how many of its objects.
+  returned: where something was waited for
+  type: int
+  sample: 100
+waiting_for:
+  description: In check mode, the objects it would wait for.
+  returned: in check mode, with O(wait)
+  type: list
+  elements: str
+  sample: [ClusterDeployment kcm-system/aws-us-east-2]
 outcomes:
-  description: By host, what changed, why it failed, why it was left out; and why the rollout stops. Only what happened.
+  description: By host, what changed, why it failed, why it was left out, why the rollout stops; and who
+    books it. Only what happened.
   returned: success
   type: dict
   sample:

@@ -22,7 +22,8 @@ description:
     namespace, and if its collectors come by a C(MultiClusterService). One outside this run makes it refused, one that
     was refused or isn't gone in time leaves it out; both are named. So does a child that may send to any, because its
     values are in ConfigMaps or Secrets or have templates for addresses, unless its label
-    C(k0rdent.mirantis.com/kof-regional-cluster-name) names its regional. A PromxyServerGroup that somebody made for it
+    C(k0rdent.mirantis.com/kof-regional-cluster-name) names its regional. Services that are disabled
+    (C(child_disabled_services)) count, as that need not uninstall them. A PromxyServerGroup that somebody made for it
     under another name makes it refused, too.
   - For regional clusters the right to list ClusterDeployments in all namespaces, and MultiClusterServices, is needed.
   - Before anything of a regional or an adopted cluster goes, the API server is asked by dry runs whether all of it may.
@@ -39,6 +40,8 @@ description:
   - Nothing else is deleted. Namespaces, Secrets, IAM users, the mothership and DNS records stay.
   - What isn't there is fine, what is being deleted already is waited for. So the next run finishes an interrupted one.
   - When more children failed than C(kof_max_fail_percentage) allows, all regional clusters are left out.
+  - Each cluster that was refused, or isn't gone in time, is a failure. Where O(booked_by) is V(task) that of the task,
+    which has all its results nevertheless; otherwise that of what follows, which has them in RV(outcomes).
 options: {}
 extends_documentation_fragment:
   - k0rdent.kof.connection
@@ -80,30 +83,30 @@ RETURN = r"""
 counts:
   description: >-
     How many objects were C(deleted), C(absent) before, C(being_deleted) already, or C(refused) by the API server.
-  returned: success
+  returned: unless nothing was tried
   type: dict
   sample: {deleted: 16, absent: 1}
 objects:
   description: The objects that were deleted, or would be in check mode.
-  returned: success
+  returned: unless nothing was tried
   type: list
   elements: dict
   sample: [{object: ClusterDeployment kcm-system/aws-us-east-2-child1, action: deleted}]
 uninstalled:
   description: Hosts of clusters that live on, of which the services were uninstalled, or would be in check mode.
-  returned: success
+  returned: unless nothing was tried
   type: list
   elements: str
   sample: [adopted-1]
 left_behind:
   description: Clusters that live on with these releases, because C(kof_delete_leave_services) says so.
-  returned: success
+  returned: unless nothing was tried
   type: list
   elements: dict
   sample: [{host: adopted-2, releases: [cert-manager/cert-manager, kof/kof-storage]}]
 refused:
   description: Clusters that may not be deleted, or aren't gone in time, with the reason. They don't stop the others.
-  returned: success
+  returned: unless nothing was tried
   type: list
   elements: dict
   sample:
@@ -113,7 +116,7 @@ refused:
         same run. Nothing of this cluster is deleted
 left_out:
   description: Regional clusters whose children are still there, and clusters that failed in an earlier task of the run.
-  returned: success
+  returned: unless nothing was tried
   type: list
   elements: dict
   sample: [{host: aws-eu-west-1, reason: "its child clusters are still there: aws-eu-west-1-child1"}]
@@ -121,13 +124,13 @@ dns_records:
   description:
     - Names that external-dns made for the deleted regional clusters. It never takes one back, so they may stay behind
       in the hosted zones.
-  returned: success
+  returned: unless nothing was tried
   type: list
   elements: str
   sample: [vmauth.aws-us-east-2.kof.example.com, grafana.aws-us-east-2.kof.example.com]
 outcomes:
-  description: By host, what changed, why it failed, why it was left out; and why the rollout stops. Only what happened.
-  returned: success
+  description: By host, what changed, why it failed, why it was left out; and who books it. Only what happened.
+  returned: unless nothing was tried
   type: dict
   sample:
     changed: {aws-us-east-2: ClusterDeployment kcm-system/aws-us-east-2 updated}

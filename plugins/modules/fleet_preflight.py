@@ -15,6 +15,7 @@ description:
   - Reads and validates the whole inventory and looks at the management cluster, then prints one table of check, found,
     wanted and remedy. It changes nothing.
   - A fault stops the run only if it involves a cluster of the batch.
+  - Where nobody says C(kof_version), it says which releases there are and which one is installed, and fails.
 options:
   scope:
     description:
@@ -38,6 +39,15 @@ options:
     elements: str
     choices: [dns_credentials, mothership, regional, child]
     default: [dns_credentials, mothership, regional, child]
+  job:
+    description:
+      - What comes after this, by which the user of the management cluster is asked for his rights.
+      - V(apply) writes the clusters of O(layers) and waits for them. V(look) changes nothing, it only waits at most.
+        V(status) is M(k0rdent.kof.fleet_status). V(delete) takes clusters away. Secrets that may not be read are
+        a warning before all but V(apply).
+    type: str
+    choices: [look, status, apply, delete]
+    default: apply
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes

@@ -16,6 +16,7 @@ description:
     C(booked_by) V(play), and prepares for M(k0rdent.kof.fleet_outcome) what is to be booked on which host.
   - Every cluster that failed is booked, and of those that changed and of those that were left out the first 200 each.
     Of more, the implicit C(localhost) has the number; with C(--limit), the last cluster that is booked.
+  - What a role has said and failed itself in the same run (C(booked_by) V(role)) is in RV(stats) only.
   - It asks no cluster.
 options:
   management_cluster:

@@ -12,14 +12,15 @@ module: fleet_wait
 short_description: Wait until one layer of the batch is ready
 version_added: 0.1.0
 description:
+  - For waiting alone. M(k0rdent.kof.fleet_apply) can wait for what it applies in the same task.
   - Watches all clusters of the batch at once and prints who is late and why.
   - A cluster is ready when its ClusterDeployment is Ready for the wanted generation and its ClusterSummary lists every
     wanted service as provisioned. A failure that can't heal ends the wait for that cluster; a time-out gives a
     diagnosis.
   - In check mode it says what it would wait for and returns.
-  - A cluster that doesn't become ready is no failure of the task, unless they are more than
-    C(kof_max_fail_percentage) allows; see O(booked_by). The roles P(k0rdent.kof.regional#role) and
-    P(k0rdent.kof.child#role) fail each on its own host; whoever uses the action alone has to look at RV(refused).
+  - A cluster that doesn't become ready fails the task where nothing else would say so; see O(booked_by). The roles
+    P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) fail each on its own host. Whoever wants to decide by
+    RV(refused) and RV(stop) says V(role).
 options:
   layer:
     description: Which layer of the batch this task is about. Hosts of other layers in the batch are left alone.
@@ -86,7 +87,8 @@ left_out:
   elements: dict
   sample: [{host: aws-eu-west-1-child1, reason: its regional aws-eu-west-1 failed}]
 outcomes:
-  description: By host, what changed, why it failed, why it was left out; and why the rollout stops. Only what happened.
+  description: By host, what changed, why it failed, why it was left out, why the rollout stops; and who
+    books it. Only what happened.
   returned: success
   type: dict
   sample:

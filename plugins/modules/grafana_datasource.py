@@ -36,7 +36,7 @@ options:
   kof_version:
     description: Release of kof on the management cluster.
     type: str
-    default: 0.1.1
+    required: true
   datasource_name:
     description:
       - Name that Grafana shows. A second datasource of this name would overwrite the first in Grafana.
@@ -89,12 +89,14 @@ EXAMPLES = r"""
 ---
 - name: Show the logs of a region in Grafana
   k0rdent.kof.grafana_datasource:
+    kof_version: "0.1.1"
     name: aws-us-east-2-logs
     datasource_name: aws-us-east-2
     url: https://vmauth.aws-us-east-2.kof.example.com/vls
 
 - name: No longer
   k0rdent.kof.grafana_datasource:
+    kof_version: "0.1.1"
     name: aws-us-east-2-logs
     state: absent
 """
@@ -122,25 +124,28 @@ took_back:
   returned: success
   type: list
   elements: str
-  sample: ["spec.resyncPeriod from kubectl-edit (set 2026-01-01T00:00:00Z)"]
+  sample:
+    - "GrafanaDatasource kof/aws-us-east-2-logs: spec.resyncPeriod from kubectl-edit (set 2026-01-01T00:00:00Z)"
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import masking, single_object, syntax, telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.grafana_datasource import grafana_datasource
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import single_object, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.grafana_datasource import grafana_datasource
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": "kof"},
     "fleet": {"type": "str", "default": "kof"},
-    "kof_version": {"type": "str", "default": "0.1.1"},
+    "kof_version": {"type": "str", "required": True},
     "datasource_name": {"type": "str"},
     "url": {"type": "str"},
     "datasource_type": {"type": "str"},
@@ -160,17 +165,17 @@ def work(module: AnsibleModule) -> None:
     options = module.params
     if options["kof_version"] not in RELEASES:
         known = ", ".join(sorted(RELEASES))
-        module.fail_json(msg=f"kof_version: {options['kof_version']!r} is not known; known are {known}")
+        module.fail_json(msg=f"kof_version: {telling.quoted(options['kof_version'])} is not known; known are {known}")
     release = RELEASES[options["kof_version"]]
     for option, problem in (
         ("name", syntax.object_name(options["name"])),
         ("resync_period", syntax.go_duration(options["resync_period"])),
     ):
         if problem:
-            module.fail_json(msg=f"{option}: {options[option]!r} {problem}")
+            module.fail_json(msg=f"{option}: {telling.quoted(options[option])} {problem}")
     if options["url"] is not None and not options["url"].startswith(("https://", "http://")):
         module.fail_json(msg="url: must start with https:// (or http://); for example https://vmauth.example.com/vls")
-    ref = Ref(release.grafana_api_version, "GrafanaDatasource", options["namespace"], options["name"])
+    ref = Ref(release.grafana.api_version, "GrafanaDatasource", options["namespace"], options["name"])
     wanted = None
     if options["state"] == "present":
         fields = (

@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One Helm release, brought to the wanted state from whatever state it is in.
 
-The work is done in module_utils/helm_run. Where nothing is to do, the action of the same name doesn't even start this.
+The work is done in module_utils/helm/run.py. Where nothing is to do, the action of the same name doesn't even start
+this.
 """
 
 from __future__ import annotations
@@ -50,9 +51,12 @@ options:
   chart_ref:
     description:
       - The chart, C(oci://registry/path/chart), a C(repository/chart) known to helm, a URL, or the path of a chart
-        folder or package.
+        folder or package. With O(chart_repo_url) its name there.
       - Required if O(release_state=present).
       - Charts on disk are told apart by name and version alone, so give a changed one a new version.
+    type: str
+  chart_repo_url:
+    description: URL of the HTTP repository that has the chart, that is, of what its C(index.yaml) is in.
     type: str
   chart_version:
     description:
@@ -115,12 +119,19 @@ options:
     type: list
     elements: str
     default: []
+  foreign_objects:
+    description:
+      - Objects, as kind and name (V(Secret/credentials)), by which a chart of the wanted name and version is known to
+        be another one. One that would bring any of them is neither installed nor upgraded to.
+    type: list
+    elements: str
+    default: []
   binary_path:
     description: The helm binary; without it C(helm) on the C(PATH). Helm 3.14 or newer, not Helm 4.
     type: path
   registry_username:
     description:
-      - User for the registry of an C(oci://) chart.
+      - User for the registry of an C(oci://) chart, or for O(chart_repo_url).
       - Without it the login made by C(helm registry login) or M(kubernetes.core.helm_registry_auth) is used, if
         there is one.
     type: str
@@ -131,7 +142,7 @@ options:
     description: File with the certificate authorities of the registry, for a private one.
     type: path
   plain_http:
-    description: Whether to speak plain HTTP with the registry.
+    description: Whether to speak plain HTTP with the registry. Of O(chart_repo_url) its scheme says so.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -154,7 +165,8 @@ attributes:
     support: full
     description: A run that finds nothing to do only reads.
   async:
-    support: full
+    support: none
+    details: What a job ends with is read by C(ansible.builtin.async_status), which may not know what a vault held.
 author:
   - k0rdent.kof contributors (@k0rdent)
 requirements:
@@ -245,7 +257,7 @@ took:
   type: list
   elements: str
   sample:
-    - "revision 2 stayed pending-upgrade for the 610 s that it was watched, longer than its time-out: marked it failed"
+    - "revision 2 stayed pending-upgrade for the 310 s it was watched, longer than a helm may take: marked it failed"
     - missing Deployment kof/kof-mothership-promxy
 removed:
   description:
@@ -265,76 +277,107 @@ not_checked:
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import masking, telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease, secrets_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, HelmInterrupted, HelmUnusable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.command import HelmFailed, HelmInterrupted, HelmUnusable
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import (
     OPTIONS,
     BadInput,
     Refused,
     ReleaseRun,
     StuckObject,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.shared_layer import AnothersLayer
-from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import REMOTE_TMP, unwritable
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease, secrets_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
+    CONNECTION_OPTIONS,
+    ApiError,
+    ApiUnavailable,
+    Connection,
+    warned,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import shared_layer
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.shared_layer import AnothersLayer
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import REMOTE_TMP, unwritable
+
+_AGAIN = "run the same again, which goes on from there"
 
 
 @telling.quotes_nothing()
 def work(module: AnsibleModule) -> None:
     """All that the module does; `main` only starts it, as ansible-test wants to see it begin."""
-    _hide(module)
+    hide = _hide(module)
     masking.mask(module)
     run: ReleaseRun | None = None
     try:
-        run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=_scratch(module))
-        for each in run.connection.warnings:
-            module.warn(each)
+        run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=_scratch(module), guard=_guard(module))
+        warned(run.connection, module.warn)
         result = run.present() if module.params["release_state"] == "present" else run.absent()
-        if not module._diff:
+        if module._diff:
+            result["diff"] = hide.all_of(result["diff"])
+        else:
             del result["diff"]
         if run.removed:
             how = "takes away" if not module.check_mode else "would take away"
             module.warn(f"release {run.namespace}/{run.name}: the upgrade {how} {', '.join(run.removed)}")
         module.exit_json(**result, invocation=_invocation(module))
     except (ApiUnavailable, BadInput, HelmUnusable, NotARelease, Refused, StuckObject, AnothersLayer) as error:
-        _fail(module, run, str(error))
+        _fail(module, run, hide(str(error)))
     except ApiError as error:
-        _fail(module, run, f"the API server refused: {error.message}")
+        _fail(module, run, hide(f"the API server refused: {error.message}"))
     except (HelmFailed, HelmInterrupted) as error:
         if run is not None:
             # What failed may have left a new revision.
             with contextlib.suppress(ApiError, ApiUnavailable, NotARelease):
                 run.look()
-        again = "; run the same again, which goes on from there" if isinstance(error, HelmInterrupted) else ""
-        _fail(module, run, f"{error}{again}")
+        again = f"; {_AGAIN}" if isinstance(error, HelmInterrupted) else ""
+        _fail(module, run, hide(f"{error}{again}"))
     except KeyboardInterrupt:
-        _fail(module, run, "ended by a signal before helm changed anything")
+        if run is None or not run.begun:
+            _fail(module, run, "ended by a signal before anything was changed")
+            return
+        with contextlib.suppress(ApiError, ApiUnavailable, NotARelease):
+            run.look()
+        _fail(module, run, f"ended by a signal, after {', '.join(run.begun)}; {_AGAIN}")
 
 
-def _hide(module: AnsibleModule) -> None:
+def _hide(module: AnsibleModule) -> telling.Hider:
     """Have all values kept out of syslog and out of refused arguments (no_log), but only what looks secret out of
-    results: without "kof", "10m" and every other word of the values they would be unreadable."""
+    results: without "kof", "10m" and every other word of the values they would be unreadable.
+
+    Gives what does the same where a short value or a number is a word: ansible-core can't."""
     values = module.params["release_values"]
-    # Very short ones would mask half the result and hide nothing.
-    secret = {text for text in secrets_of(values) if len(text) > 3}
+    found = secrets_of(values)
+    # ansible-core masks inside of words, too.
+    secret = {text for text in found if telling.is_worth_hiding(text) and not telling.only_a_word(text)}
     others = {
         module.params[name]
         for name, option in module.argument_spec.items()
         if option.get("no_log") and isinstance(module.params[name], str)
     }
-    module.no_log_values -= set(secrets_of(values, secret=True)) - secret - others
+    module.no_log_values -= set(masking.texts(values)) - secret - others
     module.no_log_values |= secret
+    return telling.Hider((), values=found)
 
 
 def _invocation(module: AnsibleModule) -> dict[str, Any]:
     """What a result says of the arguments: the values are part of every event otherwise, and a password may be
-    anywhere in them."""
-    return {"module_args": {**module.params, "release_values": "(not shown)"}}
+    anywhere in them, or in what should be the address of a chart."""
+    names = {"release_values", *OPTIONS["release_values"].get("aliases", ())} & set(module.params)
+    names |= {name for name in ("chart_ref", "chart_repo_url") if telling.logins(module.params[name] or "")}
+    return {"module_args": {**module.params, **dict.fromkeys(names, "(not shown)")}}
+
+
+def _guard(module: AnsibleModule) -> Callable[[Connection], None] | None:
+    """What refuses to act where the fleet given mayn't; None where none is given."""
+    fleet, namespace = module.params["fleet"], module.params["release_namespace"]
+    if not fleet:
+        return None
+    return lambda connection: shared_layer.refuse(connection, namespace, fleet, module.params["take_over_fleet"])
 
 
 def _scratch(module: AnsibleModule) -> str:

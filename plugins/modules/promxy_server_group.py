@@ -41,7 +41,7 @@ options:
   kof_version:
     description: Release of kof on the management cluster.
     type: str
-    default: 0.1.1
+    required: true
   targets:
     description:
       - Addresses as C(host:port). Several are taken for replicas of each other.
@@ -95,12 +95,14 @@ EXAMPLES = r"""
 ---
 - name: Let promxy read the metrics of a region
   k0rdent.kof.promxy_server_group:
+    kof_version: "0.1.1"
     cluster_name: aws-us-east-2
     targets:
       - vmauth.aws-us-east-2.kof.example.com:443
 
 - name: No longer
   k0rdent.kof.promxy_server_group:
+    kof_version: "0.1.1"
     cluster_name: aws-us-east-2
     state: absent
 """
@@ -128,22 +130,25 @@ took_back:
   returned: success
   type: list
   elements: str
-  sample: ["spec.scheme from kubectl-edit (set 2026-01-01T00:00:00Z)"]
+  sample:
+    - "PromxyServerGroup kof/aws-us-east-2-metrics: spec.scheme from kubectl-edit (set 2026-01-01T00:00:00Z)"
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import masking, single_object, syntax, telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import promxy_config
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.promxy_server_group import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import single_object, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import promxy_config
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.promxy_server_group import (
     name_of,
     promxy_server_group,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Ref
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -151,7 +156,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "name": {"type": "str"},
     "namespace": {"type": "str", "default": "kof"},
     "fleet": {"type": "str", "default": "kof"},
-    "kof_version": {"type": "str", "default": "0.1.1"},
+    "kof_version": {"type": "str", "required": True},
     "targets": {"type": "list", "elements": "str"},
     "scheme": {"type": "str", "choices": ["https", "http"], "default": "https"},
     "path_prefix": {"type": "str"},
@@ -171,13 +176,13 @@ def work(module: AnsibleModule) -> None:
     options = module.params
     if options["kof_version"] not in RELEASES:
         known = ", ".join(sorted(RELEASES))
-        module.fail_json(msg=f"kof_version: {options['kof_version']!r} is not known; known are {known}")
+        module.fail_json(msg=f"kof_version: {telling.quoted(options['kof_version'])} is not known; known are {known}")
     release = RELEASES[options["kof_version"]]
     name = options["name"] or name_of(options["cluster_name"])
     problem = syntax.object_name(name)
     if problem:
-        module.fail_json(msg=f"name: {name!r} {problem}")
-    ref = Ref(release.promxy_api_version, "PromxyServerGroup", options["namespace"], name)
+        module.fail_json(msg=f"name: {telling.quoted(name)} {problem}")
+    ref = Ref(release.promxy.api_version, "PromxyServerGroup", options["namespace"], name)
     if options["state"] == "absent":
         single_object.run(module, ref, None)
         return
@@ -201,7 +206,7 @@ def work(module: AnsibleModule) -> None:
             )
         },
     )
-    faults = promxy_config.faults([wanted])
+    faults = promxy_config.faults([wanted], release=release)
     if faults:
         module.fail_json(msg="; ".join(f"{fault.variable}: {fault.problem}; {fault.example}" for fault in faults[:10]))
     single_object.run(module, ref, wanted)

@@ -9,20 +9,15 @@ patterns; knows nothing of Kubernetes.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pathlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.playbook import Playbook
-from ansible.playbook.block import Block
-from ansible.playbook.play import Play
-from ansible.playbook.task_include import TaskInclude
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import called
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import did_you_mean, nearest, some
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 
 #: Tags that core gives a meaning of their own.
 SPECIAL_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
@@ -60,7 +55,7 @@ def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str], l
     """
     limit = task_vars.get("ansible_limit")
     wanted, unwanted = _run_tags(task_vars), _skip_tags(task_vars)
-    found = _patterns(task_vars["hostvars"]._inventory) if limit is not None else []
+    found = _patterns(task_vars["hostvars"]) if limit is not None else []
     names = [host for group in groups for host in task_vars["groups"].get(group, ())]
     left = set(names) & set(task_vars["ansible_play_hosts_all"]) if limit is not None else names
     if left and wanted == {"all"} and not unwanted:
@@ -68,21 +63,22 @@ def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str], l
     plays = _plays(action, task_vars)
     if plays is None:
         return found
-    tasks = [task for play in plays for task in _tasks(play)]
+    tasks = [task for play in plays for task in core_internals.tasks(play)]
     tags = set(SPECIAL_TAGS).union(*(task.tags for task in tasks))
     if any(task.action == _PREFLIGHT and not _is_look(task) for task in tasks):
         tags |= set(layers)  # see by_tags
     known = tags - SPECIAL_TAGS
     # Many skip the same tags in every run, as molecule does (notest): only what must be meant for us is misspelt.
     passed_over = {
-        tag for tag in unwanted - tags - {*LAYERS}.difference(layers) if tag in LAYERS or _did_you_mean(tag, known)
+        tag for tag in unwanted - tags - {*LAYERS}.difference(layers) if tag in LAYERS or nearest(tag, known)
     }
     misspelt = [
-        f"{option} {tag}: no task of this run has that tag{_did_you_mean(tag, known)}"
+        f"{option} {tag}: no task of this run has that tag{did_you_mean(tag, known)}"
         for option, strange in (("--tags", wanted - tags), ("--skip-tags", passed_over))
         for tag in sorted(strange)
     ]
-    if misspelt and any(map(_includes_theirs, tasks)):
+    # All that our tasks bring in have the tags of ours.
+    if misspelt and any(core_internals.includes_of_others(task, "k0rdent.kof") for task in tasks):
         return found  # it may be the tag of a task that is read only when it is its turn
     if misspelt:
         return [*misspelt, *found]
@@ -109,45 +105,33 @@ def _skip_tags(task_vars: Mapping[str, Any]) -> set[str]:
     return set(task_vars.get("ansible_skip_tags") or ())
 
 
-def _patterns(inventory: Any) -> list[str]:
+def _patterns(hostvars: Any) -> list[str]:
     """The parts of --limit, files opened, that match no host; those that exclude, too: they would exclude nobody. A
     comment in a file is no part."""
     found = []
-    for pattern in inventory._subset or ():
-        name = str(pattern).lstrip("!&")
+    inventory = core_internals.inventory_of(hostvars)
+    for pattern in core_internals.limits(hostvars):
+        name = pattern.lstrip("!&")
         if (
             name.startswith("#")
             or name in inventory.groups
             or inventory.get_hosts(name, ignore_limits=True, ignore_restrictions=True)
         ):
             continue
-        near = _did_you_mean(name, [*inventory.hosts, *inventory.groups])
+        near = did_you_mean(name, [*inventory.hosts, *inventory.groups])
         found.append(f"--limit {pattern}: no host or group of the inventory matches{near}")
     return found
 
 
-def _did_you_mean(name: str, names: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.65)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _plays(action: Any, task_vars: Mapping[str, Any]) -> list[Play] | None:
+def _plays(action: Any, task_vars: Mapping[str, Any]) -> list[Any] | None:
     """The plays of all playbooks of the command line, read again as --list-tags does; None where they can't be."""
-    loader = action._loader
-    folder = loader.get_basedir()
-    plays: list[Play] = []
+    paths = [_path(str(argument)) for argument in core_internals.arguments()]
+    if None in paths:
+        return None
     try:
-        for argument in called():
-            path = _path(str(argument))
-            if path is None:
-                return None
-            manager = task_vars["hostvars"]._variable_manager
-            plays += Playbook.load(path, variable_manager=manager, loader=loader).get_plays()
+        return core_internals.plays(action, task_vars["hostvars"], filter(None, paths)) or None
     except AnsibleError:
         return None  # running, they say themselves what is wrong
-    finally:
-        loader.set_basedir(folder)
-    return plays or None
 
 
 def _path(argument: str) -> str | None:
@@ -168,42 +152,22 @@ def _path(argument: str) -> str | None:
     return next((str(file) for file in files if file.is_file()), None)
 
 
-def _tasks(play: Play) -> Iterator[Any]:
-    """The tasks of a play as it is written, before any tag has its say."""
-    for block in play.compile():
-        yield from _in_block(block)
-
-
-def _in_block(block: Any) -> Iterator[Any]:
-    for part in (block.block, block.rescue, block.always):
-        for each in part:
-            if isinstance(each, Block):
-                yield from _in_block(each)
-            elif not getattr(each, "implicit", False):
-                yield each
-
-
 def _is_look(task: Any) -> bool:
     """Is it the look that asks all this, which is no work?"""
     return task.args.get("scope") == "inventory"
 
 
-def _includes_theirs(task: Any) -> bool:
-    """Does somebody's own task bring others in while it runs? All that ours bring in have the tags of ours."""
-    return isinstance(task, TaskInclude) and getattr(task._role, "_role_collection", None) != "k0rdent.kof"
-
-
-def _does_something(play: Play, action: Any, task_vars: Mapping[str, Any], also_always: bool) -> bool:
+def _does_something(play: Any, action: Any, task_vars: Mapping[str, Any], also_always: bool) -> bool:
     selected = [
         task
-        for block in play.compile()
-        for task in _in_block(block.filter_tagged_tasks(dict(task_vars)))
+        for task in core_internals.tasks(play, task_vars)
         if not _is_look(task) and (also_always or ALWAYS not in task.tags)
     ]
     if not selected:
         return False
     try:
-        hosts = action._templar.template(play.hosts)
+        hosts = core_internals.templated(action, play.hosts)
     except AnsibleError:
         return True  # it depends on what the run finds out
-    return bool(task_vars["hostvars"]._inventory.get_hosts(hosts, ignore_restrictions=True)) if hosts else False
+    inventory = core_internals.inventory_of(task_vars["hostvars"])
+    return bool(inventory.get_hosts(hosts, ignore_restrictions=True)) if hosts else False

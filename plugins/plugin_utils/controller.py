@@ -11,6 +11,8 @@ from typing import Any
 from ansible import constants as C
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.core_internals import connection_of, task_of
+
 #: Their hosts are clusters, not machines: a task delegated to one runs where one for it would.
 _OF_CLUSTERS = ("kof_mothership", "kof_regional", "kof_child")
 
@@ -20,14 +22,15 @@ def elsewhere(action: ActionBase, task_vars: Mapping[str, Any]) -> str:
     machine = delegated(action, task_vars)
     if machine:
         return f"delegate_to names {machine}"
-    if action._connection.transport != "local":
-        return f"the connection is {action._connection.transport}, not local"
-    return "the task becomes another user" if action._connection.become else ""
+    connection = connection_of(action)
+    if connection.transport != "local":
+        return f"the connection is {connection.transport}, not local"
+    return "the task becomes another user" if connection.become else ""
 
 
 def delegated(action: ActionBase, task_vars: Mapping[str, Any]) -> str:
     """The other machine that delegate_to names; empty where it names none, this one, or one of our clusters."""
-    machine = action._task.delegate_to
+    machine = task_of(action).delegate_to
     groups = task_vars.get("groups", {})
     if not machine or machine in C.LOCALHOST or any(machine in groups.get(group, ()) for group in _OF_CLUSTERS):
         return ""

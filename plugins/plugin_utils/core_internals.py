@@ -1,23 +1,40 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ansible-core has no public name for yet: how it tags values. The one room for its private names.
+"""What ansible-core has no public name for: how it tags values, what an action has of its task, what stands behind
+hostvars, how plays and groups are read. The one room for its private names, and for modules of it that no documentation
+promises; a test keeps all other files from them. Each function is named for what it is for, and decides nothing.
 
-Where a version of core lacks them, nothing is known of a value, and no more.
+Where a version of core lacks how values are tagged, nothing is known of a value, and no more.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible import constants as C
+from ansible import context
+from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString, is_encrypted_file
+from ansible.playbook import Playbook
+from ansible.playbook.block import Block
+from ansible.playbook.play import Play
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.action import ActionBase
+from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import plain
 
 try:
     from ansible._internal._datatag._tags import Origin, VaultedValue
 except ImportError:
     Origin = VaultedValue = None
+
+# -- values
 
 #: Fewer digits are in too many places that have nothing to do with a secret.
 _DIGITS = 6
@@ -27,6 +44,20 @@ def origin(value: Any) -> tuple[str, int]:
     """The file and line (0: not known) that a value comes from; no file where that isn't known."""
     tag = Origin.get_tag(value) if Origin else None
     return (tag.path, tag.line_num or 0) if tag is not None and tag.path else ("", 0)
+
+
+def column(value: Any) -> int:
+    """The column, from 1, at which a value stands in its file; 0 where that isn't known."""
+    return getattr(Origin.get_tag(value), "col_num", None) or 0 if Origin else 0
+
+
+def is_omitted(value: Any) -> bool:
+    """Is it what `default(omit)` gives?"""
+    return type(value).__name__ == "_OmitType"
+
+
+# What has failed inside a filter's input stands there as a marker, which knows why.
+plain.failure_of_marker = lambda marker: marker._as_exception()
 
 
 def of_vault(value: Any) -> Iterator[str]:
@@ -53,8 +84,147 @@ def of_vault(value: Any) -> Iterator[str]:
 
 @functools.cache
 def _is_encrypted(path: str) -> bool:
+    """Nothing but a regular file is opened: a pipe (`-e @<(...)`) was read once, and would be waited for."""
     try:
+        if not path or not stat.S_ISREG(os.stat(path).st_mode):
+            return False
         with open(path, "rb") as stream:
-            return bool(path) and is_encrypted_file(stream)
+            return bool(is_encrypted_file(stream))
     except OSError:
         return False
+
+
+def of_encrypted_file(loader: Any, variables: Mapping[str, Any], name: str) -> Iterator[str]:
+    """The text that lookups give for a file, found as they find it, if it is encrypted and can be had."""
+    try:
+        paths = variables.get("ansible_search_path") or [loader.get_basedir()]
+        path = loader.path_dwim_relative_stack(list(paths), "files", name, is_role="role_path" in variables)
+        if path and _is_encrypted(path):
+            yield loader.get_text_file_contents(path)
+    except (AnsibleError, OSError, ValueError):
+        return
+
+
+# -- the task of a running action
+
+
+def task_of(action: ActionBase) -> Any:
+    """The task that an action plugin works for."""
+    return action._task
+
+
+def written_of(action: ActionBase) -> tuple[Any, ...]:
+    """All that a task says, templated and as it is written, and what the keywords around it say for it."""
+    task = action._task
+    around = getattr(task, "_parent", None)
+    keywords = [getattr(each, name, None) for each in (task, around) for name in ("environment", "module_defaults")]
+    return (task.args, getattr(task, "_ds", None), *keywords)
+
+
+def connection_of(action: ActionBase) -> Any:
+    """The connection that a module of the task would have."""
+    return action._connection
+
+
+def loader_of(action: ActionBase) -> Any:
+    """What reads files for the task, with the vault's passwords."""
+    return action._loader
+
+
+def templated(action: ActionBase, value: Any) -> Any:
+    """A value as the task's templates make it. Raises AnsibleError."""
+    return action._templar.template(value)
+
+
+def keyword_environment(action: ActionBase) -> dict[str, Any]:
+    """The variables of the keyword `environment` around the task, the nearest said last."""
+    given: dict[str, Any] = {}
+    action._compute_environment_string(given)
+    return given
+
+
+def file_of_role_or_playbook(action: ActionBase, folder: str, name: str) -> str:
+    """The path of a file in the folder of the task's role or playbook, or beside these. Raises AnsibleFileNotFound."""
+    return str(action._find_needle(folder, name))
+
+
+# -- behind hostvars
+
+
+def extra_variables(hostvars: Any) -> Mapping[str, Any]:
+    """What `-e` or a survey gave, not templated: nothing in an inventory or a playbook can get in here."""
+    return hostvars._variable_manager.extra_vars
+
+
+def untemplated(of_host: Any) -> dict[str, Any]:
+    """The variables of `hostvars[host]` as they were written; none of what is a map of somebody's own."""
+    return getattr(of_host, "_vars", {})
+
+
+def inventory_of(hostvars: Any) -> Any:
+    """The inventory, with its hosts and groups."""
+    return hostvars._inventory
+
+
+def limits(hostvars: Any) -> list[str]:
+    """The parts of --limit, its files opened."""
+    return list(map(str, hostvars._inventory._subset or ()))
+
+
+def variables_of_group(hostvars: Any, name: str) -> Mapping[str, Any]:
+    """What a group says by itself, in the inventory and in group_vars beside it and beside the playbook."""
+    inventory, loader = hostvars._inventory, hostvars._loader
+    group = inventory.groups[name]
+    beside = get_vars_from_inventory_sources(loader, inventory._sources, [group], "task")
+    return {**group.get_vars(), **beside, **get_vars_from_path(loader, loader.get_basedir(), [group], "task")}
+
+
+# -- the command line and what it runs
+
+
+def arguments() -> list[str]:
+    """The playbooks that ansible-playbook was called with, as they were named."""
+    named = context.CLIARGS.get("args") or ()
+    return list(named) if isinstance(named, (list, tuple)) else []  # a text: not ansible-playbook
+
+
+def plays(action: ActionBase, hostvars: Any, paths: Iterable[str]) -> list[Play]:
+    """The plays of playbooks, read again as --list-tags does. Raises AnsibleError."""
+    loader = action._loader
+    folder = loader.get_basedir()
+    found: list[Play] = []
+    try:
+        for path in paths:
+            found += Playbook.load(path, variable_manager=hostvars._variable_manager, loader=loader).get_plays()
+    finally:
+        loader.set_basedir(folder)
+    return found
+
+
+def tasks(play: Play, variables: Mapping[str, Any] | None = None) -> Iterator[Any]:
+    """The tasks of a play as it is written, before any tag has its say; with variables, those that tags leave."""
+    for block in play.compile():
+        yield from _in_block(block if variables is None else block.filter_tagged_tasks(dict(variables)))
+
+
+def _in_block(block: Any) -> Iterator[Any]:
+    for part in (block.block, block.rescue, block.always):
+        for each in part:
+            if isinstance(each, Block):
+                yield from _in_block(each)
+            elif not getattr(each, "implicit", False):
+                yield each
+
+
+def includes_of_others(task: Any, collection: str) -> bool:
+    """Does a task that isn't the collection's bring others in while it runs?"""
+    return isinstance(task, TaskInclude) and getattr(task._role, "_role_collection", None) != collection
+
+
+# -- plugins
+
+
+def variables_of_options(lookup: Any) -> frozenset[str]:
+    """The variables from which a lookup plugin takes its options."""
+    definitions = C.config.get_configuration_definitions("lookup", lookup._load_name)
+    return frozenset(each["name"] for option in definitions.values() for each in option.get("vars") or ())

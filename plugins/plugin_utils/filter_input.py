@@ -13,11 +13,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import syntax
-from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_VERSIONS
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_VERSIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quoted
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader, is_option
 
 #: One task evaluates a filter many times, for each of its arguments, in a process of its own: there a lookup is called
@@ -27,11 +29,11 @@ _READER = Reader()
 
 def parsed(
     variables: Any, parse: Callable[[str, Mapping[str, Any]], tuple[Any, list[Fault]]], *prefixes: str
-) -> tuple[Any, dict[str, Any], Release]:
+) -> tuple[Any, dict[str, Any], Direct]:
     """A cluster, its plain variables and its release.
 
     :param variables: `hostvars[host]`, or a map with the same names.
-    :param parse: one of the parsers of module_utils/model.py.
+    :param parse: one of the parsers of module_utils/kof/model.py.
     :param prefixes: of the role's variables; the shared ones (kof_*) are read too.
     :raises AnsibleFilterError: with every fault there is.
     """
@@ -58,11 +60,11 @@ def plain(value: Any, what: str) -> Any:
         raise AnsibleFilterError(f"{what}: {problem}") from None
 
 
-def chosen(cluster: Any, release: Release, kcm_version: str | None, template: str | None) -> tuple[str, str]:
+def chosen(cluster: Any, release: Direct, kcm_version: str | None, template: str | None) -> tuple[str, str]:
     """Version of kcm's API and ClusterTemplate: the cluster's own, the given ones, or those of the release."""
-    version = plain(kcm_version, "kcm_version") or release.kcm_version
+    version = plain(kcm_version, "kcm_version") or release.needs.kcm
     if version not in KCM_VERSIONS:
-        raise AnsibleFilterError(f"kcm_version: {version!r:.60} must be {' or '.join(reversed(KCM_VERSIONS))}")
+        raise AnsibleFilterError(f"kcm_version: {quoted(version, 60)} must be {' or '.join(reversed(KCM_VERSIONS))}")
     named = (
         cluster.template or plain(template, "template") or f"{cluster.template_kind}-{release.cluster_template_version}"
     )

@@ -9,122 +9,72 @@ nothing and decides nothing about Kubernetes objects: that is module_utils.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import model
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import domains
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
+    GROUPS,
+    LAYERS,
+    Fleet,
+    FleetFault,
+    errors_beside,
+    members,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import Surroundings
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Pending
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
     CONNECTION_OPTIONS,
     ApiError,
     ApiUnavailable,
     Connection,
     UnsendableString,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Said, check_options
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import Fault
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import Said, check_options
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import (
+    PREFIXES,
     example_of,
+    is_secret,
     load_spec,
     strangers,
     with_defaults,
 )
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place, variables, vars_folders
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quoted
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import nearest, some
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import (
+    core_internals,
+    guarded,
+    place,
+    variables,
+    vars_folders,
+)
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.core_internals import extra_variables
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import CONNECTION_VARIABLES, origin
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import Reader
 
-LAYERS = ("mothership", "regional", "child")
-GROUPS = {layer: f"kof_{layer}" for layer in LAYERS}
 #: Roles whose variables a host of the layer may carry.
 ROLES_OF_LAYER = {"mothership": ("mothership", "dns_credentials"), "regional": ("regional",), "child": ("child",)}
-PREFIXES = ("kof_", "mothership_", "dns_credentials_", "regional_", "child_")
 #: A batch speaks to one management cluster, in one way.
 SAME_IN_A_BATCH = (*CONNECTION_VARIABLES.values(), "kof_version", "kof_namespace", "kof_kcm_namespace", "kof_fleet")
-#: How many faults a result carries; the total is always said.
-FAULTS_SHOWN, FAULTS_KEPT = 10, 100
 
 
-class FleetFault(Exception):
-    """What concerns the whole batch: bad input, no connection, no permission.
-
-    :ivar faults: one line each, at most FAULTS_KEPT of them.
-    """
-
-    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.faults = list(faults)[:FAULTS_KEPT]
-
-    @classmethod
-    def of(cls, faults: Sequence[Fault | str], what: str = "the inventory") -> FleetFault:
-        lines = list(dict.fromkeys(map(str, shared_lines(faults))))
-        many = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
-        head = f"{many} in {what}; nothing was changed."
-        shown = lines[:FAULTS_SHOWN]
-        more = [f"... and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
-        return cls("\n".join([head, *shown, *more]), lines)
-
-
-def shared_lines(faults: Sequence[Fault | str]) -> list[Fault | str]:
-    """The faults, those that are the same for several hosts as one, where its first was."""
-    hosts: dict[Fault | str, list[str]] = {}
-    for fault in faults:
-        alike = fault if isinstance(fault, str) else fault._replace(host="")
-        hosts.setdefault(alike, []).append("" if isinstance(fault, str) else fault.host)
-    return [
-        fault if isinstance(fault, str) else fault._replace(host=some(dict.fromkeys(each)))
-        for fault, each in hosts.items()
-    ]
+#: As what the role mothership registers the result of its fleet_wait.
+MOTHERSHIP_WAITED = "__mothership_waited"
 
 
 @dataclass
-class Fleet:
-    """The clusters a batch is about, parsed, with what they share.
+class ReadFleet(Fleet):
+    """A fleet, and what has read it: more of its hosts may be read later."""
 
-    `batch` has the hosts of this play batch by layer; `variables` and `clusters` hold every host that was read;
-    `permissions` are those of this one run; `raw` are the variables as they were written, not templated.
-    """
-
-    batch: dict[str, list[str]]
-    variables: dict[str, dict[str, Any]] = field(default_factory=dict)
-    clusters: dict[str, model.Mothership | model.Regional | model.Child] = field(default_factory=dict)
-    layer_of: dict[str, str] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    permissions: Permissions = field(default_factory=Permissions)
     reader: Reader = field(default_factory=Reader)
-    raw: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def of(self, layer: str) -> list[Any]:
-        """The parsed clusters of this batch in one layer, in the inventory's order."""
-        return [self.clusters[host] for host in self.batch[layer] if host in self.clusters]
-
-    def everywhere(self, layer: str) -> list[Any]:
-        """The parsed clusters of one layer, of this batch or not."""
-        return [cluster for host, cluster in self.clusters.items() if self.layer_of[host] == layer]
-
-    @property
-    def hosts(self) -> list[str]:
-        return [host for layer in LAYERS for host in self.batch[layer]]
-
-    def shared(self, name: str) -> Any:
-        """A `kof_*` value all hosts of the batch agree on (with its default)."""
-        return self.variables[self.hosts[0]].get(name)
-
-    @property
-    def release(self) -> Release:
-        return RELEASES[self.shared("kof_version")]
-
-
-def members(groups: Mapping[str, Sequence[str]], layer: str) -> list[str]:
-    return list(groups.get(GROUPS[layer], ()))
 
 
 def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -136,12 +86,12 @@ def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
             continue
         lost = [host for host in hosts if host not in ours]
         word = name.lower().replace("-", "_")
-        near = difflib.get_close_matches(GROUPS.get(word, word), GROUPS.values(), n=1, cutoff=0.8)
+        near = nearest(GROUPS.get(word, word), GROUPS.values())
         # Groups of one's own may have any name, as long as nobody is left out by them.
         if near and lost:
             faults.append(
                 f"group {name}: not a group of k0rdent.kof, and {some(lost)} in none of its groups; did you mean "
-                f"{near[0]}? If {name} is part of it, put {name} under its children"
+                f"{near}? If {name} is part of it, put {name} under its children"
             )
     if not any(groups.get(group) for group in GROUPS.values()):
         faults.append(
@@ -163,19 +113,12 @@ def group_faults(groups: Mapping[str, Sequence[str]]) -> list[str]:
     return faults
 
 
-def read_fleet(
-    task_vars: Mapping[str, Any],
-    layers: Iterable[str],
-    *,
-    everywhere: bool = False,
-    reader: Reader | None = None,
-) -> Fleet:
+def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywhere: bool = False) -> ReadFleet:
     """Read, convert and validate every host of the batch once, and parse it.
 
     :param layers: whose hosts are read.
     :param everywhere: also the kof hosts outside the batch (checks across clusters); their faults are kept too, and
         the caller decides which of them concern the batch.
-    :param reader: one that has read hosts of this batch in the same task.
     :raises FleetFault: the inventory's groups are wrong.
     """
     groups = task_vars["groups"]
@@ -186,8 +129,7 @@ def read_fleet(
     in_batch = set(task_vars.get("ansible_play_batch") or task_vars.get("ansible_play_hosts") or ())
     hostvars = task_vars["hostvars"]
     permissions, faults = variables.permissions(extra_variables(hostvars))
-    fleet = Fleet(batch={layer: [] for layer in LAYERS}, permissions=permissions, faults=faults)
-    fleet.reader = reader or fleet.reader
+    fleet = ReadFleet(batch={layer: [] for layer in LAYERS}, permissions=permissions, faults=faults)
     for layer in LAYERS:
         for host in members(groups, layer):
             in_this_batch = layer in layers and host in in_batch
@@ -202,7 +144,7 @@ def read_fleet(
     return fleet
 
 
-def read_regional(fleet: Fleet, host: str, task_vars: Mapping[str, Any]) -> model.Regional | None:
+def read_regional(fleet: ReadFleet, host: str, task_vars: Mapping[str, Any]) -> model.Regional | None:
     """The regional cluster that a child names, although it is in another play; None if the inventory has none."""
     if host not in members(task_vars["groups"], "regional"):
         return None
@@ -212,11 +154,31 @@ def read_regional(fleet: Fleet, host: str, task_vars: Mapping[str, Any]) -> mode
     return fleet.clusters.get(host)  # type: ignore[return-value]
 
 
-def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any]) -> None:
+def domains_of(
+    fleet: ReadFleet, layer: str, surroundings: Surroundings, task_vars: Mapping[str, Any]
+) -> dict[str, str]:
+    """As domains.of_regionals, with the inventory's regional clusters."""
+    regionals = members(task_vars["groups"], "regional")
+    return domains.of_regionals(
+        fleet, layer, surroundings, regionals, lambda host: read_regional(fleet, host, task_vars)
+    )
+
+
+def pending_of(task_vars: Mapping[str, Any]) -> Pending:
+    """What the mothership's play of this run would have made, had it not been in check mode."""
+    hostvars = task_vars["hostvars"]
+    pending = Pending()
+    for host in members(task_vars["groups"], "mothership"):
+        for kind, name in (hostvars.raw_get(host).get(MOTHERSHIP_WAITED) or {}).get("pending", []):
+            pending.add(str(kind), str(name))
+    return pending
+
+
+def _read_host(fleet: ReadFleet, layer: str, host: str, hostvars: Mapping[str, Any]) -> None:
     of_host = hostvars[host]  # one access: each costs a merge of all the host's variables
-    raw = fleet.raw[host] = getattr(of_host, "_vars", {})
+    raw = fleet.raw[host] = core_internals.untemplated(of_host)
     own = ("kof_", *(f"{role}_" for role in ROLES_OF_LAYER[layer]))
-    ours = [name for name in of_host if variables.is_option(name, PREFIXES)]
+    ours = [name for name in raw or of_host if variables.is_option(name, PREFIXES)]
     unknown = dict(strangers(ours))
     wanted = [name for name in ours if name.startswith(own) and name not in unknown]
     values, faults = fleet.reader.read(host, of_host, wanted)
@@ -231,7 +193,7 @@ def _read_host(fleet: Fleet, layer: str, host: str, hostvars: Mapping[str, Any])
     faults += [
         Fault(host, name, problem, f"write it without the leading 0, or quoted if it is no number; {example_of(name)}")
         for name in wanted
-        if (problem := variables.misread(raw.get(name)))
+        if (problem := fleet.reader.misread(raw.get(name), is_secret(name)))
     ]
     broken = {fault.variable for fault in faults}
     readable = {name: value for name, value in values.items() if name not in broken}
@@ -259,11 +221,6 @@ def _misplaced(host: str, name: str, value: Any) -> Fault:
     why, right = variables.PLAY_ONLY[name]
     where = origin(value)
     return Fault(host, name, f"set {where}: {why}" if where else why, right)
-
-
-def extra_variables(hostvars: Any) -> Mapping[str, Any]:
-    """What `-e` or a survey gave, not templated: nothing in an inventory or a playbook can get in here."""
-    return hostvars._variable_manager.extra_vars
 
 
 def one_run(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Permissions:
@@ -320,9 +277,9 @@ def _differences(fleet: Fleet) -> list[Fault]:
         for host in hosts[1:]:
             mine, first = fleet.variables[host].get(name), fleet.variables[hosts[0]].get(name)
             if mine != first:
-                secret = load_spec("mothership").get(name, {}).get("no_log") or _may_be_secret(mine, first)
-                shown = "another value" if secret else f"{mine!r}"
-                other = "its own" if secret else f"{first!r}"
+                secret = is_secret(name) or _may_be_secret(mine, first)
+                shown = "another value" if secret else quoted(mine)
+                other = "its own" if secret else quoted(first)
                 faults.append(
                     Fault(
                         host,
@@ -385,7 +342,7 @@ class FleetAction(ActionBase):
             result.update(failed=True, msg=str(fault), **errors_beside(str(fault), fault.faults))
         except (ApiUnavailable, ApiError, UnsendableString) as problem:
             result.update(failed=True, msg=f"{problem}")
-        return dict(shown(result))
+        return result
 
     def _stands_right(self) -> None:
         """
@@ -426,11 +383,6 @@ class FleetAction(ActionBase):
             not connection.by_plugin and connection.exact and place.as_kubernetes_core(self, by_variables, said)
         )
         return connection
-
-
-def errors_beside(message: str, faults: Sequence[str]) -> dict[str, list[str]]:
-    """The `errors` of a failed result: all faults, unless the message has them. Core prints it twice as it is."""
-    return {} if all(line in message for line in faults) else {"errors": list(faults)[:FAULTS_KEPT]}
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:

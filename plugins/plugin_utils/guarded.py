@@ -1,11 +1,16 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each kind of plugin that runs in the controller ends with what nobody expected: see telling.quotes_nothing, which
-modules use as it is. Decorators of a plugin's whole entry, and nothing else.
+"""How each kind of plugin that runs in the controller ends: with what nobody expected, see telling.quotes_nothing,
+which modules use as it is; and an action's result and errors go through the gate of leaving.py. Decorators of a
+plugin's whole entry, and nothing else.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 from ansible.errors import (
     AnsibleAction,
@@ -17,10 +22,35 @@ from ansible.errors import (
 )
 from jinja2.exceptions import UndefinedError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.telling import quotes_nothing
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quotes_nothing
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving, of_action
 
-#: Of an action's run(). What is raised to skip, fail or say that a host is away is said by core or by us.
-action = quotes_nothing(AnsibleActionFail, (AnsibleAction, AnsibleConnectionFailure))
+_SAID = (AnsibleAction, AnsibleConnectionFailure)
+_quotes_nothing = quotes_nothing(AnsibleActionFail, _SAID)
+
+
+def action(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Of an action's run(). What is raised to skip, fail or say that a host is away is said by core or by us.
+
+    Keys of the result that later tasks go by, and whose texts must stay what they are, are the class's GOES_BY.
+    """
+
+    @_quotes_nothing
+    @functools.wraps(run)
+    def gated(self: Any, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        with of_action(self, task_vars or {}):
+            try:
+                return dict(leaving(run(self, tmp, task_vars), getattr(self, "GOES_BY", ())))
+            except _SAID as error:
+                said = (error.message, error.result if isinstance(error, AnsibleAction) else {})
+                message, result = leaving(said)
+                if (message, result) == said:
+                    raise
+                raise type(error)(message, **({"result": result} if result else {})) from None
+
+    return gated
+
+
 #: Of a filter. An undefined value is core's to tell.
 template = quotes_nothing(AnsibleFilterError, (AnsibleFilterError, UndefinedError))
 #: Of an inventory plugin's parse().

@@ -16,12 +16,12 @@ from ansible.errors import AnsibleError
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.plugin_utils.base import AWSPluginBase
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import ClientError
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import sendable
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import ClientError
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import sendable
 
 
 class Aws(AWSPluginBase):
-    """Clients of AWS by the options of module_utils/aws_options.py, found as by every module of amazon.aws.
+    """Clients of AWS by the options of module_utils/dns/aws/options.py, found as by every module of amazon.aws.
 
     Raises AnsibleError where the SDK is missing, or the options can't make a client; ApiUnavailable for a login that
     can't be sent.
@@ -65,6 +65,24 @@ def policy(iam: Any, arn: str) -> dict[str, Any] | None:
         "version_ids": [each["VersionId"] for each in versions],
         "tags": _tags(found),
     }
+
+
+@AWSRetry.jittered_backoff()
+def policy_named(iam: Any, name: str) -> dict[str, Any] | None:
+    """As `policy`, whatever its path is: the name is taken in all of the account."""
+    pages = iam.get_paginator("list_policies").paginate()
+    arns = (each["Arn"] for page in pages for each in page["Policies"] if each["PolicyName"] == name)
+    return next((policy(iam, arn) for arn in arns), None)
+
+
+def role(iam: Any, name: str) -> dict[str, Any] | None:
+    """A role: name and tags; None for no role."""
+    try:
+        found = iam.get_role(RoleName=name, aws_retry=True)["Role"]
+    except ClientError as error:
+        _raise_unless_missing(error)
+        return None
+    return {"name": found["RoleName"], "tags": _tags(found)}
 
 
 def user(iam: Any, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible.plugins.loader import callback_loader
 from ansible.utils.display import Display
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 
 #: Beside `default` and what is derived from it (yaml, unixy, awx_display): to their output a line does no harm.
 _OF_LINES = ("minimal", "oneline")
@@ -26,12 +26,12 @@ def say(text: str) -> None:
     # worker, is "errantly sent data": core's own method hands the line to the controller's process, where the wrapper
     # has its turn.
     own = inspect.unwrap(Display.display, stop=lambda each: each.__globals__["__name__"] == Display.__module__)
-    own(Display(), shown(text), stderr=not takes_lines(C.DEFAULT_STDOUT_CALLBACK))
+    own(Display(), leaving(text), stderr=not takes_lines(C.DEFAULT_STDOUT_CALLBACK))
 
 
 def warn(text: str) -> None:
     """Show a warning at once; it may hold a cluster's text, as a line may."""
-    Display().warning(shown(text))
+    Display().warning(leaving(text))
 
 
 @functools.cache

@@ -4,7 +4,7 @@
 """Which management cluster a task speaks to: everything that Ansible lets one say it by, heard as kubernetes.core's
 actions hear it, so that all actions and modules of a play speak to one.
 
-What the options then amount to is module_utils/kubeconfig.py. Nothing is sent here.
+What the options then amount to is module_utils/k8s/kubeconfig.py. Nothing is sent here.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible import constants as C
-from ansible import context
 from ansible.errors import AnsibleError, AnsibleFileNotFound, AnsibleValueOmittedError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import exec_plugin, kubeconfig, kubeconfig_fields, telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import CONNECTION_OPTIONS, Said
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.unwritable import LOCAL_TMP, unwritable
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import faults_of, settled
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import exec_plugin, kubeconfig, kubeconfig_fields
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, connect, warned
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import CONNECTION_OPTIONS, Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import faults_of, settled
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import LOCAL_TMP, unwritable
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals, leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 
@@ -56,8 +56,7 @@ def environment(action: ActionBase) -> Iterator[dict[str, Said]]:
 
     An action runs in a process of its own, so nobody else sees it.
     """
-    given: dict[str, Any] = {}
-    action._compute_environment_string(given)
+    given = core_internals.keyword_environment(action)
     before = dict(os.environ)
     os.environ.update({str(name): str(value) for name, value in given.items()} | {exec_plugin.SHARED: _CREDENTIALS})
     try:
@@ -82,7 +81,8 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
 
     Gives who said what. Raises ApiUnavailable for what names no cluster, or more than one.
     """
-    written = action._task.args
+    task = core_internals.task_of(action)
+    written = task.args
     args = dict(written)
     said = by_options(args)
     for name, variable in CONNECTION_VARIABLES.items():
@@ -90,10 +90,11 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
         if variable in task_vars and all(args.get(each) is None for each in names):
             value = _templated(action, variable, task_vars[variable])
             if value is not None:
+                leaving.hear(task_vars, [variable], {variable: value})
                 args[name], said[name] = value, by_variable(variable, task_vars[variable], task_vars)
     # On another machine its environment and its files count, as they do for every module.
-    if action._connection.transport != "local":
-        action._task.args = args
+    if core_internals.connection_of(action).transport != "local":
+        task.args = args
         yield said
         return
     with environment(action) as by_keyword:
@@ -109,19 +110,17 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
         kubeconfig.judged(heard, os.environ, said)
         if args.get("kubeconfig"):
             args["kubeconfig"] = found(action, args["kubeconfig"])
-            if action._task.async_val and args["kubeconfig"].startswith("/proc/"):
-                raise ApiUnavailable("async outlives a kubeconfig in memory: give a file that isn't vaulted")
-        action._task.args = args
+        task.args = args
         try:
             yield said
         finally:
             # Callbacks get the task as it is in the end, and shall find nothing in it that was not written there.
-            action._task.args = written
+            task.args = written
 
 
 def by_variable(name: str, raw: Any, task_vars: Mapping[str, Any]) -> Said:
     """Who said a kof_* variable; `raw`: its value with the tags that Ansible gave it."""
-    extra = getattr(getattr(task_vars.get("hostvars"), "_variable_manager", None), "extra_vars", {})
+    extra = core_internals.extra_variables(task_vars["hostvars"]) if "hostvars" in task_vars else {}
     where = " of the extra variables (-e)" if name in extra else _in(raw) or " of the inventory"
     return Said(kubeconfig.BY_VARIABLE, f"{name}{where}")
 
@@ -143,19 +142,25 @@ def unheard(action: ActionBase, options: Mapping[str, Any], said: Mapping[str, S
         ours = of.startswith("k0rdent.kof.") and of != "k0rdent.kof.kof"
         if not (ours or (_kubernetes_cores(of) and not named)):
             continue
-        values = action._templar.template(raw)
+        task = core_internals.task_of(action)
+        try:
+            values = core_internals.templated(action, raw)
+        except AnsibleError as error:
+            raise ApiUnavailable(
+                f"module_defaults for {name}{_in(raw)} can't be read: {telling.of_template(error)}"
+            ) from None
         where = {key: values[key] for key in _NAMING if values.get(key)} if isinstance(values, Mapping) else {}
         if any(options.get(key) != value for key, value in where.items()):
             raise ApiUnavailable(
                 f"which management cluster? module_defaults name one for {name}{_in(raw)}, which isn't that of "
-                f"{action._task.action}: give it to group/k0rdent.kof.kof, which holds all of k0rdent.kof"
+                f"{task.action}: give it to group/k0rdent.kof.kof, which holds all of k0rdent.kof"
             )
 
 
 def _module_defaults(action: ActionBase) -> dict[str, Any]:
     """By module or group, with the collection's name, what was said last."""
     entries: dict[str, Any] = {}
-    for each in action._task.module_defaults or []:
+    for each in core_internals.task_of(action).module_defaults or []:
         entries.update(each)
     return entries
 
@@ -173,7 +178,7 @@ def found(action: ActionBase, named: Any) -> Any:
 
     def find(path: str) -> str:
         with contextlib.suppress(AnsibleFileNotFound):
-            return os.path.abspath(action._find_needle("files", path))
+            return os.path.abspath(core_internals.file_of_role_or_playbook(action, "files", path))
         folders = [os.path.join(folder, *files) for folder in called_from() for files in (("files",), ())]
         for folder in (*folders, os.getcwd()):
             if os.path.isfile(os.path.join(folder, path)):
@@ -181,7 +186,7 @@ def found(action: ActionBase, named: Any) -> Any:
         looked = "" if path.startswith(("/", "~")) else f" in files/ of role and playbook, beside it, in {os.getcwd()}"
         raise ApiUnavailable(f"there is no kubeconfig {path}{looked}: give the path of one, or host")
 
-    return readable(named, find, action._loader)
+    return readable(named, find, core_internals.loader_of(action))
 
 
 def connected(options: Mapping[str, Any], said: Mapping[str, Said]) -> Connection:
@@ -190,10 +195,7 @@ def connected(options: Mapping[str, Any], said: Mapping[str, Said]) -> Connectio
     :param options: all that the action knows of it, and others.
     :param said: who said them. Raises ApiUnavailable.
     """
-    connection = connect({name: options.get(name) for name in CONNECTION_OPTIONS}, said=said)
-    for each in connection.warnings:
-        warn(each)
-    return connection
+    return warned(connect({name: options.get(name) for name in CONNECTION_OPTIONS}, said=said), warn)
 
 
 def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:
@@ -240,15 +242,12 @@ def as_kubernetes_core(action: ActionBase, values: Mapping[str, Any], said: Mapp
     return not by_task and all(each is None or str(each).startswith(("/", "~")) for each in paths)
 
 
-def called() -> list[str]:
-    """The playbooks that ansible-playbook was called with, as they were named."""
-    named = context.CLIARGS.get("args") or ()
-    return list(named) if isinstance(named, (list, tuple)) else []  # a text: not ansible-playbook
-
-
 def called_from() -> list[str]:
     """The folders of the playbooks that ansible-playbook was called with; of a collection's own, the working folder."""
-    return [os.path.dirname(os.path.abspath(each)) if os.path.isfile(each) else os.getcwd() for each in called()]
+    return [
+        os.path.dirname(os.path.abspath(each)) if os.path.isfile(each) else os.getcwd()
+        for each in core_internals.arguments()
+    ]
 
 
 def origin(value: Any) -> str:
@@ -260,20 +259,12 @@ def origin(value: Any) -> str:
 def written(value: Any) -> str:
     """A plain scalar as its file has it, by its tag; empty where that isn't known. For what YAML reads otherwise."""
     path, _colon, line = origin(value).rpartition(":")
-    column = _column(value)
+    column = core_internals.column(value)
     if not path or not line.isdigit() or not column:
         return ""
     lines = _lines(path)
     text = lines[int(line) - 1][column - 1 :] if int(line) <= len(lines) else ""
     return re.split(r"[\s,\]}#]", text, maxsplit=1)[0]
-
-
-def _column(value: Any) -> int:
-    try:
-        from ansible._internal._datatag._tags import Origin
-    except ImportError:
-        return 0
-    return getattr(Origin.get_tag(value), "col_num", None) or 0
 
 
 @functools.lru_cache(64)
@@ -299,7 +290,7 @@ def _in(value: Any) -> str:
 def _templated(action: ActionBase, name: str, raw: Any) -> Any:
     """The value of a kof_* variable; None where it is unset."""
     try:
-        values = settled("mothership", {name: to_plain(action._templar.template(raw))})
+        values = settled("mothership", {name: to_plain(core_internals.templated(action, raw))})
     except AnsibleValueOmittedError:
         return None
     except (AnsibleError, NotPlain):

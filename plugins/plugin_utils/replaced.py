@@ -11,10 +11,9 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import load_spec
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import ReplacedMap
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 
 
 def maps(
@@ -25,14 +24,8 @@ def maps(
     :param raw: by host, its variables, not templated.
     :param roles_of: by host, the roles whose options it has.
     """
-    inventory, loader = hostvars._inventory, hostvars._loader
-
-    @functools.cache
-    def of_group(name: str) -> Mapping[str, Any]:
-        group = inventory.groups[name]
-        beside = get_vars_from_inventory_sources(loader, inventory._sources, [group], "task")
-        return {**group.get_vars(), **beside, **get_vars_from_path(loader, loader.get_basedir(), [group], "task")}
-
+    inventory = core_internals.inventory_of(hostvars)
+    of_group = functools.cache(functools.partial(core_internals.variables_of_group, hostvars))
     found = []
     for host, roles in roles_of.items():
         own = raw[host]

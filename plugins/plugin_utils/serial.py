@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quoted
+
 EXAMPLE = 'for example -e kof_serial=1,10%,100%, or [1, "10%", "100%"] in YAML and JSON'
 _WHOLE = "100%"
 _SIZE = re.compile(r"([1-9][0-9]{0,8})(%?)\Z", re.ASCII)
@@ -30,7 +32,7 @@ def _size(given: Any) -> int | str:
     text = str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else ""
     found = _SIZE.match(text)
     if not found:
-        shown = f"{given!r:.40}" if isinstance(given, (str, int, float)) else f"a {type(given).__name__}"
+        shown = quoted(given, 40) if isinstance(given, (str, int, float)) else f"a {type(given).__name__}"
         raise ValueError(f"{shown} is no number of clusters and no percentage")
     number, percent = int(found[1]), found[2]
     if percent and number > 100:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.shown import shown
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -78,4 +78,4 @@ def _errors_of(pid: int | None) -> int | None:
 def _say(descriptor: int | None, text: str) -> None:
     if descriptor is not None:
         with contextlib.suppress(OSError):
-            os.write(descriptor, f"\n{shown(text)}\n".encode(errors="replace"))
+            os.write(descriptor, f"\n{leaving(text)}\n".encode(errors="replace"))

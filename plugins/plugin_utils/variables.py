@@ -1,30 +1,32 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's variables as plain values, for the fleet actions and the filters. What they mean is module_utils/model."""
+"""A host's variables as plain values, for the fleet actions and the filters. What they mean is kof/model.py."""
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.diff import is_secret_name
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import DANGEROUS, TAKE_OVER, Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.diff import is_secret_name
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import DANGEROUS, TAKE_OVER, Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import (
     EXTRA,
     IN_INI,
     IN_YAML,
+    OTHERWISE,
     Fault,
     example_of,
+    list_of,
     remedy,
     typed_by_yaml,
 )
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import place, same_for_all
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals, leaving, place, same_for_all
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import origin
 
 #: What has to be an extra variable: why it may not be in the inventory, and what would be right.
@@ -52,34 +54,46 @@ OF_A_PLAY = frozenset({"kof_serial"})
 _NO_OPTIONS = frozenset(PLAY_ONLY)
 
 
+@functools.lru_cache(4096)  # hosts have the same few names
 def is_option(name: object, prefixes: tuple[str, ...]) -> bool:
     """Is it the name of an option by its prefix, and nothing that plays set or read by themselves?"""
     return isinstance(name, str) and name.startswith(prefixes) and name not in _NO_OPTIONS
 
 
 def permissions(extra: Mapping[str, Any]) -> tuple[Permissions, list[Fault]]:
-    """What extra variables allow: each a list of names, or one text with commas or spaces (an answer of a survey)."""
-    found: dict[str, frozenset[str]] = {}
+    """What extra variables allow, each as `named` reads it."""
+    found: list[frozenset[str]] = []
     faults: list[Fault] = []
     for name in (TAKE_OVER, DANGEROUS):
-        given = extra.get(name)
-        listed = given.replace(",", " ").split() if isinstance(given, str) else [] if given is None else given
-        if isinstance(listed, list) and all(isinstance(each, str) and "{" not in each for each in listed):
-            found[name] = frozenset(str(each) for each in listed)
-        else:
-            faults.append(Fault("", name, "as an extra variable is no list of names", PLAY_ONLY[name][1]))
-    return Permissions(found.get(TAKE_OVER, frozenset()), found.get(DANGEROUS, frozenset())), faults
+        names, wrong = named(extra, name)
+        found.append(frozenset(names))
+        faults += wrong
+    return Permissions(*found), faults
+
+
+def named(extra: Mapping[str, Any], variable: str) -> tuple[list[str], list[Fault]]:
+    """The names that one of PLAY_ONLY lists: a list, or text as `-e` and surveys give it, which is one in YAML or has
+    commas, spaces or line breaks between them. None, and a fault, where it is anything else."""
+    given = extra.get(variable)
+    listed = [] if given is None else list_of(given) if isinstance(given, str) else given
+    if isinstance(listed, str) and not listed.strip(", \n"):
+        listed = []
+    if isinstance(listed, list) and all(isinstance(each, str) and "{" not in each for each in listed):
+        return [name for each in listed for name in str(each).split()], []
+    return [], [Fault("", variable, "as an extra variable is no list of names", PLAY_ONLY[variable][1])]
 
 
 class Reader:
     """Reads the variables of hosts, each template once for all hosts on which it can't but give the same.
 
     A lookup of a secret manager in group_vars/all, or a vaulted value, is one call and one decryption so, however many
-    hosts there are. What can differ is read on every host: see `same_for_all.needs`.
+    hosts there are. What can differ is read on every host, and so is what may be new each time (a random password, the
+    time, a command's output), but for the variables that all share: see `same_for_all.needs`.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, list[tuple[Mapping[str, Any], Any]]] = {}
+        self._looked_at: dict[tuple[int, bool], tuple[Any, str | None]] = {}
 
     def read(self, host: str, variables: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[Fault]]:
         """The variables of these names as builtin types, each in its own try, and a fault for each that can't be read.
@@ -90,8 +104,9 @@ class Reader:
         faults: list[Fault] = []
         # Templating costs a fifth of a millisecond a variable also where there is nothing to template: a second a
         # thousand hosts.
-        raw = getattr(variables, "_vars", {})
-        for name in map(str, names):
+        raw = core_internals.untemplated(variables)
+        names = list(map(str, names))
+        for name in names:
             if name in raw and _is_literal(raw[name]):
                 found = _plain(name, raw[name])
             else:
@@ -100,7 +115,15 @@ class Reader:
                 faults.append(found._replace(host=host))
             elif found is not _OMITTED:
                 values[name] = found
+        leaving.hear(raw, names, values)
         return values, faults
+
+    def misread(self, raw: Any, secret: bool) -> str | None:
+        """As the function; of a value that is a group's, the same object for each of its hosts, once."""
+        key = (id(raw), secret)
+        if key not in self._looked_at:
+            self._looked_at[key] = raw, misread(raw, secret)  # kept, so that nothing else gets its id
+        return self._looked_at[key][1]
 
     def _once(self, name: str, variables: Mapping[str, Any], raw: Mapping[str, Any]) -> Any:
         if name not in raw:
@@ -111,12 +134,15 @@ class Reader:
                 # Nobody may change another host's value with their own.
                 return value if isinstance(value, Fault) or value is _OMITTED else to_plain(value)
         found = _templated(name, variables)
-        all_of_it = same_for_all.needs(name, raw)
+        all_of_it = same_for_all.needs(name, raw, one=name.startswith(SHARED))
         if all_of_it is not None and len(known) < _VARIANTS:
             known.append((all_of_it, found))
         return found
 
 
+#: How the names begin of what all hosts of a fleet share: one run has one value of it, a token's too that is made anew
+#: for whoever asks.
+SHARED = "kof_"
 #: Of how many variants of one variable, by group say, the value is kept.
 _VARIANTS = 16
 _OMITTED = object()
@@ -130,7 +156,7 @@ def read(host: str, variables: Mapping[str, Any], names: Iterable[str]) -> tuple
 def _templated(name: str, variables: Mapping[str, Any]) -> Any:
     try:
         value = variables[name]
-        return _OMITTED if type(value).__name__ == "_OmitType" else _plain(name, value)
+        return _OMITTED if core_internals.is_omitted(value) else _plain(name, value)
     except AnsibleValueOmittedError:
         return _OMITTED
     except AnsibleError as problem:
@@ -193,8 +219,12 @@ def misread(raw: Any, secret: bool = False) -> str | None:
     """What YAML makes of an integer that is written otherwise than people write them, else None: 010 is 8.
 
     :param raw: the value with the tags that say where it was written.
+    :param secret: nothing of the value may be told.
     """
     if isinstance(raw, dict):
+        # One of a list of environment variables and the like says by its name what its value is.
+        name = dict.get(raw, "name")
+        secret = secret or (isinstance(name, str) and is_secret_name(name))
         items = ((value, secret or is_secret_name(str(key))) for key, value in dict.items(raw))
         return next((each for value, hidden in items if (each := misread(value, hidden))), None)
     if isinstance(raw, list):
@@ -202,14 +232,11 @@ def misread(raw: Any, secret: bool = False) -> str | None:
     if not isinstance(raw, int) or isinstance(raw, bool):
         return None
     written = place.written(raw)
-    if not _OTHERWISE.match(written):
+    if not OTHERWISE.match(written):
         return None
     if secret:
         return "a number with a leading 0 or colons is read as another number by YAML: quote it"
     return f"{written} is read as the number {int(raw)}: YAML takes a leading 0 for octal, and 1:30 for a number to 60"
-
-
-_OTHERWISE = re.compile(r"[-+]?(0[0-7_]+|[0-9]+(:[0-9]+)+)$", re.ASCII)
 
 
 def _is_literal(value: Any) -> bool:

@@ -17,8 +17,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import some
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import called, called_from
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.core_internals import arguments
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import called_from
 
 #: This collection.
 _OURS = str(pathlib.Path(__file__).resolve().parents[2])
@@ -54,7 +55,7 @@ def unread(loader: Any, task_vars: Mapping[str, Any], prefixes: tuple[str, ...])
 
 def _importing(loader: Any) -> list[str]:
     """The folders of the playbooks that the called ones import, as far as they are named by their paths; not ours."""
-    waiting, found = [os.path.abspath(each) for each in called() if os.path.isfile(each)], []
+    waiting, found = [os.path.abspath(each) for each in arguments() if os.path.isfile(each)], []
     for path in waiting:  # grows meanwhile
         for name in _imports(loader, path):
             imported = os.path.normpath(os.path.join(os.path.dirname(path), name))

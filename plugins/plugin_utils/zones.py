@@ -10,27 +10,16 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_errors import BotoCoreError, ClientError
-from ansible_collections.k0rdent.kof.plugins.module_utils.aws_options import aws_beside_kubernetes, told
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.controller import AWS_METHODS
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import BotoCoreError, ClientError
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes, told
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_AT_AWS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import iam
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import dns_credentials, iam
 
 #: A table must not wait for an AWS that isn't there.
 PATIENCE = {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 1}}
 _PREFIX = "dns_credentials_"
-#: Names of the options of amazon.aws, by our variables.
-_VARIABLES = {
-    "endpoint_url": "endpoint_url",
-    "access_key": "aws_access_key",
-    "secret_key": "aws_secret_key",
-    "session_token": "aws_session_token",
-    "profile": "aws_profile",
-    "region": "aws_region",
-    "aws_ca_bundle": "aws_ca_bundle",
-    "aws_validate_certs": "aws_validate_certs",
-}
 
 
 def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
@@ -41,11 +30,11 @@ def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
     :param variables: of the mothership's host, plain.
     """
     ids = [str(each).rpartition("/")[2] for each in variables.get(f"{_PREFIX}hosted_zones") or ()]
-    if variables.get(f"{_PREFIX}method") not in AWS_METHODS or variables.get(f"{_PREFIX}all_zones") or not ids:
+    if variables.get(f"{_PREFIX}method") not in DNS_METHODS_AT_AWS or variables.get(f"{_PREFIX}all_zones") or not ids:
         return ()
     try:
         client = iam.Aws(_options(variables)).client("route53")
-        return tuple(_zone(client, each) for each in dict.fromkeys(ids))
+        return tuple(_zone(client, each, variables) for each in dict.fromkeys(ids))
     except (ApiUnavailable, AnsibleError, BotoCoreError, ClientError) as problem:
         why = told(problem, _options(variables))
         return tuple(Zone(each, problem=why) for each in dict.fromkeys(ids))
@@ -53,20 +42,18 @@ def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
 
 def _options(variables: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {name: option.get("default") for name, option in aws_beside_kubernetes().items()}
-    given = {name: variables.get(_PREFIX + variable) for name, variable in _VARIABLES.items()}
-    options.update({name: value for name, value in given.items() if value not in (None, "")})
-    options["aws_config"] = PATIENCE
+    options.update(dns_credentials.for_aws(variables), aws_config=PATIENCE)
     # Route 53 is the same from every region; the SDK wants one all the same.
     options["region"] = options.get("region") or "us-east-1"
     return options
 
 
-def _zone(client: Any, zone_id: str) -> Zone:
+def _zone(client: Any, zone_id: str, variables: Mapping[str, Any]) -> Zone:
     try:
         found = client.get_hosted_zone(Id=zone_id)["HostedZone"]
     except ClientError as error:
         details = error.response.get("Error", {})
         if details.get("Code") in ("NoSuchHostedZone", "InvalidInput"):
             return Zone(zone_id)
-        return Zone(zone_id, problem=f"{details.get('Code')}: {details.get('Message', '')}"[:200])
+        return Zone(zone_id, problem=told(error, _options(variables)))
     return Zone(zone_id, domain=found["Name"].rstrip(".").lower())

@@ -1,5 +1,8 @@
 """The sandboxes of an acceptance run: started when first asked for, ended as soon as nobody needs them any more (not
 with KOF_ACCEPTANCE_KEEP=1). What runs without need takes time from the tests.
+
+What is promised at every line of kof is a test of a file marked `lines`: it runs on 0.1 and, as a long one, on the
+others.
 """
 
 from __future__ import annotations
@@ -12,15 +15,27 @@ from collections.abc import Iterator
 import pytest
 from support import REPOSITORY, Sandbox
 
+from sandbox import lines
 from sandbox.fixtures import ControlPlane, running_control_plane
 
+GIVEN, KEEP = os.environ.get("KOF_FLEET_DIR"), os.environ.get("KOF_ACCEPTANCE_KEEP")
 #: In the state folder: what the clusterless sandbox holds, unless nothing was ever installed on it.
 HOLDS = "holds"
 FLEET, ANYTHING = "the mothership, and no cluster", "anything"
+OTHERS = [pytest.param(name, marks=pytest.mark.long) for name in lines.NAMES if name != lines.LINE_0_1.name]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "line" in metafunc.fixturenames and metafunc.definition.get_closest_marker("lines"):
+        metafunc.parametrize("line", [lines.LINE_0_1.name, *OTHERS], indirect=True, scope="module")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is heeded
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files in the order in which the clusterless sandbox has to change least: who needs it untouched comes first."""
+    """Files in the order in which the clusterless sandbox has to change least: who needs it untouched comes first.
+
+    Tests of those on it are `shared`, the others `own`.
+    """
     wanted: dict[pathlib.Path, set[str]] = collections.defaultdict(set)
     for item in items:
         wanted[item.path] |= set(getattr(item, "fixturenames", ()))
@@ -31,14 +46,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return 0
         return 1 if "fresh_sandbox" in fixtures else 2 if "fleet_sandbox" in fixtures else 3
 
-    items.sort(key=turn)
+    def line(item: pytest.Item) -> int:
+        """Its place among the lines: of clusterless sandboxes one runs at a time."""
+        called = getattr(item, "callspec", None)
+        return lines.NAMES.index(called.params.get("line", lines.LINE_0_1.name)) if called else 0
+
+    items.sort(key=lambda item: (line(item), turn(item)))
+    for item in items:
+        item.add_marker("shared" if turn(item) else "own")
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def line(request: pytest.FixtureRequest) -> str:
+    """Of kof, that the sandboxes are of."""
+    return getattr(request, "param", lines.LINE_0_1.name)
+
+
+@pytest.fixture(scope="module")
+def sandbox(line: str) -> Iterator[Sandbox]:
     """With a control plane for each cluster. For one file: five control planes are no neighbours for other tests."""
     folder = pathlib.Path(os.environ.get("KOF_ACCEPTANCE_DIR", REPOSITORY / ".work" / "acceptance"))
-    yield from _running(Sandbox(folder))
+    yield from _running(Sandbox(folder), "--line", line)
 
 
 @pytest.fixture(scope="module")
@@ -48,26 +76,36 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 
 @pytest.fixture(scope="session")
-def clusterless() -> Iterator[Sandbox]:
+def shared() -> Iterator[Sandbox]:
+    """The folder of the clusterless sandbox, whether it runs or not."""
+    running = Sandbox(pathlib.Path(GIVEN or REPOSITORY / ".work" / "acceptance-fleet"))
+    if not (GIVEN and (running.folder / HOLDS).exists()):
+        running.command("down")
+    yield running
+    if not GIVEN and not KEEP:
+        running.command("down")
+
+
+@pytest.fixture(scope="module")
+def clusterless(shared: Sandbox, line: str) -> Sandbox:
     """One sandbox whose clusters get no control planes, for the fixtures below, which say what it holds.
 
     $KOF_FLEET_DIR names the folder of one that is to be used, and left running, for those who run one test again and
     again.
     """
-    given = os.environ.get("KOF_FLEET_DIR")
-    running = Sandbox(pathlib.Path(given or REPOSITORY / ".work" / "acceptance-fleet"))
-    if given and (running.folder / HOLDS).exists():
-        yield running
-        return
-    yield from _running(running, "--clusters", "none", keep=bool(given))
+    if not shared.running or shared.endpoints["line"] != line:
+        shared.command("down")
+        shared.command("up", "--clusters", "none", "--line", line)
+    return shared
 
 
 @pytest.fixture(scope="module")
 def fresh_sandbox(clusterless: Sandbox) -> Sandbox:
     """A management cluster as k0rdent leaves it, and no clusters. Its tests install nothing."""
     if (clusterless.folder / HOLDS).exists():
+        line = clusterless.endpoints["line"]
         clusterless.command("down")
-        clusterless.command("up", "--clusters", "none")
+        clusterless.command("up", "--clusters", "none", "--line", line)
     return clusterless
 
 
@@ -103,9 +141,9 @@ def _empty(clusterless: Sandbox) -> None:
     (clusterless.folder / HOLDS).write_text(ANYTHING)
 
 
-def _running(running: Sandbox, *arguments: str, keep: bool = False) -> Iterator[Sandbox]:
+def _running(running: Sandbox, *arguments: str) -> Iterator[Sandbox]:
     running.command("down")
     running.command("up", *arguments)
     yield running
-    if not keep and not os.environ.get("KOF_ACCEPTANCE_KEEP"):
+    if not KEEP:
         running.command("down")

@@ -1,13 +1,14 @@
 """Bad input, as data: what is spoilt in the sandbox's inventory or surroundings, and what the run must say about it.
 
-Each case starts from inventories/sandbox, in which all is well (test_site_bad_input.py shows that too). No test is in
-here.
+Each case starts from inventories/sandbox, in which all is well (test_site_bad_input.py shows that too). TOGETHER has
+those that are one run. No test is in here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 MOTHERSHIP, US, EU = "mothership", "aws-us-east-2", "aws-eu-west-1"
 US_CHILD, EU_CHILD = f"{US}-child1", f"{EU}-child1"
@@ -163,8 +164,6 @@ VARIABLES = (
     BadInput(
         "regional missing", rf"{US_CHILD}\b.*child_regional\b.*(?i:missing|required)", cut=(f"child_regional: {US}",)
     ),
-    child("regional unknown", "child_regional: aws-us-east-3", r"child_regional\b.*aws-us-east-3\b.*aws-us-east-2"),
-    child("regional a child", f"child_regional: {EU_CHILD}", r"child_regional\b.*kof_regional"),
     child("regional a list", f"child_regional: [{US}]", r"child_regional\b.*(?i:string)"),
     child("priority zero", "child_service_priority: 0", r"child_service_priority\b.*(?i:1|least|minimum)"),
     child("boolean a word", "child_opencost: perhaps", r"child_opencost\b.*(?i:bool|true|false)"),
@@ -263,6 +262,7 @@ VARIABLES = (
         "helm time-out in words", "mothership_helm_timeout: soon", r"mothership_helm_timeout\b.*(?i:int|number|seconds)"
     ),
     mothership("dns method unknown", "dns_credentials_method: magic", r"dns_credentials_method\b.*iam_user"),
+    BadInput("version missing", r"kof_version isn't set;.* kof_version: \"0\.1\.1\"", cut=("kof_version",)),
     shared("version a number", "kof_version: 1.10", r"kof_version\b.*(?i:string|quot)"),
     shared("version unknown", 'kof_version: "9.9.9"', r"kof_version\b.*0\.1\.1"),
     shared("time-out negative", "kof_wait_timeout: -5", r"kof_wait_timeout\b.*(?i:-5|least|minimum|0|1)"),
@@ -275,11 +275,6 @@ VARIABLES = (
     shared("password a map", "kof_password: {word: TOPSECRET}", r"kof_password\b.*(?i:string)", hides=("TOPSECRET",)),
     shared(
         "repository without oci", "kof_chart_repository: https://charts.example.com", r"kof_chart_repository\b.*oci://"
-    ),
-    shared(
-        "repository CA missing",
-        "kof_chart_repository_ca_file: /nowhere/ca.pem",
-        r"mothership\b.*kof_chart_repository_ca_file\b.*/nowhere/ca\.pem",
     ),
     BadInput(
         "repository CA no certificate",
@@ -383,6 +378,11 @@ SURROUNDINGS = (
         {EVERY: "kof_helm_binary: '{work}/helm'"},
         files={"helm": "#!/bin/sh\nexit 3\n"},
     ),
+    shared(
+        "repository CA missing",
+        "kof_chart_repository_ca_file: /nowhere/ca.pem",
+        r"mothership\b.*kof_chart_repository_ca_file\b.*/nowhere/ca\.pem",
+    ),
     shared("helm missing", "kof_helm_binary: /nowhere/helm", r"kof_helm_binary\b.*/nowhere/helm"),
     mothership(
         "storage class that doesn't exist",
@@ -405,6 +405,8 @@ SURROUNDINGS = (
         "regional_template_kind: aws-standalon-cp",
         r"regional_template_kind\b.*did you mean aws-standalone-cp\?",
     ),
+    child("regional unknown", "child_regional: aws-us-east-3", r"child_regional\b.*aws-us-east-3\b.*aws-us-east-2"),
+    child("regional a child", f"child_regional: {EU_CHILD}", r"child_regional\b.*kof_regional"),
     child("template of a child that doesn't exist", "child_template: nothing-1-0-0", r"child_template\b.*valid are"),
     regional(
         "credential that doesn't exist",
@@ -513,3 +515,43 @@ MOTHERSHIP_ITSELF = (
 )
 
 CASES = (*INVENTORY, *VARIABLES, *SURROUNDINGS, *MOTHERSHIP_ITSELF)
+
+
+def _variables_alone(cases: Iterable[BadInput], *keys: str) -> list[BadInput]:
+    """Those that spoil nothing but variables of one of these."""
+    nothing = BadInput("", "")
+    return [
+        case
+        for case in cases
+        if len(case.variables) == 1
+        and set(case.variables) <= set(keys)
+        and replace(case, name="", says="", variables={}, hides=()) == nothing
+    ]
+
+
+def _of_all() -> list[BadInput]:
+    """One of each variable that all hosts have, or the mothership."""
+    found: dict[str, BadInput] = {}
+    for case in _variables_alone(VARIABLES, EVERY, MOTHERSHIP):
+        (text,) = case.variables.values()
+        found.setdefault(text.partition(":")[0], case)
+    return list(found.values())
+
+
+#: By the run's name, cases that are one run, in which each has to be named beside all the others. A cluster's is a host
+#: of its own there. All other cases are runs of their own: the doors at which a run can end.
+TOGETHER: Mapping[str, tuple[BadInput, ...]] = {
+    "variables of clusters": tuple(_variables_alone(VARIABLES, US, US_CHILD)),
+    "what clusters refer to": tuple(_variables_alone(SURROUNDINGS, US, US_CHILD)),
+    "variables of all": tuple(_of_all()),
+}
+
+
+def host_of(case: BadInput) -> str:
+    """Of a case of one cluster's variables, its host where it is together with others."""
+    return re.sub(r"\W+", "-", case.name)
+
+
+def says_together(case: BadInput) -> str:
+    """What the run must say where the case is together with others."""
+    return re.sub(rf"^({US_CHILD}|{US})\b", lambda _host: rf"(?<![-\w]){host_of(case)}", case.says)

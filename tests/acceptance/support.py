@@ -10,18 +10,23 @@ import dataclasses
 import json
 import os
 import pathlib
-import signal
+import shlex
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 import uuid
+import venv
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import example_fleet
+
+from forked import SHARED
+from sandbox import kubectl
+from sandbox.api import connect
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 COLLECTION_USER = "k0rdent-kof"
@@ -87,11 +92,16 @@ class Sandbox:
         return json.loads((self.folder / "endpoints.json").read_text())
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and not ended."""
+        return (self.folder / "sandbox.json").exists()
+
+    @property
     def environment(self) -> dict[str, str]:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("K8S_AUTH_", "KUBECONFIG", "AWS_"))
+            if not name.startswith(("K8S_AUTH_", "KUBECONFIG", "AWS_", "KOF_LINE"))
         }
         return clean | {
             "KOF_SANDBOX_DIR": str(self.folder),
@@ -113,8 +123,8 @@ class Sandbox:
     def kubectl(
         self, *arguments: str, cluster: str = "mothership", stdin: str | None = None, check: bool = True
     ) -> str:
-        command = [self.endpoints["kubectl"], "--kubeconfig", str(self.folder / f"{cluster}.kubeconfig"), *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        kubeconfig = self.folder / f"{cluster}.kubeconfig"
+        done = kubectl.run(self.endpoints["kubectl"], kubeconfig, *arguments, stdin=stdin)
         if check and done.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
         return done.stdout
@@ -129,16 +139,21 @@ class Sandbox:
             raise AssertionError(f"helm {' '.join(arguments)}: {done.stderr}")
         return done.stdout
 
+    def items(self, path: str) -> list[Any]:
+        """A LIST by its path, as the administrator: for who asks again and again, for whom kubectl is too slow."""
+        with connect(self.folder / "mothership.kubeconfig") as api:
+            return api.request("GET", path)["items"]
+
     def delete_clusters(self) -> None:
         """Remove every cluster, with what the regional ones have in promxy and Grafana."""
         # One request for all; kubectl's own way is one each, five a second.
         self.kubectl("delete", "--raw", DEPLOYMENTS)
         end = time.monotonic() + 120
-        while left := json.loads(self.kubectl("get", "--raw", DEPLOYMENTS))["items"]:
+        while left := self.items(DEPLOYMENTS):
             assert time.monotonic() < end, [each["metadata"]["name"] for each in left]
             time.sleep(0.1)
-        for kind in ("promxyservergroups", "grafanadatasources"):
-            self.kubectl("delete", kind, "-n", "kof", "-l", "app.kubernetes.io/managed-by=k0rdent.kof")
+        ours = ("-n", "kof", "-l", "app.kubernetes.io/managed-by=k0rdent.kof")
+        self.kubectl("delete", "promxyservergroups,grafanadatasources", *ours)
 
     def take_kof_away(self) -> None:
         """Remove clusters, releases, kof's namespace, and all that is in the AWS account. CRDs stay, as helm has it."""
@@ -152,7 +167,20 @@ class Sandbox:
         )
 
     def playbook(self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str) -> Run:
-        return finish(self.start_playbook(name, *arguments, inventory=inventory, **environment))
+        return self.run(_of_playbook(name, arguments, inventory), environment=environment)
+
+    def run(self, arguments: list[str], timeout: float = 900, environment: Mapping[str, str] | None = None) -> Run:
+        """ansible-playbook to its end (`timeout`: seconds): a fork, where no settings of Ansible's own are given."""
+        given = dict(environment or {})
+        if any(name.startswith("ANSIBLE_") for name in given):
+            return finish(self.start(arguments, given), timeout)
+        events = _events_file()
+        ours = self.environment | EVENTS | {"KOF_EVENTS_FILE": str(events)} | given
+        try:
+            code, output = SHARED.run(arguments, ours, timeout)
+            return Run(code, output, _events_in(events))
+        finally:
+            events.unlink()
 
     def inventory(self, folder: pathlib.Path, fleet: example_fleet.Fleet) -> str:
         """The fleet as an inventory for this sandbox in `folder`, as `-i` takes it."""
@@ -160,7 +188,7 @@ class Sandbox:
         shared = {
             "kof_kubeconfig": ends["kof_kubeconfig"],
             "kof_helm_binary": ends["helm"],
-            "kof_chart_repository": f"oci://{ends['registry']}/kof/charts",
+            "kof_chart_repository": ends["chart_repository"],
             "kof_chart_repository_plain_http": True,
         }
         mothership = {
@@ -170,9 +198,10 @@ class Sandbox:
             "dns_credentials_aws_access_key": "AKIASANDBOXADMIN0000",
             "dns_credentials_aws_secret_key": "secret-of-the-sandbox-administrator",
         }
+        fleet = example_fleet.at(fleet, ends["kof_version"])
         ours = dataclasses.replace(
             fleet,
-            shared={**shared, "kof_fleet": "sandbox", **fleet.shared},
+            shared={**shared, "kof_version": ends["kof_version"], "kof_fleet": "sandbox", **fleet.shared},
             mothership={**mothership, **fleet.mothership},
         )
         return str(example_fleet.write(folder, ours))
@@ -180,8 +209,8 @@ class Sandbox:
     def start_playbook(
         self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str
     ) -> Started:
-        where = inventory or "inventories/sandbox"
-        return self.start(["-i", where, f"playbooks/{name}.yml", *arguments], environment)
+        """A process of its own, for who looks at it or ends it."""
+        return self.start(_of_playbook(name, arguments, inventory), environment)
 
     def start(self, arguments: list[str], environment: dict[str, str]) -> Started:
         """ansible-playbook with any arguments, in a session of its own, and the file that gets its events."""
@@ -217,8 +246,84 @@ class Sandbox:
         """The audit log's entries of a user since a mark."""
         with open(self.folder / "audit.log", "rb") as log:
             log.seek(mark)
-            entries = [json.loads(line) for line in log]
+            entries = [json.loads(line) for line in log if line.endswith(b"\n")]  # the last one may be half written
         return [entry for entry in entries if entry["user"]["username"] == user]
+
+
+#: Read by the Python of an environment with ansible-runner.
+_UNDER_RUNNER = """
+import json, sys
+import ansible_runner
+done = ansible_runner.run(quiet=True, **json.loads(sys.argv[1]))
+events = [{"event": each["event"], **each.get("event_data", {})} for each in done.events]
+print(json.dumps({"rc": done.rc, "stats": done.stats, "stdout": done.stdout.read(), "events": events}))
+"""
+#: Of its host summary, by what Ansible calls it.
+_SUMMARY = {"ok": "ok", "changed": "changed", "failures": "failures", "skipped": "skipped", "dark": "unreachable"}
+
+
+@dataclass
+class Runner:
+    """ansible-runner in an environment of its own, which starts this session's Ansible as AWX does."""
+
+    python: pathlib.Path
+
+    @classmethod
+    def installed(cls, folder: pathlib.Path, version: str = "") -> Runner:
+        """:param version: as pip takes it after a name."""
+        venv.create(folder, with_pip=True)
+        python = folder / "bin" / "python"
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, f"ansible-runner{version}"], check=True)
+        return cls(python)
+
+    def run(self, sandbox: Sandbox, inventory: str, playbook: str, *arguments: str) -> Run:
+        """The run as the runner has it: its stdout, its events, its host summary."""
+        with tempfile.TemporaryDirectory() as data:
+            (pathlib.Path(data) / "project").mkdir()  # it starts only where there is one
+            settings = {
+                name: value
+                for name, value in sandbox.environment.items()
+                if name.startswith(("ANSIBLE_", "KOF_")) or name == "PYTHONPATH"
+            }
+            words = {
+                "private_data_dir": data,
+                "project_dir": str(REPOSITORY),
+                "playbook": str(REPOSITORY / playbook),
+                "inventory": inventory,
+                "envvars": settings,
+                "cmdline": shlex.join(arguments),
+            }
+            done = subprocess.run(
+                [str(self.python), "-c", _UNDER_RUNNER, json.dumps(words)],
+                env={**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout.splitlines()[-1])
+        hosts = {host for counts in told["stats"].values() for host in counts}
+        stats = {
+            host: {ours: told["stats"][theirs].get(host, 0) for theirs, ours in _SUMMARY.items()}
+            for host in sorted(hosts)
+        }
+        events = [
+            {
+                "event": each["event"].removeprefix("runner_on_"),
+                "host": each.get("host"),
+                "task": each.get("task"),
+                "action": each.get("task_action"),
+                "result": each.get("res"),
+            }
+            for each in told["events"]
+            if each["event"].removeprefix("runner_on_") in ("ok", "failed", "skipped", "unreachable")
+        ]
+        return Run(told["rc"], told["stdout"], [*events, {"event": "stats", "hosts": stats}])
+
+
+def _of_playbook(name: str, arguments: tuple[str, ...], inventory: str | None) -> list[str]:
+    return ["-i", inventory or "inventories/sandbox", f"playbooks/{name}.yml", *arguments]
 
 
 def _events_file() -> pathlib.Path:
@@ -229,51 +334,6 @@ def _events_file() -> pathlib.Path:
 
 def _events_in(file: pathlib.Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-class Forks:
-    """Runs ansible-playbook again and again, one run after the other, each a fork of one process (see forked.py)."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._server = subprocess.Popen(
-            [sys.executable, str(REPOSITORY / "tests" / "acceptance" / "forked.py")],
-            cwd=REPOSITORY,
-            env=sandbox.environment | EVENTS,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
-
-    def run(self, arguments: list[str], timeout: float, environment: dict[str, str] | None = None) -> Run:
-        """`environment`: added to the server's, but for Ansible's own settings.
-
-        After a run that takes longer, which raises AssertionError, this can do nothing more."""
-        assert self._server.stdin
-        assert self._server.stdout
-        events = _events_file()
-        output = events.with_suffix(".output")
-        request = {
-            "arguments": arguments,
-            "environment": {"KOF_EVENTS_FILE": str(events), **(environment or {})},
-            "output": str(output),
-        }
-        patience = threading.Timer(timeout, os.killpg, (self._server.pid, signal.SIGKILL))
-        patience.start()
-        try:
-            self._server.stdin.write(json.dumps(request) + "\n")
-            self._server.stdin.flush()
-            code = self._server.stdout.readline()
-            told = output.read_text(encoding="utf-8", errors="replace")
-            assert code, f"no end in {timeout} seconds: {told}"
-            return Run(int(code), told, _events_in(events))
-        finally:
-            patience.cancel()
-            events.unlink()
-            output.unlink(missing_ok=True)
-
-    def end(self) -> None:
-        self._server.communicate()
 
 
 def finish(started: Started, timeout: float = 900) -> Run:

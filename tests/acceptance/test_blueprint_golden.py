@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from example_fleet import Fleet, fleet, write
-from support import REPOSITORY, REVIEWS, Run, Sandbox, finish
+from support import REPOSITORY, REVIEWS, Run, Sandbox
 
 from sandbox import lifecycle
 from sandbox.fault_proxy import FaultProxy
@@ -30,7 +30,7 @@ CONFIRMED = ("-e", "kof_delete_confirm=sandbox")
 
 #: All that a host can say about itself, beside a region and a child that say as little as they can.
 RICH = Fleet(
-    shared={"regional_admin_email": "platform@example.com"},
+    shared={"kof_version": "0.1.1", "regional_admin_email": "platform@example.com"},
     mothership={
         "mothership_retention": "30d",
         "mothership_storage_class": "standard",
@@ -85,7 +85,7 @@ def test_what_is_rendered_is_what_it_was(which: str, tmp_path: pathlib.Path) -> 
         sources = sorted(file for file in shipped if file.name not in ("site.yml", "rollout.yml"))
     folder = tmp_path / "rendered"
     inventory = [argument for source in sources for argument in ("-i", str(source))]
-    run = finish(Sandbox(tmp_path).start([*inventory, "playbooks/render.yml", "-e", f"render_folder={folder}"], {}))
+    run = Sandbox(tmp_path).run([*inventory, "playbooks/render.yml", "-e", f"render_folder={folder}"])
     assert run.code == 0, run.output
     made = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     golden = GOLDEN / "rendered" / which

@@ -1,7 +1,8 @@
 """Recap, host summary and exit code are each cluster's own: what changed, failed or was left out is booked there.
 
-Of three sizes: 3 clusters are in `make test`; 250 and 1,100 in `make acceptance-long TOPIC=cases_booking`, which says
-of each run how long it took and how much it printed (`-rP` shows it).
+Of three sizes: 3 clusters are in `make test`; 250, also under ansible-runner by its events and host summary, and 1,100
+in `make acceptance-long TOPIC=cases_booking`, which says of each run how long it took and how much it printed (`-rP`
+shows it).
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import json
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import example_fleet
 import pytest
 import yaml
-from support import Run, Sandbox, finish
+from support import Run, Runner, Sandbox
 
 REASON = "frozen until the audit is over"
 #: How many changed clusters, and how many that were left out, are booked by themselves.
@@ -31,6 +32,7 @@ class Fleet:
     folder: pathlib.Path
     inventory: str
     example: example_fleet.Fleet
+    runner: Runner | None
     relabelled: set[str] = field(default_factory=set)
 
     @property
@@ -46,22 +48,23 @@ class Fleet:
         return [name for name, child in self.example.children.items() if child["child_regional"] == regional]
 
     def site(self, *arguments: str) -> Run:
-        return self.timed(lambda: self.sandbox.playbook("site", *self.options(*arguments), inventory=self.inventory))
+        return self.run("playbooks/site.yml", *LAYERS, *arguments)
 
-    def options(self, *arguments: str) -> tuple[str, ...]:
-        return (*LAYERS, "-e", "kof_wait=false", *arguments)
-
-    def own_play(self, layer: str, *arguments: str, **keywords: object) -> Run:
-        """A play of somebody's own with nothing but one of our roles in it."""
+    def own_play(self, layer: str, *arguments: str, then: str = "", **keywords: object) -> Run:
+        """A play of somebody's own with nothing but one of our roles in it, and one of our playbooks after it."""
         play = {"name": "Ours", "hosts": f"kof_{layer}", "gather_facts": False, "connection": "local", **keywords}
+        more = [{"import_playbook": f"k0rdent.kof.{then}"}] if then else []
         file = self.folder / "play.yml"
-        file.write_text(yaml.safe_dump([play | {"roles": [f"k0rdent.kof.{layer}"]}]))
-        started = ["-i", self.inventory, str(file), "-e", "kof_wait=false", *arguments]
-        return self.timed(lambda: finish(self.sandbox.start(started, {})))
+        file.write_text(yaml.safe_dump([play | {"roles": [f"k0rdent.kof.{layer}"]}, *more]))
+        return self.run(str(file), *arguments)
 
-    def timed(self, run: Callable[[], Run]) -> Run:
+    def run(self, playbook: str, *arguments: str) -> Run:
         began = time.monotonic()
-        done = run()
+        words = ("-e", "kof_wait=false", *arguments)
+        if self.runner:
+            done = self.runner.run(self.sandbox, self.inventory, playbook, *words)
+        else:
+            done = self.sandbox.run(["-i", self.inventory, playbook, *words])
         size = len(self.regionals) + len(self.children)
         print(f"{size} clusters: {time.monotonic() - began:.1f} s, {len(done.output):,} characters, rc {done.code}")
         return done
@@ -124,17 +127,20 @@ class Fleet:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param((2, 1), id="3"),
-        pytest.param((50, 200), id="250", marks=pytest.mark.long),
-        pytest.param((100, 1000), id="1100", marks=pytest.mark.long),
+        pytest.param((2, 1, False), id="3"),
+        pytest.param((50, 200, False), id="250", marks=pytest.mark.long),
+        pytest.param((50, 200, True), id="250 under ansible-runner", marks=pytest.mark.long),
+        pytest.param((100, 1000, False), id="1100", marks=pytest.mark.long),
     ],
 )
 def applied(
     request: pytest.FixtureRequest, fleet_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
-    example = example_fleet.fleet(*request.param)
+    regionals, children, under_runner = request.param
+    example = example_fleet.fleet(regionals, children)
     folder = tmp_path_factory.mktemp("booking")
-    fleet = Fleet(fleet_sandbox, folder, fleet_sandbox.inventory(folder / "fleet", example), example)
+    runner = Runner.installed(folder / "runner") if under_runner else None
+    fleet = Fleet(fleet_sandbox, folder, fleet_sandbox.inventory(folder / "fleet", example), example, runner)
     fleet_sandbox.command("fault", "kcm_ignores=kcm-system")
     everyone = [*fleet.regionals, *fleet.children]
     first = fleet.site()
@@ -279,6 +285,23 @@ def test_a_role_alone_reports_and_fails_by_itself(fleet: Fleet) -> None:
     assert failed(run) == {guilty: 1}
     assert f"ClusterDeployment kcm-system/{guilty}: admission policy kof-booking: {REASON}" in run.output
     assert f"Changed: 1 cluster: {fine}" in run.output
+
+
+def test_a_role_and_one_of_our_playbooks_in_one_run_book_nothing_twice(fleet: Fleet) -> None:
+    *others, regional = [each for each in fleet.regionals if fleet.children_of(each)]
+    fine = [each for each in fleet.regionals if each != regional][-1]
+    child = [fleet.children_of(each)[0] for each in others[:1]]
+    orphans = fleet.children_of(regional)
+    fleet.change(regional, fine, *child)
+    fleet.refuse(regional)
+    run = fleet.own_play("regional", then="child")
+    assert run.code == 2, run.output[-3000:]
+    assert failed(run) == {regional: 1}, "by the role alone"
+    assert changed(run) == {fleet.regionals[0], *child}, "by the role's task, and by the report of the playbook"
+    assert left_out(run) == set(orphans)
+    assert run.output.count(f"Changed: 1 cluster: {fine}") == 1
+    assert run.output.count(f"ClusterDeployment kcm-system/{regional}: ") == 2, "by core itself"
+    assert sorted(handed_on(run)["k0rdent_kof_changed"]) == sorted([fine, *child])
 
 
 def test_limited_to_a_region_and_its_children(fleet: Fleet) -> None:

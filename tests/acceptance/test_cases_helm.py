@@ -56,7 +56,7 @@ def role(sandbox: Sandbox, folder: pathlib.Path, *arguments: str) -> Run:
     )
     values = json.dumps({"mothership_values": VALUES, "mothership_operators_values": VALUES})
     usual = ["-i", "inventories/sandbox", str(play), "-e", values, "-e", "kof_helm_binary=/none"]
-    return finish(sandbox.start([*usual, *arguments], {}))
+    return sandbox.run([*usual, *arguments])
 
 
 def test_the_first_chart_that_fails_is_the_last_and_no_event_shows_values(
@@ -85,7 +85,7 @@ class Releases:
         with tarfile.open(self._archive, "w:gz") as package:
             package.add(folder / "stalls", arcname="stalls")
 
-    def start(self, text: str, *, stall: bool = True) -> tuple[subprocess.Popen[str], pathlib.Path]:
+    def _play(self, text: str, stall: bool) -> list[str]:
         release = {
             "release_name": "{{ item }}",
             "release_namespace": NAMESPACE,
@@ -99,10 +99,13 @@ class Releases:
         task = {"name": "Releases", "k0rdent.kof.helm_release": release, "loop": list(NAMES)}
         play = self._folder / "play.yml"
         play.write_text(yaml.safe_dump([{**PLAY, "hosts": "localhost", "vars": PYTHON, "tasks": [task]}]))
-        return self.sandbox.start([str(play)], {})
+        return [str(play)]
+
+    def start(self, text: str) -> tuple[subprocess.Popen[str], pathlib.Path]:
+        return self.sandbox.start(self._play(text, True), {})
 
     def run(self, text: str) -> Run:
-        run = finish(self.start(text, stall=False))
+        run = self.sandbox.run(self._play(text, False))
         assert run.code == 0, run.output
         return run
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import pathlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from support import REPOSITORY, Forks, Run, Sandbox
+from support import REPOSITORY, Run, Sandbox
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import NEVER_EMPTY
 
 #: Seconds for a run, which takes two.
 LIMIT = 120
 Rendered = tuple[Run, pathlib.Path]
+Change = Callable[[dict[str, Any]], None]
 Render = Callable[..., Rendered]
 FLEET: dict[str, Any] = {
-    "all": {"vars": {"kof_fleet": "cases", "regional_admin_email": "platform@example.com"}},
+    "all": {"vars": {"kof_version": "0.1.1", "kof_fleet": "cases", "regional_admin_email": "platform@example.com"}},
     "kof_mothership": {"hosts": {"mothership": {}}},
     "kof_regional": {
         "hosts": {
@@ -33,15 +36,13 @@ FLEET: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Runs of ansible-playbook that share their start; nothing of a sandbox is there."""
-    server = Forks(Sandbox(tmp_path_factory.mktemp("no-sandbox")))
-    yield server
-    server.end()
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """Runs of ansible-playbook; nothing of a sandbox is there."""
+    return Sandbox(tmp_path_factory.mktemp("no-sandbox"))
 
 
 @pytest.fixture
-def render(forks: Forks, tmp_path: pathlib.Path) -> Render:
+def render(forks: Sandbox, tmp_path: pathlib.Path) -> Render:
     """render(change of FLEET, extra variables) runs render.yml; its outcome and the folder with what it wrote."""
 
     def run(change: Callable[[dict[str, Any]], Any], extra: dict[str, Any] | None = None) -> Rendered:
@@ -88,7 +89,13 @@ def rendered_plain(render: Render, plain: dict[str, str]) -> dict[str, str]:
 
 def test_what_is_set_to_nothing_is_as_if_it_were_not_set(render: Render, plain: dict[str, str]) -> None:
     """AWX makes null of an answer left empty; expressions leave out, give null or an empty text."""
-    optional = ("kof_context", "regional_storage_class", "regional_retention", "mothership_retention", "child_template")
+    optional = (
+        "kof_no_proxy",
+        "regional_storage_class",
+        "regional_retention",
+        "mothership_retention",
+        "child_template",
+    )
     survey = {name: ("", None)[number % 2] for number, name in enumerate([*optional, "kof_validate_certs"])}
     survey |= dict.fromkeys(("kof_drift_managers", "regional_labels", "kof_wait", "child_opencost"))
     assert fine(render(nothing, survey)) == rendered_plain(render, plain)
@@ -99,6 +106,23 @@ def test_what_is_set_to_nothing_is_as_if_it_were_not_set(render: Render, plain: 
             fleet["all"]["vars"][name] = f"{{{{ my_own | default({how}) }}}}"
 
     assert fine(render(by_expression)) == rendered_plain(render, plain)
+
+
+def test_what_names_the_cluster_is_never_set_to_nothing_by_an_empty_text(render: Render, plain: dict[str, str]) -> None:
+    """Null, as AWX makes it of an answer left empty, and `omit` are; a lookup that found nothing is not."""
+    naming = [f"kof_{name}" for name in NEVER_EMPTY]
+
+    def by_expression(how: str) -> Change:
+        def change(fleet: dict[str, Any]) -> None:
+            fleet["all"]["vars"] |= dict.fromkeys(naming, f"{{{{ my_own | default({how}) }}}}")
+
+        return change
+
+    assert fine(render(nothing, dict.fromkeys(naming))) == rendered_plain(render, plain)
+    assert fine(render(by_expression("omit"))) == rendered_plain(render, plain)
+    for told in (refused(render(nothing, dict.fromkeys(naming, ""))), refused(render(by_expression("''")))):
+        for name in naming:
+            assert f"{name}: is empty, and nothing said elsewhere is taken for it; give it a value, or null" in told
 
 
 def test_text_of_a_survey_is_what_the_options_are(render: Render, plain: dict[str, str]) -> None:
@@ -170,7 +194,7 @@ def test_a_secret_for_all_is_looked_up_once_in_a_task(render: Render, tmp_path: 
 
 @pytest.mark.parametrize(("given", "says"), [("1,x", "'x' is no number")])
 def test_site_sees_a_wrong_serial_in_its_first_play(
-    forks: Forks, tmp_path: pathlib.Path, given: Any, says: str
+    forks: Sandbox, tmp_path: pathlib.Path, given: Any, says: str
 ) -> None:
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(FLEET))
     site = str(REPOSITORY / "playbooks" / "site.yml")
@@ -184,7 +208,7 @@ def test_site_sees_a_wrong_serial_in_its_first_play(
 
 @pytest.mark.parametrize("playbook", ["site", "delete"])
 def test_a_run_that_does_nothing_says_so_also_by_the_collections_name(
-    forks: Forks, tmp_path: pathlib.Path, playbook: str
+    forks: Sandbox, tmp_path: pathlib.Path, playbook: str
 ) -> None:
     """ansible-pull limits each run to its own machine."""
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({**FLEET, "ungrouped": {"hosts": {"localhost": {}}}}))

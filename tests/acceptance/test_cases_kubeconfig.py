@@ -172,7 +172,14 @@ def _pem_given(case: Case) -> str:
 
 def test_no_verification_is_warned_of_once_in_a_run(control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
     """By a module's process twice, an action's and the inventory plugin's."""
-    datasource = {"k0rdent.kof.grafana_datasource": {"name": "x", "datasource_name": "x", "url": "https://x"}}
+    datasource = {
+        "k0rdent.kof.grafana_datasource": {
+            "kof_version": "0.1.1",
+            "name": "x",
+            "datasource_name": "x",
+            "url": "https://x",
+        }
+    }
     secret = {"k0rdent.kof.external_dns_secret": {"access_key_id_variable": "id", "secret_access_key_variable": "key"}}
     play = {
         "hosts": "localhost",

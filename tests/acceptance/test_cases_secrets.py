@@ -160,7 +160,7 @@ MODULES = """
   when: "'aws' in place"
   ignore_errors: true
 - name: Promxy
-  k0rdent.kof.promxy_server_group: {cluster_name: one, targets: ["vmauth.example.com:443"]}
+  k0rdent.kof.promxy_server_group: {kof_version: "0.1.1", cluster_name: one, targets: ["vmauth.example.com:443"]}
   when: "'aws' not in place and 'values' not in place and 'chart' not in place"
   ignore_errors: true
 - name: Chart
@@ -187,6 +187,7 @@ OPTIONS = """
   ignore_errors: true
 - name: Login at a proxy
   k0rdent.kof.promxy_server_group:
+    kof_version: "0.1.1"
     cluster_name: one
     targets: ["vmauth.example.com:443"]
     host: "{{ stand_in }}"
@@ -194,7 +195,11 @@ OPTIONS = """
   when: place == 'option proxy_basic_auth'
   ignore_errors: true
 - name: Keyword
-  k0rdent.kof.promxy_server_group: {cluster_name: one, targets: ["vmauth.example.com:443"], host: "{{ stand_in }}"}
+  k0rdent.kof.promxy_server_group:
+    kof_version: "0.1.1"
+    cluster_name: one
+    targets: ["vmauth.example.com:443"]
+    host: "{{ stand_in }}"
   environment: {K8S_AUTH_API_KEY: "{{ secret if secret is string else 'x' }}"}
   when: place == 'keyword environment'
   ignore_errors: true

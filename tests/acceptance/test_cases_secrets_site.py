@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import http.server
+import json
 import pathlib
 import select
 import socket
@@ -24,7 +25,7 @@ import yaml
 from canaries import Canary, named, run
 from support import EVENTS, REPOSITORY, Sandbox
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.lines]
 
 PLACES = (
     "registry password",
@@ -33,6 +34,8 @@ PLACES = (
     "Grafana password",
     "URL in the mothership's values",
     "vaulted",
+    "vaulted for a regional",
+    "vaulted for a child",
     "storage password",
     "URL in a service's values",
     "child's password",
@@ -112,7 +115,7 @@ def inventory(own_sandbox: Sandbox, proxy: int, tmp_path: pathlib.Path) -> pathl
                 "regional_service_values": {
                     "kof-storage": {
                         "grafana": {"adminPassword": secret("storage password")},
-                        "extra": {"dsn": url("URL in a service's values")},
+                        "extra": {"dsn": url("URL in a service's values"), "note": "{{ vaulted_note }}"},
                     }
                 },
             }
@@ -120,19 +123,22 @@ def inventory(own_sandbox: Sandbox, proxy: int, tmp_path: pathlib.Path) -> pathl
         children={
             child: {
                 **fleet.children[child],
-                "child_service_values": {"kof-collectors": {"extra": {"password": secret("child's password")}}},
+                "child_service_values": {
+                    "kof-collectors": {"extra": {"password": secret("child's password"), "note": "{{ vaulted_note }}"}}
+                },
             }
         },
     )
     where = pathlib.Path(own_sandbox.inventory(tmp_path / "inventory", fleet))
     (tmp_path / "vault").write_text("vault-password\n")
-    vaulted = subprocess.run(
-        ["ansible-vault", "encrypt_string", "--vault-password-file", tmp_path / "vault", secret("vaulted")],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    (where / "group_vars" / "kof_mothership.yml").write_text(f"vaulted_note: {vaulted}")
+    encrypt = ["ansible-vault", "encrypt_string", "--vault-password-file", str(tmp_path / "vault")]
+    for layer, place in (
+        ("mothership", "vaulted"),
+        ("regional", "vaulted for a regional"),
+        ("child", "vaulted for a child"),
+    ):
+        vaulted = subprocess.run([*encrypt, secret(place)], check=True, capture_output=True, text=True).stdout
+        (where / "group_vars" / f"kof_{layer}.yml").write_text(f"vaulted_note: {vaulted}")
     return where
 
 
@@ -182,6 +188,16 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "bin" / "ansible-runner")
 
 
+def _told(work: pathlib.Path) -> dict[tuple[str, str], str]:
+    """What the events of ansible-runner hold, by event and the last word of the action's name."""
+    told: dict[tuple[str, str], str] = {}
+    for file in sorted(work.glob("artifacts/*/job_events/*.json")):
+        event = json.loads(file.read_text())
+        name = event["event"], str(event.get("event_data", {}).get("task_action", "")).rpartition(".")[2]
+        told[name] = told.get(name, "") + json.dumps(event)
+    return told
+
+
 def test_under_ansible_runner(
     own_sandbox: Sandbox, inventory: pathlib.Path, runner: str, tmp_path: pathlib.Path
 ) -> None:
@@ -194,5 +210,13 @@ def test_under_ansible_runner(
         (work / "project").mkdir(parents=True)  # ansible-runner starts only where there is one
         words = f"-i {inventory} --vault-password-file {vault} -vvv --diff {more}"
         code = _quiet(own_sandbox, work, [runner, "run", str(work), "-p", playbook, f"--cmdline={words}"])
-        assert len(list(work.glob("artifacts/*/job_events/*.json"))) > 50
         assert code == wanted, (work / "output").read_text()[-3000:]
+        told = _told(work)
+        assert ("playbook_on_stats", "") in told  # they are all there
+        if wanted:
+            assert "127.0.0.1:1" in told["runner_on_failed", "fleet_preflight"]
+        else:
+            asked = {action for event, action in told if event in ("runner_on_ok", "runner_item_on_ok")}
+            assert asked >= {"fleet_preflight", "fleet_apply", "helm_release", "fleet_wait", "fleet_outcome"}
+            diffs = told["runner_on_ok", "fleet_outcome"]
+            assert diffs.count("(hidden)") > 1, diffs

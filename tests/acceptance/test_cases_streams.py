@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
-import sys
-import venv
 
 import example_fleet
 import pytest
-from support import REPOSITORY, Sandbox
+from support import REPOSITORY, Runner, Sandbox
 
 #: Up to 2.4.1 ansible-runner marks in the worker, too, what Display shows; that is what AWX 24 has.
 RUNNERS = ("==2.4.1", ">=2.4.2")
-RUN = """
-import json, sys
-import ansible_runner
-done = ansible_runner.run(private_data_dir=sys.argv[1], playbook=sys.argv[2], inventory=sys.argv[3], quiet=True,
-                          project_dir=sys.argv[4], envvars=json.loads(sys.argv[5]), cmdline=sys.argv[6])
-print(json.dumps({"rc": done.rc, "stats": done.stats, "stdout": done.stdout.read()}))
-"""
 
 
 @pytest.fixture
@@ -60,36 +50,13 @@ def test_stdout_is_json_for_a_callback_of_programs(fleet_sandbox: Sandbox, inven
 def test_under_ansible_runner_lines_are_live_and_none_is_stray(
     fleet_sandbox: Sandbox, inventory: str, tmp_path: pathlib.Path, version: str
 ) -> None:
-    """In an environment of its own, with this session's ansible-core; its host summary is the recap."""
-    venv.create(tmp_path / "runner", with_pip=True)
-    python = tmp_path / "runner" / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"ansible-runner{version}"]
-    subprocess.run(pip, check=True)
-    for name in ("project", "data"):
-        (tmp_path / name).mkdir()
-    settings = {
-        name: value
-        for name, value in fleet_sandbox.environment.items()
-        if name.startswith(("ANSIBLE_", "KOF_")) or name == "PYTHONPATH"
-    }
-    words = (
-        REPOSITORY / "playbooks" / "regional.yml",
-        inventory,
-        REPOSITORY,
-        json.dumps(settings),
-        "-e kof_wait=false",
-    )
-    run = subprocess.run(
-        [str(python), "-c", RUN, str(tmp_path / "data"), *map(str, words)],
-        env={**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Its host summary is the recap."""
+    runner = Runner.installed(tmp_path / "runner", version)
+    run = runner.run(fleet_sandbox, inventory, "playbooks/regional.yml", "-e", "kof_wait=false")
     fleet_sandbox.delete_clusters()
-    assert run.returncode == 0, run.stderr
-    done = json.loads(run.stdout.splitlines()[-1])
-    assert done["rc"] == 0, done["stdout"]
-    assert "errantly sent data" not in done["stdout"]
-    assert "Changed: 1 cluster: aws-us-east-1-1" in done["stdout"]
-    assert done["stats"]["changed"] == {"aws-us-east-1-1": 1}
+    assert run.code == 0, run.output
+    assert "errantly sent data" not in run.output
+    assert "Changed: 1 cluster: aws-us-east-1-1" in run.output
+    assert {host: counts["changed"] for host, counts in run.stats.items() if counts["changed"]} == {
+        "aws-us-east-1-1": 1
+    }

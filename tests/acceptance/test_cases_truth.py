@@ -6,7 +6,10 @@ import json
 import pathlib
 
 import example_fleet
+import pytest
 from support import Run, Sandbox
+
+pytestmark = pytest.mark.lines
 
 FLEET = example_fleet.fleet(1, 0)
 (REGION,) = FLEET.regionals

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from support import DEPLOYMENTS, Run, Sandbox
 
+pytestmark = pytest.mark.lines
+
 FLEET = example_fleet.fleet(2, 6)
 LARGE, SMALL = FLEET.regionals
 CHILDREN = {

@@ -54,17 +54,16 @@ class Fleet:
         return self.size > 100
 
     def apply(self, *arguments: str, playbook: str = "child", kubeconfig: pathlib.Path | None = None) -> Run:
-        return finish(self.start(*arguments, playbook=playbook, kubeconfig=kubeconfig))
+        return self.sandbox.playbook(playbook, *self._words(kubeconfig), *arguments, inventory=self.inventory)
 
-    def start(self, *arguments: str, playbook: str = "child", kubeconfig: pathlib.Path | None = None) -> Any:
-        through = ("-e", f"kof_kubeconfig={kubeconfig}") if kubeconfig else ()
-        return self.sandbox.start_playbook(
-            playbook, "-e", "kof_wait=false", *through, *arguments, inventory=self.inventory
-        )
+    def start(self, kubeconfig: pathlib.Path | None = None) -> Any:
+        return self.sandbox.start_playbook("child", *self._words(kubeconfig), inventory=self.inventory)
+
+    def _words(self, kubeconfig: pathlib.Path | None) -> tuple[str, ...]:
+        return ("-e", "kof_wait=false", *(("-e", f"kof_kubeconfig={kubeconfig}") if kubeconfig else ()))
 
     def live(self) -> set[str]:
-        found = json.loads(self.sandbox.kubectl("get", "--raw", DEPLOYMENTS))
-        return {item["metadata"]["name"] for item in found["items"]}
+        return {item["metadata"]["name"] for item in self.sandbox.items(DEPLOYMENTS)}
 
 
 @pytest.fixture(
@@ -161,7 +160,7 @@ def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def of_apply(run: Run) -> dict[str, Any]:

@@ -11,11 +11,9 @@ from support import Run, Sandbox
 
 
 def waits(run: Run) -> list[str]:
-    """The layers that were waited for in their own task: not skipped."""
-    done = [
-        each for each in run.events if each["event"] != "skipped" and str(each.get("action")).endswith("fleet_wait")
-    ]
-    return [str(each["task"]) for each in done]
+    """The layers that were waited for, by what their tasks say."""
+    applied = [each for each in run.events if str(each.get("action")).endswith("fleet_apply")]
+    return [str(each["task"]) for each in applied if "ready" in each["result"]]
 
 
 def test_a_fleet_as_wanted_is_not_waited_for_unless_it_is_not_ready(

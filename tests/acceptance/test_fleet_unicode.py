@@ -10,7 +10,6 @@ import os
 import pathlib
 import random
 import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,16 +22,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import COLLECTION_USER, REPOSITORY
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_child
-from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import unchanged
-from ansible_collections.k0rdent.kof.plugins.module_utils.plain import NotPlain, to_plain
-from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Policy, Ref, read, reconcile, ref_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import unchanged
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import Policy, Ref, read, reconcile, ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_child
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain
+from forked import SHARED
 
 SERVICE = "kof-collectors"
 #: Top-level keys of config and of the service's values that are ours.
 OURS = ("clusterLabels", "global", "kof", "opencost")
 LONGEST_KEY = 1022  # and two quotes
+VERSION = {"kof_version": "0.1.1"}
 SURROGATES = ["\ud800", "\udfff", "a\udc00b", "\udc00\ud800", "\ud83d\ude00"]
 TOO_LONG = ["k" * (LONGEST_KEY + 1), "é" * 2000, "\x85" * 171, "\x01" * 171, '"' * 512, "\u2028" * 500]
 TEXT = st.text(max_size=40) | st.sampled_from(strings.SPECIAL)
@@ -51,8 +52,9 @@ def server(control_plane: Any) -> Iterator[Server]:
 def carriers(name: str, value: Object, text: str) -> list[Object]:
     """Objects with `value` (a map of anything) and `text` in every place where strings of users go: a cluster's config,
     its service values (YAML text in a string), annotations, ConfigMap and Secret data."""
-    regional = {"regional_domain": "eu1.example.com", "regional_admin_email": "platform@example.com"}
+    regional = {**VERSION, "regional_domain": "eu1.example.com", "regional_admin_email": "platform@example.com"}
     child = {
+        **VERSION,
         "child_regional": "eu1",
         "child_config": value,
         "child_service_values": {SERVICE: value},
@@ -174,7 +176,7 @@ def test_a_key_that_is_too_long_is_a_fault_of_its_host_and_variable(variable: st
         value = {SERVICE: value}
     elif variable == "child_extra_services":
         value = [{"name": "more", "template": "more-1", "values": value}]
-    cluster, faults = parse_child("c1", {"child_regional": "eu1", variable: value})
+    cluster, faults = parse_child("c1", {**VERSION, "child_regional": "eu1", variable: value})
     assert cluster is None
     (fault,) = faults
     assert (fault.host, fault.variable) == ("c1", variable)
@@ -192,12 +194,12 @@ def test_half_a_pair_is_refused_at_the_door(text: str) -> None:
 # -- the whole chain, from an inventory's text to the live object
 
 
-def play(control_plane: Any, folder: pathlib.Path, children: dict[str, Object]) -> subprocess.CompletedProcess[str]:
-    """The child layer's playbook on an inventory of children with these variables."""
+def play(control_plane: Any, folder: pathlib.Path, children: dict[str, Object]) -> tuple[int, str]:
+    """The child layer's playbook on an inventory of children with these variables: exit code and output."""
     common = {"child_regional": "eu1", "child_template": "aws-standalone-cp-0-1-0", "kof_wait": False}
     regional = {"regional_domain": "eu1.example.com", "regional_admin_email": "platform@example.com"}
     hosts = {name: {**common, **child} for name, child in children.items()}
-    inventory = {"kof_regional": {"hosts": {"eu1": regional}}, "kof_child": {"hosts": hosts}}
+    inventory = {"all": {"vars": VERSION}, "kof_regional": {"hosts": {"eu1": regional}}, "kof_child": {"hosts": hosts}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="ascii")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "KUBECONFIG"))}
     ours = {
@@ -206,14 +208,7 @@ def play(control_plane: Any, folder: pathlib.Path, children: dict[str, Object]) 
         "ANSIBLE_NOCOLOR": "1",
         "K8S_AUTH_KUBECONFIG": str(control_plane.kubeconfig),
     }
-    return subprocess.run(
-        ["ansible-playbook", "-i", str(folder / "hosts.yml"), "playbooks/layers/child.yml"],
-        cwd=REPOSITORY,
-        env=clean | ours,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return SHARED.run(["-i", str(folder / "hosts.yml"), "playbooks/layers/child.yml"], clean | ours, timeout=300)
 
 
 def test_strings_of_an_inventory_arrive(control_plane: Any, server: Server, tmp_path: pathlib.Path) -> None:
@@ -230,16 +225,16 @@ def test_strings_of_an_inventory_arrive(control_plane: Any, server: Server, tmp_
     }
     values = {"special": special, "keys": config["keys"], "latin": config["latin"], "plane": "".join(plane)}
     variables = {"child_config": config, "child_service_values": {SERVICE: values}}
-    first = play(control_plane, tmp_path, {name: variables})
-    assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-2000:]
+    code, told = play(control_plane, tmp_path, {name: variables})
+    assert code == 0, told[-2000:]
     ref = Ref("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", "kcm-system", name)
     spec = read(server.connection, [ref])[ref]["spec"]
     assert {key: spec["config"][key] for key in config} == config
     found = values_of(spec)[SERVICE]
     assert {key: found[key] for key in values} == values
     mark = control_plane.audit.stat().st_size
-    again = play(control_plane, tmp_path, {name: variables})
-    assert again.returncode == 0, again.stdout[-2000:]
+    code, told = play(control_plane, tmp_path, {name: variables})
+    assert code == 0, told[-2000:]
     assert writes_of(control_plane, name, mark) == []
 
 
@@ -264,9 +259,8 @@ def test_strings_of_an_inventory_that_cannot_arrive_are_named(
         name: {variable: f"{{{{ '{json.dumps(value)}' | from_json }}}}"}
         for name, (variable, value) in CANNOT_ARRIVE.items()
     }
-    run = play(control_plane, tmp_path, children)
-    told = run.stdout + run.stderr
-    assert run.returncode != 0
+    code, told = play(control_plane, tmp_path, children)
+    assert code != 0
     for name, (variable, _value) in CANNOT_ARRIVE.items():
         assert re.search(rf"(?<![-\w]){name}(, [-\w]+)*: {variable}: ", told), f"{name}: {told[-4000:]}"
     assert "faults in the inventory; nothing was changed" in told

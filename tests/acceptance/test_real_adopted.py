@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support import REPOSITORY, Run, Sandbox, finish
+from support import REPOSITORY, Run, Sandbox
 
 INVENTORY = REPOSITORY / "inventories" / "adopted"
 CLUSTERS = ("adopted-regional", "adopted-child")
@@ -129,9 +129,7 @@ def test_the_management_cluster_is_none_of_its_own(fleet: Fleet) -> None:
     play = fleet.folder / "alone.yml"
     task = {"name": "Apply", "k0rdent.kof.fleet_apply": {"layer": "child"}, "run_once": True}
     play.write_text(yaml.safe_dump([{"hosts": "self", "gather_facts": False, "connection": "local", "tasks": [task]}]))
-    alone = finish(
-        sandbox.start(["-v", "-i", str(other), str(play), "-e", f"@{fleet.folder / 'here.json'}"], {})
-    ).output
+    alone = sandbox.run(["-v", "-i", str(other), str(play), "-e", f"@{fleet.folder / 'here.json'}"]).output
     assert "leads to the management cluster itself" in alone
     names = sandbox.kubectl("get", "clusterdeployments", "-n", "kcm-system", "-o", "name").split()
     assert not any(name.endswith("/self") for name in names)

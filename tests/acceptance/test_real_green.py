@@ -11,7 +11,7 @@ from typing import Any
 import example_fleet
 import pytest
 import yaml
-from support import REPOSITORY, Forks, Run, Sandbox, finish
+from support import REPOSITORY, Run, Sandbox
 
 REGIONAL = {
     "regional_domain": "aws-us-east-2.kof.example.com",
@@ -26,14 +26,13 @@ INVENTORY = {
     "ungrouped": {"hosts": {"localhost": {"ansible_connection": "local"}}},
 }
 #: Nobody listens there: a run that would do something says so, and no other.
-NOWHERE = {"kof_host": "http://127.0.0.1:9"}
+NOWHERE = {"kof_version": "0.1.1", "kof_host": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    running = Forks(Sandbox(tmp_path_factory.mktemp("no-sandbox")))
-    yield running
-    running.end()
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """Runs of ansible-playbook; nothing of a sandbox is there."""
+    return Sandbox(tmp_path_factory.mktemp("no-sandbox"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     ],
 )
 def test_a_run_that_selects_nothing_fails_by_the_name_of_what_selects_nothing(
-    forks: Forks, inventory: pathlib.Path, playbook: str, arguments: str, told: str
+    forks: Sandbox, inventory: pathlib.Path, playbook: str, arguments: str, told: str
 ) -> None:
     run = forks.run(["-i", str(inventory), f"playbooks/{playbook}.yml", *arguments.split()], 60)
     assert run.code == 2, run.output
@@ -97,14 +96,14 @@ def test_a_run_that_selects_nothing_fails_by_the_name_of_what_selects_nothing(
     ],
 )
 def test_layers_that_a_playbook_has_no_tasks_for_may_be_skipped(
-    forks: Forks, inventory: pathlib.Path, playbook: str, arguments: str
+    forks: Sandbox, inventory: pathlib.Path, playbook: str, arguments: str
 ) -> None:
     run = forks.run(["-i", str(inventory), f"playbooks/{playbook}.yml", *arguments.split()], 60)
     assert "can't reach the API server" in run.output, run.output
 
 
 def test_tags_inside_of_what_somebody_includes_are_nobodys_mistake(
-    forks: Forks, inventory: pathlib.Path, tmp_path: pathlib.Path
+    forks: Sandbox, inventory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     told = {"ansible.builtin.debug": {"msg": "something"}}
     (tmp_path / "config.yml").write_text(yaml.safe_dump([{**told, "tags": "config"}, {**told, "tags": "slow"}]))
@@ -126,7 +125,7 @@ def test_tags_inside_of_what_somebody_includes_are_nobodys_mistake(
 
 @pytest.mark.parametrize("hosts", ["localhost", "kof_regional"])
 def test_role_mothership_on_hosts_that_it_is_not_for(
-    forks: Forks, inventory: pathlib.Path, tmp_path: pathlib.Path, hosts: str
+    forks: Sandbox, inventory: pathlib.Path, tmp_path: pathlib.Path, hosts: str
 ) -> None:
     """The other roles have arguments that such a host lacks."""
     play = {"hosts": hosts, "gather_facts": False, "connection": "local", "roles": ["k0rdent.kof.mothership"]}
@@ -136,7 +135,7 @@ def test_role_mothership_on_hosts_that_it_is_not_for(
     assert "not in group kof_mothership. Say hosts: kof_mothership" in run.output
 
 
-def test_an_empty_layer_of_its_own_playbook(forks: Forks, tmp_path: pathlib.Path) -> None:
+def test_an_empty_layer_of_its_own_playbook(forks: Sandbox, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "hosts.yml"
     file.write_text(yaml.safe_dump({"kof_mothership": INVENTORY["kof_mothership"]}))
     run = forks.run(["-i", str(file), "playbooks/child.yml"], 60)
@@ -157,7 +156,7 @@ def test_an_empty_layer_of_its_own_playbook(forks: Forks, tmp_path: pathlib.Path
     ],
 )
 def test_in_a_playbook_of_somebodys_own_what_others_do_counts(
-    forks: Forks, inventory: pathlib.Path, tmp_path: pathlib.Path, arguments: str, reached: bool
+    forks: Sandbox, inventory: pathlib.Path, tmp_path: pathlib.Path, arguments: str, reached: bool
 ) -> None:
     play = {"gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": "something"}}]}
     file = tmp_path / "everything.yml"
@@ -240,7 +239,7 @@ def own_play(sandbox: Sandbox, folder: pathlib.Path, inventory: str, *arguments:
     }
     file = folder / "play.yml"
     file.write_text(yaml.safe_dump([play]))
-    return finish(sandbox.start(["-i", inventory, str(file), *arguments], {}))
+    return sandbox.run(["-i", inventory, str(file), *arguments])
 
 
 def test_a_role_in_ones_own_play_fails_what_was_refused_on_its_own_host(

@@ -20,21 +20,20 @@ from typing import Any
 import pytest
 from deciding.server import APPLY, MERGE, OURS, Server, meddle
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import guards, model
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, Policy
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import delete, reconcile, ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards, model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
     cluster_deployment,
     grafana_datasource,
     promxy_server_group,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.common import labels
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Policy
-from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import delete, reconcile, ref_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import labels
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 
 FIRST = int(os.environ.get("KOF_GUARD_FIRST", "0"))
-RELEASE = RELEASES["0.1.1"]
-RENDERING: dict[str, Any] = {"release": RELEASE, "kcm_version": "v1alpha1", "template": "t"}
+RENDERING: dict[str, Any] = {"kcm_version": "v1alpha1", "template": "t"}
 MINE, OTHERS = "ours", ("team-b", "team-c")
 NAMESPACE = "guards"
 ROLE = "k0rdent.mirantis.com/kof-cluster-role"
@@ -64,18 +63,24 @@ class Case:
 
 
 def variants(rng: random.Random, name: str) -> list[Object]:
-    """The objects of a random cluster; whose they are is left to `labelled`."""
+    """The objects of a random cluster at a random release; whose they are is left to `labelled`."""
+    release = RELEASES[rng.choice(sorted(RELEASES))]
     if rng.random() < 0.5:
-        given = {"child_regional": "r", "child_config": {"workersNumber": rng.randint(1, 5)}}
+        given = {
+            "kof_version": release.version,
+            "child_regional": "r",
+            "child_config": {"workersNumber": rng.randint(1, 5)},
+        }
         child, _faults = model.parse_child(name, given)
         assert child is not None
-        return [cluster_deployment.child(child, **RENDERING, regional_domain="r.example.com")]
-    given = {"regional_domain": f"{name}.example.com", "regional_admin_email": "a@example.com"}
-    regional, _faults = model.parse_regional(name, {**given, "regional_logs_storage_size": "10Gi"})
+        return [cluster_deployment.child(child, **RENDERING, release=release, regional_domain="r.example.com")]
+    given = {"kof_version": release.version, "regional_domain": f"{name}.example.com"}
+    given |= {"regional_admin_email": "a@example.com", "regional_logs_storage_size": "10Gi"}
+    regional, _faults = model.parse_regional(name, given)
     assert regional is not None
-    deployment = cluster_deployment.regional(regional, **RENDERING)
+    deployment = cluster_deployment.regional(regional, **RENDERING, release=release)
     group, datasource = (
-        of(dataclasses.replace(regional, namespace=NAMESPACE), RELEASE)
+        of(dataclasses.replace(regional, namespace=NAMESPACE), release)
         for of in (promxy_server_group.of_regional, grafana_datasource.of_regional)
     )
     data = {"key": base64.b64encode(name.encode()).decode()}

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from support import COLLECTION_USER, Run, Sandbox, finish
+from support import COLLECTION_USER, Run, Sandbox
 
 NAME = "kof-of-a-test"
 ROLE = """
@@ -44,7 +44,7 @@ class Role:
             "-e",
             "kof_helm_binary=/none",
         ]
-        run = finish(self.sandbox.start([*usual, *arguments], {}))
+        run = self.sandbox.run([*usual, *arguments])
         return run, self.sandbox.mutations_since(mark, COLLECTION_USER)
 
     def labels(self) -> dict[str, str]:

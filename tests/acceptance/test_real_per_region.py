@@ -33,6 +33,7 @@ class Regions:
         here.write_text(
             json.dumps(
                 {
+                    "kof_version": "0.1.1",
                     "kof_fleet": "sandbox",
                     "kof_kubeconfig": ends["kof_kubeconfig"],
                     "kof_helm_binary": ends["helm"],
@@ -101,7 +102,7 @@ def clusters_of(run: Run) -> set[str]:
 
 def counted(run: Run, layer: str) -> dict[str, int]:
     """What became of a layer's objects."""
-    task = f"Apply the {layer} clusters of the batch"
+    task = f"Apply the {layer} clusters of the batch, and wait for them"
     (counts,) = [
         each["result"]["counts"] for each in run.events if each["event"] == "ok" and each["task"].endswith(task)
     ]

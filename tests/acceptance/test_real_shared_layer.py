@@ -40,6 +40,7 @@ def inventory(
         "dns_credentials_aws_secret_key": "secret-of-the-sandbox-administrator",
     }
     shared = {
+        "kof_version": "0.1.1",
         "kof_fleet": fleet,
         "kof_kubeconfig": ends["kof_kubeconfig"],
         "kof_helm_binary": ends["helm"],

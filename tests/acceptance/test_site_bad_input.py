@@ -1,4 +1,5 @@
-"""Every kind of bad input in site_bad_inputs.py ends the run before any change, with one message.
+"""Every kind of bad input in site_bad_inputs.py ends the run before any change, with one message; where many are in one
+inventory, the run names each of them.
 
 The mothership is empty here, as before a first run: what the message must not be hidden behind is all that will come.
 """
@@ -12,16 +13,19 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
 
 import pytest
-from site_bad_inputs import CASES, EVERY, HOSTS, BadInput
-from support import REPOSITORY, Forks, Run, Sandbox, finish
+import yaml
+from site_bad_inputs import CASES, EVERY, HOSTS, MOTHERSHIP, TOGETHER, US_CHILD, BadInput, host_of, says_together
+from support import REPOSITORY, Run, Sandbox
 
 #: At once: the machine has two cores, and a run is one process that reads and waits little.
 PARALLEL = 2
 #: A run that finds its fault takes some seconds; one that doesn't would go on to install (seconds).
 LIMIT = 90
+
+#: Whose variables cases that are together spoil; a cluster's case has a host of its own.
+TOGETHER_ON = (EVERY, MOTHERSHIP)
 
 #: Nothing is wrong with it: the sandbox's own inventory.
 CALM = BadInput("nothing wrong", "")
@@ -37,13 +41,13 @@ def prepared(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> tuple[list
 
     inventory = work / "inventory"
     shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
+    (inventory / "host_vars").mkdir(exist_ok=True)
     if case.hosts is not None:
         (inventory / "hosts.yml").write_text(case.hosts)
     for path in inventory.rglob("*.yml"):
         lines = path.read_text().splitlines(keepends=True)
         kept = [line for line in lines if not any(text in line for text in case.cut)]
         path.write_text("".join(kept))
-    (inventory / "host_vars").mkdir(exist_ok=True)
     for key, text in case.variables.items():
         for host in HOSTS if key == EVERY else (key,):
             with open(inventory / "host_vars" / f"{host}.yml", "a") as file:
@@ -61,9 +65,37 @@ def prepared(case: BadInput, sandbox: Sandbox, work: pathlib.Path) -> tuple[list
     return arguments, {name: filled(text) for name, text in case.environment.items()}
 
 
+def prepared_together(cases: list[BadInput], work: pathlib.Path) -> list[str]:
+    """The same for cases that are one run. A cluster's is a host like the sandbox's; others' are variables of these."""
+    inventory = work / "inventory"
+    shutil.copytree(REPOSITORY / "inventories" / "sandbox", inventory)
+    (inventory / "host_vars").mkdir(exist_ok=True)
+    groups = yaml.safe_load((inventory / "hosts.yml").read_text())
+    for case in cases:
+        ((key, text),) = case.variables.items()
+        hosts = HOSTS if key == EVERY else (key,)
+        if key not in TOGETHER_ON:
+            hosts = (host_of(case),)
+            group = groups["kof_child" if key == US_CHILD else "kof_regional"]["hosts"]
+            group[hosts[0]] = dict(group[key])
+            if key != US_CHILD:
+                group[hosts[0]]["regional_domain"] = f"{hosts[0]}.kof.example.com"
+        for host in hosts:
+            with open(inventory / "host_vars" / f"{host}.yml", "a") as file:
+                file.write(text + "\n")
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(groups))
+    # The message has ten faults; the result, which -v shows, has all.
+    return [str(REPOSITORY / "playbooks" / "preflight.yml"), "-i", str(inventory), "-v"]
+
+
 def lines(output: str) -> list[str]:
     """What a person reads, line by line: Ansible writes a message once as text and once escaped as JSON."""
     return output.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\").splitlines()
+
+
+def together(case: BadInput) -> str:
+    """The run that it is in with others; empty if it has one of its own."""
+    return next((name for name, cases in TOGETHER.items() if case in cases), "")
 
 
 class Runner:
@@ -72,34 +104,30 @@ class Runner:
     def __init__(self, sandbox: Sandbox, folder: pathlib.Path, ahead: Iterable[BadInput]) -> None:
         self._sandbox = sandbox
         self._folder = folder
-        self._forks: SimpleQueue[Forks] = SimpleQueue()
-        for _each in range(PARALLEL):
-            self._forks.put(Forks(sandbox))
         self._pool = ThreadPoolExecutor(PARALLEL)
-        self._ahead: dict[str, Future[Result]] = {case.name: self._pool.submit(self._run, case) for case in ahead}
+        self._ahead: dict[str, Future[Result]] = {}
+        shared: dict[str, list[BadInput]] = {}
+        for case in ahead:
+            if name := together(case):
+                shared.setdefault(name, []).append(case)
+            else:
+                self._ahead[case.name] = self._pool.submit(self._run, case)
+        for name, cases in shared.items():
+            arguments = prepared_together(cases, self._work(name))
+            self._ahead |= dict.fromkeys([case.name for case in cases], self._pool.submit(self._seen, arguments, {}))
+
+    def _work(self, name: str) -> pathlib.Path:
+        work = self._folder / re.sub(r"\W+", "-", name)
+        work.mkdir(parents=True)
+        return work
 
     def _run(self, case: BadInput) -> Result:
-        work = self._folder / re.sub(r"\W+", "-", case.name)
-        work.mkdir(parents=True)
-        arguments, environment = prepared(case, self._sandbox, work)
-        mark = self._sandbox.audit_mark()
-        if environment:  # settings of Ansible's own are read before a fork
-            run = finish(self._sandbox.start(arguments, environment), timeout=LIMIT)
-        else:
-            run = self._forked(arguments)
-        return run, self._sandbox.mutations_since(mark)
+        return self._seen(*prepared(case, self._sandbox, self._work(case.name)))
 
-    def _forked(self, arguments: list[str]) -> Run:
-        forks = self._forks.get()
-        try:
-            run = forks.run(arguments, LIMIT)
-        except BaseException:
-            forks.end()
-            forks = Forks(self._sandbox)
-            raise
-        finally:
-            self._forks.put(forks)
-        return run
+    def _seen(self, arguments: list[str], environment: dict[str, str]) -> Result:
+        mark = self._sandbox.audit_mark()
+        run = self._sandbox.run(arguments, LIMIT, environment)
+        return run, self._sandbox.mutations_since(mark)
 
     def __call__(self, case: BadInput) -> Result:
         return self._ahead[case.name].result() if case.name in self._ahead else self._run(case)
@@ -111,8 +139,6 @@ class Runner:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-        for _each in range(PARALLEL):
-            self._forks.get().end()
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +214,8 @@ def test_the_inventory_the_cases_start_from_is_good(run: Runner) -> None:
 def test_bad_input_ends_before_any_change(case: BadInput, spoilt: None, run: Runner) -> None:
     result, mutations = run(case)
     assert result.code != 0, result.output
-    assert any(re.search(case.says, line) for line in lines(result.output)), result.output
+    says = says_together(case) if together(case) else case.says
+    assert any(re.search(says, line) for line in lines(result.output)), result.output
     assert mutations == []
     assert result.total("changed") == 0
     assert "Traceback" not in result.output

@@ -216,8 +216,7 @@ WAYS = (
     Way("a dictionary", variables={"kof_kubeconfig": "{{ lookup('file', '{named}') | from_yaml }}"}, long=True),
     Way(
         "the text of a kubeconfig",
-        variables={"kof_kubeconfig": "{{ lookup('file', '{named}') ~ '\\n# hush-hush' }}"},
-        refused="kubeconfig is the text of a kubeconfig",
+        variables={"kof_kubeconfig": "{{ lookup('file', '{named}') }}\n# hush-hush"},
         secret="hush-hush",
         long=True,
     ),

@@ -14,13 +14,13 @@ import pathlib
 import platform
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from typing import Any, NoReturn
 
 from acceptance.support import REPOSITORY, Sandbox
 from benchmarks import report
+from benchmarks.checkout import Checkout, described
 from benchmarks.rounds import Wrong
 from benchmarks.tasks import TASKS
 from benchmarks.world import World, write_json
@@ -39,12 +39,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--regions", type=int, default=100)
     parser.add_argument("--only", default=",".join(TASKS), metavar="TASK[,TASK]", help=f"of {', '.join(TASKS)}")
     parser.add_argument("--output", type=pathlib.Path, default=REPOSITORY / ".bench")
+    parser.add_argument(
+        "--contender-checkout",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="another checkout of this repository (git worktree add), measured in the same rounds",
+    )
     parser.add_argument("--page", action="store_true", help=f"write the table into {PAGE.relative_to(REPOSITORY)} too")
     parser.add_argument("--no-run", action="store_true", help="only show (and write) the results of the last run again")
     arguments = parser.parse_args()
     arguments.only = arguments.only.split(",")
     if unknown := [each for each in arguments.only if each not in TASKS]:
         parser.error(f"no such task: {', '.join(unknown)}")
+    if arguments.contender_checkout and not (arguments.contender_checkout / "galaxy.yml").is_file():
+        parser.error(f"{arguments.contender_checkout} is no checkout of this repository: it has no galaxy.yml")
     if arguments.rounds < 1 or arguments.regions < 1 or arguments.children < 8:
         parser.error("at least one round, one region and 8 children")
     return arguments
@@ -54,11 +62,9 @@ def _facts(arguments: argparse.Namespace) -> dict[str, Any]:
     lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "when": datetime.date.today().isoformat(),
-        "commit": commit or "an unknown commit",
+        "commit": described(REPOSITORY),
         "machine": f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Python {platform.python_version()}",
         "children": arguments.children,
         "regions": arguments.regions,
@@ -89,7 +95,8 @@ def _measure(arguments: argparse.Namespace, folder: pathlib.Path) -> list[str]:
     try:
         sandbox.command("down")
         sandbox.command("up", "--clusters", "none")
-        world = World(sandbox, folder, arguments.regions, arguments.children, _say)
+        other = arguments.contender_checkout and Checkout.at(arguments.contender_checkout, folder / "collections")
+        world = World(sandbox, folder, arguments.regions, arguments.children, _say, other)
         world.prepare()
         for task in [each for each in TASKS if each in arguments.only]:
             _say(f"{task} (at {(time.monotonic() - began) / 60:.0f} min)")

@@ -25,7 +25,7 @@ def main() -> None:
     text = pathlib.Path(file).read_text(encoding="utf-8")
     if how == "ours":
         sys.path.append(os.environ["ANSIBLE_COLLECTIONS_PATH"])
-        from ansible_collections.k0rdent.kof.plugins.module_utils.foreign_yaml import documents
+        from ansible_collections.k0rdent.kof.plugins.module_utils.text.foreign_yaml import documents
 
         read = list(documents(text))
     else:

@@ -1,8 +1,9 @@
 """Rows of the table: what was wanted and whether it was reached; as text, as JSON and as Markdown. Pure functions.
 
 A row is a plain dict, as it is written to results.json: `task, ours_s, rival, rival_s, ratio, wanted, ok`, and for the
-reader `what` (of a row that is no time: what was counted), `peak_mb`, `cpu_s`, `requests` (by verb), `rounds` (seconds
-of each), `load` (average) and `busy` (cores of the sandbox) before each, the same of the rival as `rival_*`, `note`.
+reader `what` (of a row that is no time: what was counted), `peak_mb`, `cpu_s` (of all processes), `requests` (by verb),
+`rounds` (seconds of each), `load` (average) and `busy` (cores of the sandbox) before each, the same of the rival as
+`rival_*`, `note`.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ def text(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-_HEAD = ("", "task", "ours", "rival", "its time", "ratio", "wanted")
+_HEAD = ("", "task", "ours", "CPU", "rival", "its time", "its CPU", "ratio", "wanted")
 
 
 def _line(cells: Sequence[str]) -> str:
-    widths = (4, 44, 12, 50, 12, 8, 8)
+    widths = (4, 44, 12, 9, 50, 12, 9, 8, 8)
     return "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
@@ -73,10 +74,12 @@ def _cells(each: Row) -> tuple[str, ...]:
     if "what" in each:
         told = f"{_number(each['value'])}{each.get('unit', '')}"
         bound = f"at most {_number(each['limit'])}{each.get('unit', '')}"
-        return mark, each["task"], told, each["what"], "", _ratio(each["ratio"]), bound
+        return mark, each["task"], told, "", each["what"], "", "", _ratio(each["ratio"]), bound
     rival_s = "" if each["rival_s"] is None else f"{each['rival_s']:.2f} s"
     ours_s = f"{each['ours_s']:.2f} s"
-    return mark, each["task"], ours_s, each["rival"] or "", rival_s, _ratio(each["ratio"]), _ratio(each["wanted"])
+    cpu, its_cpu = (f"{each[name]:.2f} s" if name in each else "" for name in ("cpu_s", "rival_cpu_s"))
+    ratio, wanted = _ratio(each["ratio"]), _ratio(each["wanted"])
+    return mark, each["task"], ours_s, cpu, each["rival"] or "", rival_s, its_cpu, ratio, wanted
 
 
 def _number(value: float) -> str:
@@ -94,21 +97,21 @@ def markdown(rows: Sequence[Row], facts: Mapping[str, Any]) -> str:
     """The section of docs/performance.md: what was measured on which machine, the table, the notes below it."""
     lines = [
         f"Measured {facts['when']} at {facts['commit']} on {facts['machine']}: {facts['children']:,} children in "
-        f"{facts['regions']:,} regions; medians.",
+        f"{facts['regions']:,} regions; medians. CPU is of all processes of a contender.",
         "",
-        "| task | ours | rival | its time | ratio | wanted | rounds | |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |",
+        "| task | ours | CPU | rival | its time | its CPU | ratio | wanted | rounds | |",
+        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     notes: list[str] = []
     for each in rows:
-        mark, task, ours, rival, its, ratio, wanted = _cells(each)
+        mark, *cells = _cells(each)
         mark = {"RED": "**red**"}.get(mark, mark)
         if each.get("note"):
             if each["note"] not in notes:
                 notes.append(each["note"])
             mark += f" [{notes.index(each['note']) + 1}]"
         rounds = len(each.get("rounds", [])) or ""
-        lines.append(f"| {task} | {ours} | {rival} | {its} | {ratio} | {wanted} | {rounds} | {mark.strip()} |")
+        lines.append(f"| {' | '.join(cells)} | {rounds} | {mark.strip()} |")
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]
     counted = [each for each in rows if each.get("requests") is not None and each["ours_s"] is not None]
     if counted:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from benchmarks import audit
 
 STOPWATCH = pathlib.Path(__file__).with_name("stopwatch.py")
+#: What keeps a core busy.
+NEIGHBOUR = [sys.executable, "-I", "-S", "-c", "while True: pass"]
 
 
 class Wrong(Exception):
@@ -64,6 +66,7 @@ class Attempt:
     :ivar check: raises Wrong if the work was not done.
     :ivar clear: takes away what the attempt left; called in any case.
     :ivar codes: exit codes that mean success.
+    :ivar directory: where it runs; None for where all do.
     """
 
     command: Sequence[str]
@@ -71,6 +74,7 @@ class Attempt:
     clear: Callable[[], None] = nothing
     environment: Mapping[str, str] = field(default_factory=dict)
     codes: tuple[int, ...] = (0,)
+    directory: pathlib.Path | None = None
 
 
 @dataclass
@@ -80,12 +84,14 @@ class Contender:
     :ivar user: as whom it speaks to the API server, by which its requests are known.
     :ivar prepare: makes an attempt ready; what it does is not measured.
     :ivar rounds: at most so many; None for all. For what takes minutes.
+    :ivar neighbours: so many other processes work all the time meanwhile, as on a controller that is shared.
     """
 
     name: str
     user: str
     prepare: Callable[[], Attempt]
     rounds: int | None = None
+    neighbours: int = 0
 
 
 @dataclass
@@ -94,6 +100,7 @@ class Machine:
 
     :ivar quiet: waits until nothing works in the background; returns the cores still in use.
     :ivar audit_log: of the API server, or None if no request is to be counted.
+    :ivar rounds_of: by user, at most so many rounds; all for who isn't named.
     """
 
     environment: Mapping[str, str]
@@ -102,12 +109,17 @@ class Machine:
     output: pathlib.Path
     directory: pathlib.Path
     say: Callable[[str], None] = print
+    rounds_of: Mapping[str, int] = field(default_factory=dict)
 
-    def measure(self, attempt: Attempt, user: str) -> Done:
-        """Run an attempt's command to its end. Raises Wrong if it fails."""
+    def measure(self, attempt: Attempt, user: str, neighbours: int = 0) -> Done:
+        """Run an attempt's command to its end, beside so many that work all the time. Raises Wrong if it fails."""
         busy, load = self.quiet(), os.getloadavg()[0]
         mark = self.audit_log.stat().st_size if self.audit_log else 0
-        done = run(attempt.command, {**self.environment, **attempt.environment}, self.output, self.directory)
+        environment, directory = {**self.environment, **attempt.environment}, attempt.directory or self.directory
+        with contextlib.ExitStack() as others:
+            for _each in range(neighbours):
+                others.enter_context(_own_group(NEIGHBOUR, environment, directory))
+            done = run(attempt.command, environment, self.output, directory)
         if done.code not in attempt.codes:
             raise Wrong(f"exit code {done.code} of {' '.join(attempt.command)[:300]}\n{done.output[-3000:]}")
         done.busy, done.load = busy, load
@@ -120,11 +132,11 @@ class Machine:
         measured: dict[str, list[Done]] = {each.name: [] for each in contenders}
         for number in range(rounds):
             for contender in contenders if number % 2 == 0 else reversed(contenders):
-                if contender.rounds is not None and number >= contender.rounds:
+                if number >= min(self.rounds_of.get(contender.user, rounds), contender.rounds or rounds):
                     continue
                 attempt = contender.prepare()
                 try:
-                    done = self.measure(attempt, contender.user)
+                    done = self.measure(attempt, contender.user, contender.neighbours)
                     attempt.check(done)
                 except Wrong as reason:
                     raise Wrong(f"{task}: {contender.name}: {reason}") from None
@@ -174,3 +186,8 @@ def extrapolate(measured: Sequence[float], start_up: float, items: int, of: int)
 
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
+
+
+def noise(values: Sequence[float]) -> float:
+    """How far from its median a contender's measurements lie, as a share of it: half of their range."""
+    return (max(values) - min(values)) / 2 / median(values)

@@ -19,12 +19,14 @@ import yaml
 
 from acceptance.support import REPOSITORY, Sandbox
 from benchmarks import rounds
+from benchmarks.checkout import Checkout
 from benchmarks.rounds import Wrong
 from sandbox import lifecycle
 from sandbox.simulator.api import Api, ApiError
 from sandbox.simulator.kinds import (
     CLUSTER_DEPLOYMENT,
     CLUSTER_TEMPLATE,
+    CONFIG_MAP,
     CREDENTIAL,
     GRAFANA_DATASOURCE,
     HELM_REPOSITORY,
@@ -41,7 +43,7 @@ RIVAL_USER = "rival"
 #: Stands in rendered files for the namespace that a contender gets.
 PLACEHOLDER = "namespace-of-a-contender"
 #: What a namespace needs for kcm's webhooks to admit a ClusterDeployment.
-_NEEDED = (HELM_REPOSITORY, CLUSTER_TEMPLATE, SERVICE_TEMPLATE, CREDENTIAL)
+_NEEDED = (HELM_REPOSITORY, CLUSTER_TEMPLATE, SERVICE_TEMPLATE, CREDENTIAL, CONFIG_MAP)
 #: Cores in use by all of the sandbox's processes at which nothing is thought to work in the background.
 QUIET = 0.15
 
@@ -53,6 +55,7 @@ class World:
     """One run's sandbox and files.
 
     :ivar folder: everything is written in here.
+    :ivar checkout: another checkout of this repository that takes part.
     """
 
     sandbox: Sandbox
@@ -60,6 +63,7 @@ class World:
     regions: int
     children: int
     say: Callable[[str], None]
+    checkout: Checkout | None = None
     _namespaces: int = 0
     _rendered: dict[tuple[int, str | None], dict[str, dict[str, str]]] = field(default_factory=dict)
 
@@ -91,7 +95,7 @@ class World:
     def machine(self) -> rounds.Machine:
         return rounds.Machine(
             self.environment, self.quiet, self.sandbox.folder / "audit.log", self.folder / "output.txt", REPOSITORY,
-            self.say,
+            self.say, {RIVAL_USER: 1} if self.checkout else {},
         )  # fmt: skip
 
     def prepare(self) -> None:
@@ -142,7 +146,10 @@ class World:
         self.api.create(NAMESPACE, {"metadata": {"name": name}})
         for kind in _NEEDED:
             for seeded in self.listed(kind, KCM):
-                made = {"apiVersion": kind.api_version, "kind": kind.kind, "spec": seeded["spec"]}
+                if seeded["metadata"]["name"] == "kube-root-ca.crt":  # each namespace gets its own
+                    continue
+                made: Object = {key: seeded[key] for key in ("spec", "data") if key in seeded}
+                made |= {"apiVersion": kind.api_version, "kind": kind.kind}
                 metadata = {"name": seeded["metadata"]["name"], "namespace": name}
                 self.api.create(kind, {**made, "metadata": metadata})
                 if seeded.get("status"):

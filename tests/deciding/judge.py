@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import unchanged
-from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import Policy, read, reconcile, ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import unchanged
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import Policy, read, reconcile, ref_of
 from deciding.ingredients import INGREDIENTS, Case, NotMet
 from deciding.objects import KINDS, Kind, Object, make
 from deciding.renderings import KCM_NAMESPACES
@@ -22,7 +23,10 @@ from deciding.server import APPLY, OURS, Server
 
 #: Every kind with every ingredient that makes sense for it.
 CELLS = [(kind, name) for kind in KINDS for name, each in INGREDIENTS.items() if each.fits(kind)]
-random.Random(0).shuffle(CELLS)  # a short run meets every kind too
+# A short run meets every ingredient and every kind: of each ingredient one kind, then another of each.
+random.Random(0).shuffle(CELLS)
+_met: Counter[str] = Counter()
+CELLS.sort(key=lambda cell: _met.update([cell[1]]) or _met[cell[1]])
 #: Kinds and versions that our renderers make: Namespace, Secret, PromxyServerGroup, GrafanaDatasource, and
 #: ClusterDeployment in two.
 RENDERED_KINDS = 6

@@ -10,16 +10,16 @@ from typing import Any
 
 import example_fleet
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import model
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
-    dns_secret,
-    grafana_datasource,
-    promxy_server_group,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES, Release
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import load_spec, with_defaults
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import PARSERS, Fleet
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.render import Surroundings, layer_objects
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws import secret as dns_secret
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import Surroundings, layer_objects
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import grafana_datasource, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import labels
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import load_spec, with_defaults
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import PARSERS
 from deciding import strings
 from deciding.objects import KEYED_GROUP, Object
 
@@ -171,10 +171,15 @@ def variables(rng: random.Random, number: int, run: str) -> tuple[Variables, Var
         if rng.random() < 0.5:
             target = regional if option.startswith("regional_") else child if option.startswith("child_") else shared
             target[option] = maker(rng)
+    for option in RELEASES[shared["kof_version"]].refused:
+        regional.pop(option, None)
+    if shared["kof_version"].startswith("0.0."):  # whose charts are nowhere, and name a class that few clusters have
+        shared["kof_chart_repository"] = "oci://registry.example.com/kof/charts"
+        regional.setdefault("regional_storage_class", _name(rng))
     return regional | shared, child | shared
 
 
-def objects_of(regionals: dict[str, Variables], children: dict[str, Variables], release: Release) -> list[Object]:
+def objects_of(regionals: dict[str, Variables], children: dict[str, Variables], release: Direct) -> list[Object]:
     """What fleet_apply would apply for these hosts and their mothership; all share the `kof_*` variables.
 
     :raises ValueError: the variables have a fault.
@@ -190,7 +195,7 @@ def objects_of(regionals: dict[str, Variables], children: dict[str, Variables], 
                 raise ValueError("\n".join(map(str, faults)))
             fleet.clusters[host], fleet.variables[host] = cluster, with_defaults(layer, values)
     domains = {each.host: each.domain for each in fleet.of("regional")}
-    surroundings = Surroundings(release.kcm_version, offline=True)
+    surroundings = Surroundings(release.needs.kcm, offline=True)
     made = []
     for layer in hosts:
         objects, _faults = layer_objects(fleet, layer, surroundings, domains)
@@ -198,7 +203,7 @@ def objects_of(regionals: dict[str, Variables], children: dict[str, Variables], 
     return made
 
 
-def of_modules(rng: random.Random, regional: Variables, name: str, release: Release) -> list[Object]:
+def of_modules(rng: random.Random, regional: Variables, name: str, release: Direct) -> list[Object]:
     """What the modules for single objects make, which take more than the role gives them."""
     cluster, _faults = model.parse_regional(name, regional)
     assert cluster is not None
@@ -229,7 +234,11 @@ def of_modules(rng: random.Random, regional: Variables, name: str, release: Rele
         password_key=rng.choice([None, "p"]),
     )
     half = base64.b64encode(rng.randbytes(rng.randint(12, 90))).decode()
-    return [group, source, dns_secret.external_dns_secret(cluster.namespace, cluster.fleet, "A" * 20, half)]
+    return [
+        group,
+        source,
+        dns_secret.external_dns_secret(cluster.namespace, labels(cluster.fleet), "A" * 20, half),
+    ]
 
 
 def keyed(objects: list[Object]) -> list[Object]:

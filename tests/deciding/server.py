@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiError, Connection, connect
 from deciding.objects import KEYED_GROUP, NAMESPACE, Object, keyed_definition
 
 APPLY = "application/apply-patch+yaml"

@@ -21,8 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
 
 HERE = pathlib.Path(__file__).parent
 #: The sandbox's module has client-go in its build list, and kubectl was built of the same packages.

@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-from sandbox import binaries, cluster, faults, lifecycle
+from sandbox import binaries, cluster, faults, lifecycle, lines
 from sandbox import state as state_files
 from sandbox.state import SandboxError
 
@@ -27,6 +27,7 @@ def _arguments() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start it; does nothing if it runs")
     up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
     up.add_argument("--clusters", choices=["real", "none"], help="none: clusters get no control planes of their own")
+    up.add_argument("--line", help=f"of kof: {' or '.join(lines.NAMES)}; by default $KOF_LINE, or what it was, or 0.1")
     commands.add_parser("build", help="find or build the binaries, and no more")
     down = commands.add_parser("down", help="stop it and leave nothing behind")
     down.add_argument("--keep-logs", action="store_true", help="leave logs/ and audit.log")
@@ -54,7 +55,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _print_status(facts: dict[str, object]) -> None:
-    what = "control plane only" if facts["only_control_plane"] else "all of it"
+    what = "control plane only" if facts["only_control_plane"] else f"all of it, line {facts['line']}"
     print(f"up: {what}" if facts["up"] else "not up")
     rows = facts["processes"]
     assert isinstance(rows, list)
@@ -74,7 +75,11 @@ def main() -> int:
     state = state_files.folder()
     if arguments.command == "up":
         if not lifecycle.up(
-            state, only_control_plane=arguments.only == "control-plane", clusters=arguments.clusters, say=_say
+            state,
+            only_control_plane=arguments.only == "control-plane",
+            clusters=arguments.clusters,
+            line=lines.find(arguments.line) if arguments.line else lines.of_environment(),
+            say=_say,
         ):
             print(f"sandbox: is up, see {state}")
     elif arguments.command == "build":
@@ -98,8 +103,8 @@ def main() -> int:
     elif arguments.command == "user":
         print(lifecycle.make_user(state, arguments.name))
     elif arguments.command == "adopt":
-        lifecycle.adopt(state, arguments.name)
-        print(f"Credential {arguments.name}-cred, for the ClusterTemplate adopted-cluster-0-1-0")
+        template = lifecycle.adopt(state, arguments.name)
+        print(f"Credential {arguments.name}-cred, for the ClusterTemplate {template}")
     elif arguments.command == "next-steps":
         print(_next_steps(state))
     elif arguments.command == "fault":
@@ -112,6 +117,9 @@ def main() -> int:
     elif arguments.command == "restart-apiserver":
         cluster.restart_apiserver(arguments.name, down_seconds=arguments.down_seconds, state=state)
     return 0
+
+
+_PLAY = ".work/venv/bin/ansible-playbook -i inventories/sandbox playbooks"
 
 
 def _next_steps(state: pathlib.Path) -> str:
@@ -133,6 +141,7 @@ def _next_steps(state: pathlib.Path) -> str:
     ]
     rows += [
         ("the same run again changes nothing", "make demo"),
+        ("all clusters go again", f"{_PLAY}/delete.yml -e kof_delete_confirm=sandbox"),
         ("stop everything", "make sandbox-down"),
     ]
     return "\n".join(["", "What to look at next:", *(f"  {what}:\n    {command}" for what, command in rows)])

@@ -70,11 +70,16 @@ class Api:
         )
 
     def raw(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> tuple[int, bytes]:
         """Send one request; returns status and body. Raises OSError or http.client.HTTPException without an answer."""
         text = None if body is None else json.dumps(body).encode("utf-8")
-        headers = {"Accept": "application/json", "User-Agent": "kof-sandbox"}
+        headers = {"Accept": accept, "User-Agent": "kof-sandbox"}
         if text is not None:
             headers["Content-Type"] = content_type
         try:
@@ -85,9 +90,16 @@ class Api:
             self._connection.close()
             raise
 
-    def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Any:
         """Send one request and return the object in the answer. Raises ApiFailure if the server refuses."""
-        status, text = self.raw(method, path, body, content_type)
+        status, text = self.raw(method, path, body, content_type, accept)
         try:
             answer = json.loads(text)
         except ValueError:

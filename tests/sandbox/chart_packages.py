@@ -1,4 +1,4 @@
-"""Packages the stand-in charts and pushes them to the sandbox's OCI registry.
+"""Packages the stand-in charts, pushes them to the sandbox's OCI registry or puts them into repositories with an index.
 
 May know the charts' folders, which CRDs each chart brings and where the real charts are published. May not know
 what is in a chart.
@@ -15,7 +15,12 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import yaml
+
+from sandbox.chart_index import ASSETS, MOVED
+from sandbox.lines import LINE_0_0, LINE_0_1, Line
 
 _HERE = pathlib.Path(__file__).resolve().parent
 CHARTS = _HERE / "charts"
@@ -26,7 +31,9 @@ CRDS = _HERE / "crds"
 class Chart:
     """A stand-in chart and where it goes.
 
-    ``repository`` is the path in the registry, the same as in the real one (ghcr.io/k0rdent/<repository>).
+    ``repository`` is the path in the registry, the same as in the real one (ghcr.io/k0rdent/<repository>); with
+    ``http`` it is a repository with an index. ``variant`` may be a folder of the chart's, whose files are laid over
+    the others.
     ``crds`` are files under tests/sandbox/crds which helm installs once (the chart's crds/ folder). ``files`` are those
     which templates render: of the chart itself ("") or of a subchart, by its name. ``lines`` is the size to which the
     files' CRDs are grown.
@@ -38,6 +45,8 @@ class Chart:
     crds: Sequence[str] = ()
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lines: int = 0
+    variant: str = ""
+    http: bool = False
 
 
 #: Of kof-operators 0.1.1's manifest.
@@ -68,6 +77,22 @@ ALL: tuple[Chart, ...] = (
     Chart("cert-manager", "1.16.2", "catalog/charts", files={"": ("cert-manager.io.yaml",)}),
     Chart("ingress-nginx", "4.11.3", "catalog/charts"),
 )
+
+
+def _of_line_0_0(chart: Chart) -> tuple[Chart, ...]:
+    """What line 0.0 has instead: kof's own charts and cert-manager's, and what kcm 0.0.7 wraps itself."""
+    if chart.repository == "kof/charts":
+        return (replace(chart, version=LINE_0_0.kof, repository="kof", variant="0.0", http=True),)
+    wrapped = replace(chart, repository="kcm/charts")
+    if chart.name == "cert-manager":
+        return (wrapped, replace(chart, version="v1.16.1", repository="jetstack", variant="0.0", http=True))
+    return (wrapped,)
+
+
+OF_LINE: Mapping[str, tuple[Chart, ...]] = {
+    LINE_0_1.name: ALL,
+    LINE_0_0.name: tuple(made for chart in ALL for made in _of_line_0_0(chart)),
+}
 
 
 class ChartPackagingFailed(Exception):
@@ -109,7 +134,13 @@ def assemble(chart: Chart, folder: pathlib.Path) -> pathlib.Path:
     """
     target = folder / chart.name
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(CHARTS / chart.name, target)
+    variants = {made.variant for charts in OF_LINE.values() for made in charts if made.variant}
+    shutil.copytree(CHARTS / chart.name, target, ignore=shutil.ignore_patterns(*variants))
+    if chart.variant:
+        if (CHARTS / chart.name / chart.variant).exists():
+            shutil.copytree(CHARTS / chart.name / chart.variant, target, dirs_exist_ok=True)
+        about = yaml.safe_load((target / "Chart.yaml").read_text()) | {"version": chart.version}
+        (target / "Chart.yaml").write_text(yaml.safe_dump(about | {"appVersion": chart.version}))
     (target / "templates").mkdir(exist_ok=True)  # a chart of subcharts only has none, and git keeps no empty folder
     shutil.copy(CHARTS / "shared" / "_workloads.tpl", target / "templates" / "_workloads.tpl")
     places = {"crds": chart.crds}
@@ -184,9 +215,9 @@ def package(helm: pathlib.Path, chart: Chart, work: pathlib.Path) -> pathlib.Pat
     return packages / f"{chart.name}-{chart.version}.tgz"
 
 
-def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path) -> list[str]:
-    """Packages the charts and pushes them to ``registry`` ("127.0.0.1:PORT", plain HTTP); returns the names of
-    those it pushed.
+def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path, line: Line = LINE_0_1) -> list[str]:
+    """Packages the charts of a line and pushes them to ``registry`` ("127.0.0.1:PORT", plain HTTP); returns the names
+    of those it pushed.
 
     What the registry holds already, made of the same files, is left alone. ``work`` keeps the packages and a note
     of what was pushed. Raises ChartPackagingFailed.
@@ -195,7 +226,9 @@ def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path) -> list[str]
     note = work / "pushed.json"
     pushed: dict[str, str] = json.loads(note.read_text()) if note.exists() else {}
     done = []
-    for chart in ALL:
+    for chart in OF_LINE[line.name]:
+        if chart.http:
+            continue
         content = _content_digest(chart)
         if pushed.get(chart.name) == content and _is_in_registry(registry, chart):
             continue
@@ -205,6 +238,57 @@ def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path) -> list[str]
         note.write_text(json.dumps(pushed, indent=1, sort_keys=True))
         done.append(chart.name)
     return done
+
+
+def index_all(helm: pathlib.Path, address: str, work: pathlib.Path, folder: pathlib.Path, line: Line) -> None:
+    """Makes the line's repositories with an index in ``folder``, which is served at ``address``.
+
+    They are as such mirrors are: other people's charts beside ours, of which some can't be read; versions that were
+    published and withdrawn, or are higher and older; addresses of packages relative, with a query, and on another host
+    that sends one on. Nothing is done where all is there already. Raises ChartPackagingFailed.
+    """
+    charts = [chart for chart in OF_LINE[line.name] if chart.http]
+    note = work / "indexed.json"
+    content = [address, *map(_content_digest, charts)]
+    if note.exists() and json.loads(note.read_text()) == content:
+        return
+    entries: dict[str, dict[str, list[dict[str, object]] | None]] = {}
+    for number, chart in enumerate(charts):
+        archive = package(helm, chart, work)
+        if number % 2:
+            elsewhere = address.replace("127.0.0.1", "localhost")
+            place, url = ASSETS.strip("/"), f"{elsewhere}{MOVED}{archive.name}"
+        else:
+            place, url = f"{chart.repository}/packages", f"packages/{archive.name}?raw=true"
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(archive, folder / place / archive.name)
+        about = yaml.safe_load((work / "assembled" / chart.name / "Chart.yaml").read_text())
+        entry = about | {
+            "created": "2025-01-28T14:14:14.027410124Z",
+            "digest": hashlib.sha256(archive.read_bytes()).hexdigest(),
+            "urls": [url],
+        }
+        entries.setdefault(chart.repository, {})[chart.name] = [
+            # Published eight days before, and withdrawn; still here, and higher: who names no version gets it.
+            entry | {"version": _WITHDRAWN, "created": "2025-01-20T09:00:00Z", "urls": [f"gone/{chart.name}.tgz"]},
+            entry,
+            entry | {"version": "0.0.1", "digest": "", "urls": [f"{address}/gone/{chart.name}.tgz"]},
+        ]
+    for repository, ours in entries.items():
+        index = {"apiVersion": "v1", "entries": {**ours, **_OTHERS}, "generated": "2025-01-28T14:14:14.187615554Z"}
+        (folder / repository / "index.yaml").write_text(_PREFACE + yaml.safe_dump(index, allow_unicode=True))
+    note.write_text(json.dumps(content))
+
+
+_WITHDRAWN = "0.1.11"
+_PREFACE = "# Geändert: Sammlung aller Teams\n"
+#: Of other people, in the same index: a name like one of ours; a version that is none; nothing at all.
+_OTHERS: Mapping[str, list[dict[str, object]] | None] = {
+    "kof": [{"apiVersion": "v1", "name": "kof", "version": "0.1.0", "deprecated": True, "urls": []}],
+    "mothership": [{"apiVersion": "v2", "name": "mothership", "version": "1.1", "urls": ["mothership-1.1.tgz"]}],
+    "würfel": [{"apiVersion": "v2", "name": "würfel", "version": "latest", "urls": ["https://example.com/w.tgz"]}],
+    "withdrawn": None,
+}
 
 
 def _content_digest(chart: Chart) -> str:

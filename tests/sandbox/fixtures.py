@@ -9,12 +9,11 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from sandbox import cluster, lifecycle
+from sandbox import cluster, kubectl, lifecycle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +31,7 @@ class ControlPlane:
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """kubectl as the administrator; its output. Raises AssertionError with stderr when it fails."""
-        command = [str(self.kubectl_binary), "--kubeconfig", str(self.admin), *arguments]
-        done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False, timeout=60)
+        done = kubectl.run(self.kubectl_binary, self.admin, *arguments, stdin=stdin, timeout=60)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 

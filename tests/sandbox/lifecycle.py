@@ -19,9 +19,10 @@ from typing import Any
 
 import yaml
 
-from sandbox import aws, binaries, cluster, faults, processes, registry
+from sandbox import aws, binaries, chart_index, cluster, faults, lines, processes, registry
 from sandbox import state as state_files
 from sandbox.api import Api, ApiFailure, connect, wait_until
+from sandbox.lines import Line
 from sandbox.state import SandboxError
 
 HERE = pathlib.Path(__file__).parent
@@ -33,33 +34,45 @@ KOF_USER = "k0rdent-kof"
 Say = Callable[[str], None]
 
 
-def up(state: pathlib.Path, *, only_control_plane: bool = False, clusters: str | None = None, say: Say = print) -> bool:
+def up(
+    state: pathlib.Path,
+    *,
+    only_control_plane: bool = False,
+    clusters: str | None = None,
+    line: Line | None = None,
+    say: Say = print,
+) -> bool:
     """Start the sandbox, or what is missing of it; False if all of it ran already.
 
     What a killed `up` left is removed first. `only_control_plane` starts etcd and API server of the mothership with all
     CRDs, those of the charts too, and nothing else. `clusters`: real | none, whether the simulator starts a control
-    plane for each cluster; None for what it was, at first real. Raises SandboxError if a part does not come up.
+    plane for each cluster; None for what it was, at first real. `line`: of kof, with the kcm that it knew; None for
+    what it was, at first 0.1. Raises SandboxError if a part does not come up.
     """
     tools = binaries.find_or_build(say)
     began = time.monotonic()
     state_files.claim(state)
     with state_files.lock(state_files.main_lock(state), "another `up` or `down` is at work; waiting for it"):
-        before = state_files.read_json(state / "sandbox.json")
+        before = _facts(state)
         if before and not before["only_control_plane"]:
             only_control_plane = False  # the whole has a control plane too, and is not thrown away for less
         if before and clusters and not only_control_plane and before.get("clusters", "real") != clusters:
             raise SandboxError(f"it is up, with other than `--clusters {clusters}`; `down` first")
+        if before and line and before["line"] != line.name:
+            raise SandboxError(f"it is up, of line {before['line']} and not {line.name}; `down` first")
         if before and before["only_control_plane"] == only_control_plane and not _broken(state, before):
             return False
         if before is None or before["only_control_plane"] != only_control_plane:
             _clear_away(state)
             _remove_logs(state)
         clusters = clusters or (before or {}).get("clusters", "real")
+        line = line or (lines.find(before["line"]) if before else lines.LINE_0_1)
         if only_control_plane:
-            _control_plane_only(state)
+            _control_plane_only(state, line)
         else:
-            _everything(state, tools, clusters, say)
-        state_files.write_json(state / "sandbox.json", {"only_control_plane": only_control_plane, "clusters": clusters})
+            _everything(state, tools, clusters, line, say)
+        facts = {"only_control_plane": only_control_plane, "clusters": clusters, "line": line.name}
+        state_files.write_json(state / "sandbox.json", facts)
     say(f"sandbox: up in {time.monotonic() - began:.1f} s, see {state}")
     return True
 
@@ -81,13 +94,14 @@ def down(state: pathlib.Path, *, keep_logs: bool = False) -> None:
 def status(state: pathlib.Path) -> dict[str, Any]:
     """What runs, as plain data.
 
-    `{"up": bool, "only_control_plane": bool, "clusters": [name], "processes": [{"name", "pid", "rss" (bytes), "cpu"
-    (seconds)}], "missing": [name of a process that should run]}`.
+    `{"up": bool, "only_control_plane": bool, "line": name or None, "clusters": [name], "processes": [{"name", "pid",
+    "rss" (bytes), "cpu" (seconds)}], "missing": [name of a process that should run]}`.
     """
-    facts = state_files.read_json(state / "sandbox.json")
+    facts = _facts(state)
     return {
         "up": facts is not None and not _broken(state, facts),
         "only_control_plane": bool(facts and facts["only_control_plane"]),
+        "line": facts["line"] if facts else None,
         "clusters": [name for name in cluster.names(state=state) if cluster.find(name, state=state)],
         "processes": [
             {"name": process.name, "pid": process.pid, "rss": process.rss(), "cpu": process.cpu_seconds()}
@@ -95,6 +109,12 @@ def status(state: pathlib.Path) -> dict[str, Any]:
         ],
         "missing": _broken(state, facts) if facts else [],
     }
+
+
+def _facts(state: pathlib.Path) -> dict[str, Any] | None:
+    """How it was started; None if it isn't up."""
+    facts = state_files.read_json(state / "sandbox.json")
+    return {"line": lines.LINE_0_1.name, **facts} if facts else None
 
 
 def _remove_logs(state: pathlib.Path) -> None:
@@ -109,7 +129,12 @@ def _broken(state: pathlib.Path, facts: dict[str, Any]) -> list[str]:
     if MOTHERSHIP not in cluster.names(state=state):
         wanted.append(MOTHERSHIP)
     if not facts["only_control_plane"]:
-        parts = (registry.NAME, aws.NAME, *((SIMULATOR,) if _has("sandbox.simulator.__main__") else ()))
+        parts = (
+            registry.NAME,
+            aws.NAME,
+            *((chart_index.NAME,) if lines.find(facts["line"]).http else ()),
+            *((SIMULATOR,) if _has("sandbox.simulator.__main__") else ()),
+        )
         wanted += [name for name in parts if processes.find(state, name) is None]
     return wanted
 
@@ -136,15 +161,15 @@ def _has(module: str) -> bool:
         return False
 
 
-def _control_plane_only(state: pathlib.Path) -> None:
+def _control_plane_only(state: pathlib.Path, line: Line) -> None:
     cluster.start(MOTHERSHIP, only_control_plane=True, audit=True, state=state)
     _kof_user(state)
     with connect(state / f"{MOTHERSHIP}.kubeconfig") as api:
-        apply_files(api, sorted((HERE / "crds").rglob("*.yaml")))
-    _endpoints(state, binaries.find_or_build(), None, None)
+        apply_files(api, sorted((HERE / "crds").rglob("*.yaml")), line)
+    _endpoints(state, binaries.find_or_build(), line, {})
 
 
-def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: str, say: Say) -> None:
+def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: str, line: Line, say: Say) -> None:
     addresses: dict[str, str] = {}
 
     def registry_and_charts() -> None:
@@ -152,7 +177,11 @@ def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: s
         if _has("sandbox.chart_packages"):
             from sandbox import chart_packages
 
-            chart_packages.push_all(tools["helm"], addresses["registry"], state / "chart-packages")
+            work = state / "chart-packages"
+            chart_packages.push_all(tools["helm"], addresses["registry"], work, line)
+            if line.http:
+                addresses["index"] = chart_index.start(state)
+                chart_packages.index_all(tools["helm"], addresses["index"], work, chart_index.folder(state), line)
 
     def stand_in_for_aws() -> None:
         addresses["aws"] = aws.start(state)
@@ -164,18 +193,19 @@ def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: s
     say("mothership: control plane, controllers and nodes are up")
     _kof_user(state)
     with connect(state / f"{MOTHERSHIP}.kubeconfig") as api:
-        apply_files(api, sorted((HERE / "crds").glob("*.yaml")))
+        apply_files(api, sorted((HERE / "crds").glob("*.yaml")), line)
         apply_files(api, sorted((HERE / "admission").glob("*.yaml")))
     for job in side:
         job.join()
-    say(f"charts: pushed to oci://{addresses['registry']}; AWS: {addresses['aws']}")
-    _endpoints(state, tools, addresses["registry"], addresses["aws"])
+    _endpoints(state, tools, line, addresses)
+    charts = state_files.read_json(state / "endpoints.json")["chart_repository"]
+    say(f"charts of line {line.name}: {charts}; AWS: {addresses['aws']}")
     if not (state / "faults.json").exists():
         faults.clear(state)
     elif faults.read(state) != faults.none():
         say(f"faults are set: {state / 'faults.json'}")
     if _has("sandbox.simulator.__main__"):
-        _management_cluster(state, clusters)
+        _management_cluster(state, clusters, line)
         say("simulator: runs, the management cluster is ready")
 
 
@@ -225,16 +255,18 @@ def make_user(state: pathlib.Path, name: str) -> pathlib.Path:
     return file
 
 
-def adopt(state: pathlib.Path, name: str) -> None:
-    """Make `NAME-cred`, a Credential by which kcm can adopt a cluster, and that cluster where clusters are real.
+def adopt(state: pathlib.Path, name: str) -> str:
+    """Make `NAME-cred`, a Credential by which kcm can adopt a cluster, and that cluster where clusters are real; the
+    name of the ClusterTemplate for it.
 
     It is one that kcm knows nothing of, and that stays when its ClusterDeployment goes.
     """
     from sandbox.simulator.api import Api as SimulatorApi
     from sandbox.simulator.fleet import SYSTEM, create_all
+    from sandbox.simulator.seed import ADOPTED, template_name
     from sandbox.simulator.seed import adopt as make_credential
 
-    facts = state_files.read_json(state / "sandbox.json")
+    facts = _facts(state)
     if facts is None:
         raise SandboxError("it is not up")
     kubeconfig = None
@@ -243,14 +275,21 @@ def adopt(state: pathlib.Path, name: str) -> None:
         create_all(SimulatorApi(started.kubeconfig), SYSTEM, manager="k0s")
         kubeconfig = started.kubeconfig.read_text()
     make_credential(SimulatorApi(state / f"{MOTHERSHIP}.kubeconfig"), name, kubeconfig)
+    return template_name(ADOPTED, lines.find(facts["line"]).adopted)
 
 
-def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], oci: str | None, aws_url: str | None) -> None:
+def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], line: Line, addresses: dict[str, str]) -> None:
+    oci, index = addresses.get("registry"), addresses.get("index")
+    charts = f"{index}/kof" if index else f"oci://{oci}/kof/charts" if oci else None
     state_files.write_json(
         state / "endpoints.json",
         {
+            "line": line.name,
+            "kof_version": line.kof_version,
             "registry": oci,
-            "aws": aws_url,
+            "index": index,
+            "chart_repository": charts,
+            "aws": addresses.get("aws"),
             "helm": str(tools["helm"]),
             "kubectl": str(tools["kubectl"]),
             "kof_kubeconfig": str(state / "kof.kubeconfig"),
@@ -259,8 +298,10 @@ def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], oci: str | N
     )
 
 
-def apply_files(api: Api, files: list[pathlib.Path]) -> None:
+def apply_files(api: Api, files: list[pathlib.Path], line: Line | None = None) -> None:
     """Apply every object of these YAML files, and wait until the CRDs among them are served.
+
+    What kcm of that line doesn't know yet is left out.
 
     Only kinds whose plural is the kind in lower case with an s or es are known here: CRDs and admission objects.
     """
@@ -269,6 +310,8 @@ def apply_files(api: Api, files: list[pathlib.Path]) -> None:
         for document in yaml.load_all(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if not document:
                 continue
+            if line:
+                _without(document, line.absent_fields)
             kind = document["kind"].lower()
             plural = kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
             path = f"/apis/{document['apiVersion']}/{plural}/{document['metadata']['name']}"
@@ -290,7 +333,17 @@ def apply_files(api: Api, files: list[pathlib.Path]) -> None:
     wait_until("CRDs", 30, established, lambda: f"not served: {', '.join(definitions)}")
 
 
-def _management_cluster(state: pathlib.Path, clusters: str) -> None:
+def _without(schema: Any, fields: tuple[str, ...]) -> None:
+    """Take fields of `serviceSpec` out of a CRD."""
+    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "serviceSpec":
+            for field in fields:
+                value.get("properties", {}).pop(field, None)
+        elif fields and isinstance(value, dict | list):
+            _without(value, fields)
+
+
+def _management_cluster(state: pathlib.Path, clusters: str, line: Line) -> None:
     """Make a management cluster of the mothership: kcm's objects, and the simulator, which plays kcm and operators."""
     environment = {
         name: value
@@ -302,7 +355,8 @@ def _management_cluster(state: pathlib.Path, clusters: str) -> None:
     environment |= {"KOF_SANDBOX_DIR": str(state), "PYTHONPATH": str(HERE.parent), "TMPDIR": str(state / "tmp")}
     program = [sys.executable, "-m", "sandbox.simulator"]
     kubeconfig = state / f"{MOTHERSHIP}.kubeconfig"
-    if processes.run(state, SEED, [*program, "seed", "--kubeconfig", str(kubeconfig)], environment):
+    seeding = [*program, "seed", "--kubeconfig", str(kubeconfig), "--line", line.name]
+    if processes.run(state, SEED, seeding, environment):
         raise SandboxError(f"the simulator's seed failed:\n{processes.tail(processes.log_file(state, SEED))}")
     if processes.find(state, SIMULATOR) is None:
         (state / "simulator.json").unlink(missing_ok=True)  # of one that died

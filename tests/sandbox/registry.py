@@ -1,6 +1,7 @@
 """The OCI registry that serves the charts, on loopback, plain HTTP, its blobs in the state folder.
 
-May hold: its configuration, start and end. May not hold: what is pushed to it.
+May hold: its configuration, start and end, and how any server of the sandbox comes to its port. May not hold: what is
+pushed to it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 import socket
+from collections.abc import Callable
 
 import yaml
 
@@ -21,8 +23,8 @@ NAME = "registry"
 
 def start(state: pathlib.Path, tools: dict[str, pathlib.Path]) -> str:
     """Start it unless it runs, and return its address (`127.0.0.1:PORT`)."""
-    for attempt in (1, 2, 3):
-        port = state_files.ports(state, NAME, ("http",), fresh=attempt > 1)["http"]
+
+    def begin(port: int) -> None:
         config = state / NAME / "config.yml"
         settings = {
             "version": 0.1,
@@ -37,10 +39,22 @@ def start(state: pathlib.Path, tools: dict[str, pathlib.Path]) -> str:
         state_files.write(config, yaml.safe_dump(settings))
         # The registry lets variables like REGISTRY_HTTP_ADDR of the user's shell override its file: it gets none.
         processes.start(state, NAME, [str(tools["registry"]), "serve", str(config)], {"OTEL_TRACES_EXPORTER": "none"})
-        if answers(state, NAME, port):
-            return f"127.0.0.1:{port}"
-    log = processes.log_file(state, NAME)
-    raise SandboxError(f"the registry does not start; the end of {log}:\n{processes.tail(log)}")
+
+    return f"127.0.0.1:{started(state, NAME, 'the registry', begin)}"
+
+
+def started(state: pathlib.Path, name: str, what: str, begin: Callable[[int], None]) -> int:
+    """Start a server on a port of its own unless it runs, on another one where somebody took it; its port.
+
+    :param begin: starts its process, given the port.
+    """
+    for attempt in (1, 2, 3):
+        port = state_files.ports(state, name, ("http",), fresh=attempt > 1)["http"]
+        begin(port)
+        if answers(state, name, port):
+            return port
+    log = processes.log_file(state, name)
+    raise SandboxError(f"{what} does not start; the end of {log}:\n{processes.tail(log)}")
 
 
 def answers(state: pathlib.Path, name: str, port: int, seconds: float = 60) -> bool:

@@ -51,7 +51,11 @@ def test_defaults_equal_the_spec_in_keys_types_and_values(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_the_shared_options_are_the_same_text_in_every_role(role: str) -> None:
-    assert kof_block(role) == kof_block("regional")
+    # What AWS gives goes by no release of kof: that role alone asks for none.
+    wanted = kof_block("regional").replace(
+        "        required: true\n", "" if role == "dns_credentials" else "        required: true\n"
+    )
+    assert kof_block(role) == wanted
     assert kof_block(role).count("\n") > 100
 
 

@@ -7,13 +7,16 @@ import os
 import pathlib
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmarks import audit, report, rounds
+from benchmarks import audit, report, rounds, tasks
+from benchmarks.checkout import Checkout
 from benchmarks.rounds import Attempt, Contender, Done, Machine, Wrong
 
+REPOSITORY = pathlib.Path(__file__).parents[2]
 FACTS = {
     "when": "2026-01-31",
     "commit": "abc1234",
@@ -51,8 +54,9 @@ def test_only_what_the_items_took_is_multiplied() -> None:
 
 
 def test_the_table_names_red_rows_and_notes_once() -> None:
+    numbers: dict[str, Any] = {"peak_mb": 80.0, "requests": {"patch": 1000}, "cpu_s": 1.5, "rival_cpu_s": 0.5}
     rows = [
-        report.times("create", [2.0], "kubectl", [1.0], 1.0, note="why", peak_mb=80.0, requests={"patch": 1000}),
+        report.times("create", [2.0], "kubectl", [1.0], 1.0, note="why", **numbers),
         report.times("again", [1.0, 1.0, 9.0], "kubectl", [2.0], 0.6, note="why"),
         report.limit("memory", "biggest process", 300, 250, " MB"),
     ]
@@ -60,9 +64,9 @@ def test_the_table_names_red_rows_and_notes_once() -> None:
     assert [line.split()[0] for line in text.splitlines()] == ["task", "RED", "ok", "RED", "2"]
     assert "2 of 3 rows are RED" in text
     page = report.markdown(rows, FACTS)
-    assert "| create | 2.00 s | kubectl | 1.00 s | 2.00 | 1.00 | 1 | **red** [1] |" in page
-    assert "| again | 1.00 s | kubectl | 2.00 s | 0.50 | 0.60 | 3 | ok [1] |" in page
-    assert "| memory | 300 MB | biggest process |  | 1.20 | at most 250 MB |  | **red** |" in page
+    assert "| create | 2.00 s | 1.50 s | kubectl | 1.00 s | 0.50 s | 2.00 | 1.00 | 1 | **red** [1] |" in page
+    assert "| again | 1.00 s |  | kubectl | 2.00 s |  | 0.50 | 0.60 | 3 | ok [1] |" in page
+    assert "| memory | 300 MB |  | biggest process |  |  | 1.20 | at most 250 MB |  | **red** |" in page
     assert page.count("why") == 1
     assert "| create | kubectl | 1,000 patch | none | 80 MB |" in page
 
@@ -125,6 +129,11 @@ def test_the_order_turns_and_each_measurement_is_checked_and_cleared(machine: Ma
     measured = machine.compare("task", [contender("a"), contender("b", 1)], 2)
     assert happened == ["a", "a cleared", "b", "b cleared", "a", "a cleared"]
     happened.clear()
+    machine.rounds_of = {"k0rdent-kof": 1}
+    machine.compare("task", [contender("a"), contender("b", 3)], 2)
+    assert happened == ["a", "a cleared", "b", "b cleared"], "the fewest that somebody allows"
+    machine.rounds_of = {"somebody": 1}
+    happened.clear()
     measured = machine.compare("task", [contender("a"), contender("b")], 2)
     assert [each for each in happened if "cleared" not in each] == ["a", "b", "b", "a"]
     assert [audit.by_verb(done.requests) for done in measured["a"]] == [{"patch": 1}, {"patch": 1}]
@@ -145,6 +154,65 @@ def test_who_fails_or_did_not_do_the_work_does_not_win(machine: Machine) -> None
     with pytest.raises(Wrong, match="it only said 'done"):
         race(["/bin/sh", "-c", "echo done; exit 3"], codes=(0, 3))
     assert cleared == ["yes", "yes"]
+
+
+def test_neighbours_work_meanwhile_and_only_then(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    pids = machine.directory / "pids"
+    monkeypatch.setattr(rounds, "NEIGHBOUR", ["/bin/sh", "-c", f"echo $$ >>{pids}; exec sleep 600"])
+    both = f"until [ $(cat {pids} | wc -l) = 2 ]; do sleep 0.01; done; kill -0 $(cat {pids}) && echo both"
+    attempt = Attempt(["timeout", "30", "/bin/sh", "-c", both], lambda _done: None)
+    measured = machine.compare("task", [Contender("a", "nobody", lambda: attempt, neighbours=2)], 1)
+    assert measured["a"][0].output == "both\n"
+    for pid in pids.read_text().split():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+    pids.unlink()
+    nobody = Attempt(["/bin/sh", "-c", "true"], lambda _done: None)
+    machine.compare("task", [Contender("a", "nobody", lambda: nobody)], 1)
+    assert not pids.exists()
+
+
+def done(seconds: float, cpu: float) -> Done:
+    return Done(seconds, 0, 1.0, "", cpu=cpu)
+
+
+def test_another_checkout_does_the_same_from_its_own_folder_with_its_own_collection(
+    machine: Machine, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "before"
+    (folder / "plugins").mkdir(parents=True)
+    (folder / "what").write_text("theirs")
+    (tmp_path / "what").write_text("ours")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "old").touch()
+    other = Checkout.at(folder, tmp_path / "links")
+    assert not (tmp_path / "links" / "old").exists()
+    linked = tmp_path / "links" / "ansible_collections"
+    assert (linked / "k0rdent" / "kof").resolve() == folder
+    for name in ("kubernetes/core", "amazon/aws"):
+        ours = REPOSITORY / ".work" / "collections" / "ansible_collections" / name
+        assert (linked / name).resolve() == ours.resolve(), "all other collections are the same"
+    world = SimpleNamespace(checkout=other)
+    said: list[str] = []
+    command = ["/bin/sh", "-c", 'cat what; echo " $MINE $ANSIBLE_COLLECTIONS_PATH"']
+    attempt = Attempt(command, lambda done: said.append(done.output), environment={"MINE": "kept"})
+    measured = machine.compare("task", tasks._own(world, "ours", lambda: attempt), 2)
+    assert list(measured) == ["ours", "ours, at an unknown commit"]
+    theirs = f"theirs kept {tmp_path / 'links'}\n"
+    assert said == ["ours kept \n", theirs, theirs, "ours kept \n"]
+    assert [each.name for each in tasks._own(SimpleNamespace(checkout=None), "ours", lambda: attempt)] == ["ours"]
+
+
+def test_against_another_checkout_only_what_is_more_than_the_noise_is_red() -> None:
+    other = Checkout(pathlib.Path("/"), "abc", {})
+    world = SimpleNamespace(checkout=other)
+    slower = {"ours": [done(10.9, 2.4), done(11.0, 2.4)], "ours, at abc": [done(9.0, 2.0), done(11.0, 2.0)]}
+    by_clock, by_cpu = tasks._against_checkout(world, "create", slower)
+    assert (by_clock["ok"], round(by_clock["noise"], 2), round(by_clock["ratio"], 3)) == (True, 0.1, 1.095)
+    assert (by_cpu["ok"], by_cpu["wanted"], by_cpu["rival"]) == (False, 1.0, "ours, at abc")
+    (once, _cpu) = tasks._against_checkout(world, "create", {name: each[:1] for name, each in slower.items()})
+    assert once["ok"] is None, "one round knows no noise"
+    assert tasks._against_checkout(SimpleNamespace(checkout=None), "create", slower) == []
 
 
 def test_memory_is_that_of_the_biggest_process_below_not_ours(machine: Machine) -> None:

@@ -74,7 +74,9 @@ def test_what_is_missing_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(controller.versions().values()) == {None}
 
 
-@pytest.mark.parametrize("plugin", ["module_utils/access_key", "plugin_utils/zones", "action/external_dns_access_info"])
+@pytest.mark.parametrize(
+    "plugin", ["module_utils/fleet/access_key", "plugin_utils/zones", "action/external_dns_access_info"]
+)
 def test_without_the_sdk_nothing_ends_in_a_name_that_is_not_defined(plugin: str) -> None:
     """In a process of its own, where botocore can't be imported, what catches its errors is evaluated."""
     program = f"""

@@ -6,10 +6,11 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 
 import pytest
 import yaml
+
+from forked import SHARED
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "inventories" / "example"
@@ -17,24 +18,18 @@ PER_REGION = REPOSITORY / "inventories" / "per-region"
 REGIONS = ("us-east-2", "eu-west-1")
 
 
-def ansible(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def ansible(program: str, *arguments: str) -> str:
+    """What it told, errors and warnings too; it has to end well."""
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    code, told = SHARED.run(list(arguments), environment, 300, program=program)
+    assert code == 0, told
+    return told
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("rendered")
-    done = ansible(
-        "ansible-playbook", "playbooks/render.yml", "-i", str(EXAMPLE / "hosts.yml"), "-e", f"render_folder={folder}"
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    ansible("playbook", "playbooks/render.yml", "-i", str(EXAMPLE / "hosts.yml"), "-e", f"render_folder={folder}")
     return folder
 
 
@@ -62,9 +57,8 @@ def test_example_uses_what_it_sets(rendered: pathlib.Path) -> None:
 def rendered_files(into: pathlib.Path, *inventories: pathlib.Path) -> dict[str, str]:
     """What render.yml writes for these inventories, by path."""
     sources = [word for each in inventories for word in ("-i", str(each))]
-    done = ansible("ansible-playbook", "playbooks/render.yml", *sources, "-e", f"render_folder={into}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "[WARNING]" not in done.stderr, done.stderr
+    told = ansible("playbook", "playbooks/render.yml", *sources, "-e", f"render_folder={into}")
+    assert "[WARNING]" not in told, told
     return {str(path.relative_to(into)): path.read_text() for path in into.rglob("*.yaml")}
 
 
@@ -92,11 +86,46 @@ def test_inventories_in_commands_that_we_show_can_be_read() -> None:
     texts = [path.read_text() for path in REPOSITORY.glob("*.md")]
     texts += [path.read_text() for path in (REPOSITORY / "inventories").rglob("*") if path.suffix in (".md", ".yml")]
     commands = {match[0] for text in texts for match in re.finditer(r"-i inventories/[\w./-]+(?: -i [\w./-]+)*", text)}
-    assert {command.split("/")[1] for command in commands} == {"example", "per-region", "adopted"}
+    assert {command.split("/")[1] for command in commands} == {
+        "example",
+        "per-region",
+        "adopted",
+        "sandbox",
+        "line-0.0",
+    }
     for command in commands:
-        done = ansible("ansible-inventory", "--list", *command.split())
-        assert (done.returncode, done.stderr) == (0, ""), (command, done.stderr)
-        assert json.loads(done.stdout)["kof_regional"]["hosts"], command
+        told = ansible("inventory", "--list", *command.split())
+        assert told.startswith("{"), (command, told)  # and no warning before it
+        assert json.loads(told)["kof_regional"]["hosts"], command
+
+
+def test_the_first_guides_fleet_is_as_the_guide_has_it(tmp_path: pathlib.Path) -> None:
+    files = rendered_files(tmp_path, REPOSITORY / "inventories" / "line-0.0" / "hosts.yml")
+    storage, group, _source = yaml.safe_load_all(files["regional/cloud1-region1.yaml"])
+    (managed,) = yaml.safe_load_all(files["child/cloud1-region1-managed1.yaml"])
+    for deployment, label, worker, public in (
+        (storage, "storage", "t3.medium", True),
+        (managed, "collector", "t3.small", False),
+    ):
+        assert deployment["metadata"]["labels"]["kof"] == label
+        config = deployment["spec"]["config"]
+        assert (deployment["spec"]["template"], config["worker"]) == (
+            "aws-standalone-cp-0-0-5",
+            {"instanceType": worker},
+        )
+        assert (config["publicIP"], config["region"], config["workersNumber"]) == (public, "us-east-2", 3)
+    names = [service["template"] for service in storage["spec"]["serviceSpec"]["services"]]
+    assert names == ["ingress-nginx-4-11-3", "cert-manager", "kof-storage"]
+    names = [service["template"] for service in managed["spec"]["serviceSpec"]["services"]]
+    assert names == ["cert-manager", "kof-operators", "kof-collectors"]
+    assert group["spec"]["targets"] == ["vmauth.cloud1-region1.kof.example.com:443"]
+    values = yaml.safe_load(files["mothership/kof-mothership-values.yaml"])
+    assert values["grafana"] == {"logSources": []}
+    assert values["kcm"]["kof"]["repo"] == {
+        "url": "https://charts.example.com/kof",
+        "type": "default",
+        "insecure": False,
+    }
 
 
 def test_rollout_is_what_the_plays_read() -> None:
@@ -126,18 +155,13 @@ def test_adopted_clusters_need_a_credential_and_no_config(tmp_path: pathlib.Path
 
 def test_each_region_is_a_group_with_its_children() -> None:
     sources = ("-i", str(EXAMPLE / "hosts.yml"), "-i", str(EXAMPLE / "regions.yml"))
-    done = ansible("ansible-inventory", *sources, "--list")
-    assert done.returncode == 0, done.stderr
-    listed = json.loads(done.stdout)
+    listed = json.loads(ansible("inventory", *sources, "--list"))
     groups = {name: sorted(group["hosts"]) for name, group in listed.items() if name.startswith("region_")}
     assert groups == {
         "region_aws_eu_west_1": ["aws-eu-west-1", "aws-eu-west-1-child1"],
         "region_aws_us_east_2": ["aws-us-east-2", "aws-us-east-2-child1", "aws-us-east-2-child2"],
     }
     # The collection takes them for groups of one's own.
-    limited = ansible(
-        "ansible-playbook", "playbooks/site.yml", *sources, "--limit", "region_aws_us_east_2", "--list-hosts"
-    )
-    assert limited.returncode == 0, limited.stderr
-    assert "aws-us-east-2-child2" in limited.stdout
-    assert "aws-eu-west-1" not in limited.stdout
+    limited = ansible("playbook", "playbooks/site.yml", *sources, "--limit", "region_aws_us_east_2", "--list-hosts")
+    assert "aws-us-east-2-child2" in limited
+    assert "aws-eu-west-1" not in limited

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import Foreseen, ObjectRef, hook_events, ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import Foreseen, hook_events
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 
 RBAC = "rbac.authorization.k8s.io"
 #: Revisions that helm keeps by default; it deletes the oldest of more.
@@ -38,7 +39,7 @@ class Grant:
     :ivar rights: that the role has; None where they aren't known.
     """
 
-    what: ObjectRef
+    what: Ref
     verb: str
     resource: str
     name: str
@@ -46,14 +47,14 @@ class Grant:
     rights: tuple[Attributes, ...] | None
 
 
-def of_release(foreseen: Foreseen, namespace: str) -> Iterator[tuple[str, ObjectRef]]:
+def of_release(foreseen: Foreseen, namespace: str) -> Iterator[tuple[str, Ref]]:
     """(verb, object) of everything that helm does for a release. The namespace is None where the chart names none."""
     if foreseen.step is None:
         return
-    release = ObjectRef("v1", "Secret", namespace, "")
+    release = Ref("v1", "Secret", namespace, "")
     for verb in ("get", "list", "create", "update", *(["delete"] if foreseen.revisions >= _KEPT else [])):
         yield verb, release
-    for document, writes in _written(foreseen):
+    for document, writes in _written(foreseen, namespace):
         for verb in ("get", *writes):
             yield verb, ref_of(document)
     for ref in foreseen.removed:
@@ -61,13 +62,13 @@ def of_release(foreseen: Foreseen, namespace: str) -> Iterator[tuple[str, Object
         yield "delete", ref
 
 
-def _written(foreseen: Foreseen) -> Iterator[tuple[Mapping[str, Any], tuple[str, ...]]]:
+def _written(foreseen: Foreseen, namespace: str) -> Iterator[tuple[Mapping[str, Any], tuple[str, ...]]]:
     """The documents that helm handles now, with the verbs by which it writes them."""
     now = "-install" if foreseen.step in ("install", "reinstall") else "-upgrade"
-    held = {_identity(ref_of(document)): document for document in foreseen.held}
-    absent = {_identity(ref) for ref in foreseen.absent}
+    held = {ref_of(document).identity(namespace): document for document in foreseen.held}
+    absent = {ref.identity(namespace) for ref in foreseen.absent}
     for document in foreseen.rendered:
-        events, identity = hook_events(document), _identity(ref_of(document))
+        events, identity = hook_events(document), ref_of(document).identity(namespace)
         if events:
             if any(event in (f"pre{now}", f"post{now}") for event in events):
                 watched = ("list", "watch") if document["kind"] in _WATCHED else ()
@@ -89,7 +90,7 @@ def grants(foreseen: Sequence[Foreseen], namespace: str) -> Iterator[Grant]:
         if document["kind"] in ("Role", "ClusterRole")
     }
     for each in foreseen:
-        for document, writes in _written(each) if each.step else ():
+        for document, writes in _written(each, namespace) if each.step else ():
             kind, verb = str(document["kind"]), _GRANTING.get(str(document["kind"]))
             if verb is None or not str(document["apiVersion"]).startswith(f"{RBAC}/") or not writes:
                 continue
@@ -129,10 +130,6 @@ def _rights(rule: Mapping[str, Any]) -> Iterator[Attributes]:
                 for name in rule.get("resourceNames") or ("",):
                     given = {"verb": verb, "group": group, "resource": plural, "subresource": sub, "name": name}
                     yield tuple((key, value) for key, value in given.items() if value or key == "group")
-
-
-def _identity(ref: ObjectRef) -> tuple[str, str, str | None, str]:
-    return ref.api_version.rpartition("/")[0], ref.kind, ref.namespace, ref.name
 
 
 def of_definitions(documents: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[str, bool]]:

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 COLLECTIONS = {"amazon.aws": "10.1.2", "kubernetes.core": "6.2.0"}
 PACKAGES = {"boto3": "1.34", "kubernetes": "29"}
 MINIMUM = {**COLLECTIONS, **PACKAGES}
-#: Methods of dns_credentials that work at AWS, and what with.
-AWS_METHODS = ("iam_user", "node_role", "irsa")
+#: What dns_credentials works at AWS with.
 FOR_AWS = ("amazon.aws", "boto3")
 #: What the namespace of kof is made with.
 FOR_NAMESPACE = ("kubernetes.core", "kubernetes")

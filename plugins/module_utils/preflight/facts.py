@@ -14,47 +14,31 @@ import binascii
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import own_cluster
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import Foreseen, NotARelease
-from ansible_collections.k0rdent.kof.plugins.module_utils.kcm import KCM_GROUP, served_version
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.side_effects import REPOSITORY
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.registry_login import missing_helper, wants_login
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import Foreseen, NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.exec_plugin import of_a_child
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, own_cluster
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP, served_version
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts, controller, installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
-from ansible_collections.k0rdent.kof.plugins.module_utils.registry_login import missing_helper, wants_login
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import Need, Walk
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import cut
 
-PROMXY_GROUP = "kof.k0rdent.mirantis.com"
-GRAFANA_GROUP = "grafana.integreatly.org"
-SVELTOS_GROUP = "config.projectsveltos.io"
-SVELTOS_CLUSTERS_GROUP = "lib.projectsveltos.io"
-CLUSTER_API_GROUP = "cluster.x-k8s.io"
-FLUX_GROUP = "source.toolkit.fluxcd.io"
+SVELTOS_GROUP = awaited.SVELTOS.partition("/")[0]
 #: The operators whose chart version the guide asks for, by their Deployment's app.kubernetes.io/name.
 OPERATORS = ("opentelemetry-operator", "victoria-metrics-operator")
 #: As many as the connection pool keeps.
 PARALLEL = 8
 _EVERYTHING = {"verb": "*", "group": "*", "resource": "*"}
 HELM_SECONDS = 15
-
-
-@dataclass(frozen=True)
-class Need:
-    """A right that a layer can't do without.
-
-    :ivar namespace: where; None for cluster-wide.
-    :ivar layer: mothership | regional | child.
-    """
-
-    verb: str
-    group: str
-    resource: str
-    namespace: str | None
-    layer: str
 
 
 @dataclass(frozen=True)
@@ -78,13 +62,11 @@ class Helm:
 class Wanted:
     """What to look for.
 
-    :ivar layers: layers this run will walk through.
+    :ivar walk: what the run is about; nothing where it has no cluster.
     :ivar secrets: names of Secrets in the kof namespace that matter beside those the PromxyServerGroups name.
     :ivar helm: whether the helm binary is needed; `helm_binary` its path, None for the one on PATH.
     :ivar anonymous_registry: the chart repository, where no login is given for it; plain_http: without TLS.
     :ivar ca_file: file with the CA certificates of the chart repository, if it has its own.
-    :ivar promxy_version: version of the PromxyServerGroup API that the release uses.
-    :ivar grafana_version: the same for GrafanaDatasource.
     :ivar promxy_deployment: name of promxy's Deployment; None where nobody wants to know how it is set up.
     :ivar credentials: (cluster, Credential) of the clusters at hand.
     :ivar foresee: what helm has to do for each chart, by the cluster's version and the API versions it serves, which
@@ -92,18 +74,13 @@ class Wanted:
     :ivar namespace_labels: that the namespace must have.
     """
 
-    namespace: str
-    kcm_namespace: str
-    layers: frozenset[str]
+    walk: Walk
     secrets: frozenset[str] = frozenset()
-    needs: tuple[Need, ...] = ()
     helm: bool = True
     helm_binary: str | None = None
     ca_file: str | None = None
     anonymous_registry: str | None = None
     plain_http: bool = False
-    promxy_version: str = "v1alpha1"
-    grafana_version: str = "v1beta1"
     promxy_deployment: str | None = None
     credentials: frozenset[tuple[str, str]] = frozenset()
     foresee: Callable[[str, Sequence[str]], Sequence[Foreseen]] | None = None
@@ -124,6 +101,7 @@ class Facts:
     :ivar resource_templates: by Credential, its identity's ConfigMap; None for one that doesn't exist. Those that may
         not be read are left out.
     :ivar promxy_deployment: None where it wasn't asked for, doesn't exist or may not be read.
+    :ivar services_repository: kcm's HelmRepository of kof's charts; None likewise.
     :ivar installed: the Helm releases of kof's own charts; None where they may not be read.
     :ivar now: the time at which this was true; None where it is made up.
     :ivar helper_problem: why helm can't even ask for a login at the chart repository.
@@ -157,6 +135,7 @@ class Facts:
     grafana_datasources: tuple[dict, ...] = ()
     operators: tuple[dict, ...] = ()
     promxy_deployment: dict | None = None
+    services_repository: dict | None = None
     installed: tuple[InstalledChart, ...] | None = ()
     now: datetime | None = None
     namespaces: Mapping[str, dict | None] = field(default_factory=dict)
@@ -170,51 +149,6 @@ class Facts:
     ungranted: tuple[tuple[charts.Grant, tuple[charts.Attributes, ...] | None], ...] = ()
     libraries: Mapping[str, str | None] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
-
-
-def needs_of(layers: Collection[str], namespace: str, kcm_namespace: str, *, replace: bool = False) -> tuple[Need, ...]:
-    """Every right the layers need; helm's is what the charts hold, see charts.py.
-
-    :param replace: whether the guide's fixed-name objects will be deleted.
-    """
-    needs: list[Need] = []
-
-    def add(layer: str, verbs: str, group: str, resource: str, where: str | None) -> None:
-        needs.extend(Need(verb, group, resource, where, layer) for verb in verbs.split())
-
-    for layer in sorted(layers):
-        add(layer, "list", KCM_GROUP, "managements", None)
-    if "mothership" in layers:
-        add("mothership", "get", "", "namespaces", None)
-        add("mothership", "list", "storage.k8s.io", "storageclasses", None)
-        # What the wait looks at.
-        add("mothership", "list watch", "", "secrets", namespace)
-        add("mothership", "list watch", "apps", "deployments", namespace)
-        add("mothership", "list watch", KCM_GROUP, "servicetemplates", kcm_namespace)
-    for layer in ("regional", "child"):
-        if layer not in layers:
-            continue
-        add(layer, "get list watch create patch", KCM_GROUP, "clusterdeployments", kcm_namespace)
-        add(layer, "list", KCM_GROUP, "clustertemplates", kcm_namespace)
-        # What the wait looks at beside the clusters themselves; at Credentials when they are deleted.
-        for group, resource in (
-            (KCM_GROUP, "credentials"),
-            (KCM_GROUP, "servicetemplates"),
-            (SVELTOS_GROUP, "clustersummaries"),
-            (SVELTOS_GROUP, "clusterconfigurations"),
-            (SVELTOS_CLUSTERS_GROUP, "sveltosclusters"),
-            (CLUSTER_API_GROUP, "clusters"),
-        ):
-            add(layer, "list watch", group, resource, kcm_namespace)
-    if "regional" in layers:
-        verbs = "get list watch create patch" + (" delete" if replace else "")
-        add("regional", verbs, PROMXY_GROUP, "promxyservergroups", namespace)
-        add("regional", verbs, GRAFANA_GROUP, "grafanadatasources", namespace)
-        add("regional", "get", "", "secrets", namespace)
-    seen: dict[tuple[str, str, str, str | None], Need] = {}
-    for need in needs:
-        seen.setdefault((need.verb, need.group, need.resource, need.namespace), need)
-    return tuple(seen.values())
 
 
 class _Reader:
@@ -263,40 +197,29 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
     kubernetes, groups = _who_is_there(connection)
     apis = {group["name"]: tuple(version["version"] for version in group["versions"]) for group in groups}
     kcm_version = served_version(apis.get(KCM_GROUP, ()))
-    kcm = f"/apis/{KCM_GROUP}/{kcm_version}"
-    in_kcm = f"{kcm}/namespaces/{wanted.kcm_namespace}"
+    walk = wanted.walk
+    # Rights are of a group, whatever version of it is served.
+    written_for = kcm_version or walk.release.needs.kcm
 
     jobs: dict[str, Callable[[], Any]] = {}
-    if kcm_version:
-        jobs["managements"] = lambda: reader.listed("Management", f"{kcm}/managements")
-        jobs["releases"] = lambda: reader.listed("Release", f"{kcm}/releases")
-        if wanted.layers & {"regional", "child"}:
-            jobs["credentials"] = lambda: reader.listed("Credential", f"{in_kcm}/credentials")
-            jobs["cluster_templates"] = lambda: reader.listed("ClusterTemplate", f"{in_kcm}/clustertemplates")
-            jobs["service_templates"] = lambda: reader.listed("ServiceTemplate", f"{in_kcm}/servicetemplates")
-            jobs["cluster_deployments"] = lambda: reader.listed("ClusterDeployment", f"{in_kcm}/clusterdeployments")
-        if "v1beta1" in apis.get(SVELTOS_CLUSTERS_GROUP, ()) and wanted.layers & {"regional", "child"}:
-            sveltos = f"/apis/{SVELTOS_CLUSTERS_GROUP}/v1beta1/namespaces/{wanted.kcm_namespace}/sveltosclusters"
-            jobs["sveltos_clusters"] = lambda: reader.listed("SveltosCluster", sveltos)
-    if "mothership" in wanted.layers:
-        jobs["storage_classes"] = lambda: reader.listed("StorageClass", "/apis/storage.k8s.io/v1/storageclasses")
-        jobs["operators"] = lambda: _operators(reader, wanted.namespace)
-    for name, group, version, plural, kind in (
-        ("promxy_server_groups", PROMXY_GROUP, wanted.promxy_version, "promxyservergroups", "PromxyServerGroup"),
-        ("grafana_datasources", GRAFANA_GROUP, wanted.grafana_version, "grafanadatasources", "GrafanaDatasource"),
-    ):
-        if version in apis.get(group, ()) and wanted.layers & {"regional", "child"}:
-            path = f"/apis/{group}/{version}/namespaces/{wanted.namespace}/{plural}"
-            jobs[name] = lambda kind=kind, path=path: reader.listed(kind, path)  # type: ignore[misc]
-    if wanted.layers:
-        jobs["installed"] = lambda: _installed(reader, wanted.namespace)
+    for look in walk.looks(written_for):
+        group, _slash, version = look.of.api_version.partition("/")
+        if version in apis.get(group, ()):
+            jobs[look.fact] = lambda look=look: reader.listed(look.of.kind, look.path)  # type: ignore[misc]
+    if "mothership" in walk.layers:
+        jobs["operators"] = lambda: _operators(reader, walk.namespace)
+    if walk.layers:
+        jobs["installed"] = lambda: _installed(reader, walk.namespace)
     if wanted.promxy_deployment:
-        path = f"/apis/apps/v1/namespaces/{wanted.namespace}/deployments/{wanted.promxy_deployment}"
+        path = f"/apis/apps/v1/namespaces/{walk.namespace}/deployments/{wanted.promxy_deployment}"
         jobs["promxy_deployment"] = lambda path=path: _if_allowed(connection, path)  # type: ignore[misc]
-    spaces = (wanted.namespace, wanted.kcm_namespace)
+    if walk.release.elsewhere:
+        kept = f"/apis/{REPOSITORY[0]}/namespaces/{walk.kcm_namespace}/helmrepositories/{REPOSITORY[2]}"
+        jobs["services_repository"] = lambda: _if_allowed(connection, kept)
+    spaces = (walk.namespace, walk.kcm_namespace)
     for space in spaces:
         jobs[f"namespace {space}"] = lambda space=space: reader.one("Namespace", f"/api/v1/namespaces/{space}")  # type: ignore[misc]
-    jobs["administrator"] = lambda: _reviewed(connection, _EVERYTHING)[0] if wanted.needs else True
+    jobs["administrator"] = lambda: _reviewed(connection, _EVERYTHING)[0] if walk.clusters else True
     if wanted.foresee:
         served = ["v1", *(f"{group}/{version}" for group, versions in apis.items() for version in versions)]
         jobs["foreseen"] = lambda: tuple(wanted.foresee(kubernetes or "", served))  # type: ignore[misc]
@@ -306,16 +229,19 @@ def gather(connection: Any, wanted: Wanted, clock: Callable[[], datetime] = _utc
         jobs["helper_problem"] = lambda: _helper_problem(wanted)
 
     results = _side_by_side(jobs)
-    results |= _rights(connection, wanted, results, results.pop("administrator"), results.get(f"namespace {spaces[0]}"))
+    needs = walk.needs(written_for)
+    results |= _rights(
+        connection, wanted, needs, results, results.pop("administrator"), results.get(f"namespace {spaces[0]}")
+    )
     secrets = set(wanted.secrets) | set(credential_secrets(results.get("promxy_server_groups", ())))
     secret_jobs: dict[str, Callable[[], Any]] = {
-        name: lambda name=name: _secret(reader, wanted.namespace, name)  # type: ignore[misc]
+        name: lambda name=name: _secret(reader, walk.namespace, name)  # type: ignore[misc]
         for name in sorted(secrets)
     }
     found = _side_by_side(secret_jobs)
     used = {credential for _cluster, credential in wanted.credentials}
     identities = {
-        item["metadata"]["name"]: resource_template_of(item, wanted.kcm_namespace)
+        item["metadata"]["name"]: resource_template_of(item, walk.kcm_namespace)
         for item in results.get("credentials", ())
         if item["metadata"]["name"] in used
     }
@@ -425,6 +351,15 @@ def _operators(reader: _Reader, namespace: str) -> tuple[dict, ...]:
     return reader.listed("Deployment", f"/apis/apps/v1/namespaces/{namespace}/deployments", query)
 
 
+def installed_charts(connection: Any, namespace: str) -> Facts:
+    """Which kof is installed, and nothing else: all there is to know as long as nobody says which one is wanted.
+
+    :raises ApiUnavailable, ApiError: as `gather`.
+    """
+    reader = _Reader(connection)
+    return Facts(connection.server, installed=_installed(reader, namespace), unread=reader.unread)
+
+
 def _installed(reader: _Reader, namespace: str) -> tuple[InstalledChart, ...] | None:
     try:
         return installed.look(reader.connection, namespace)
@@ -446,32 +381,42 @@ def _if_allowed(connection: Any, path: str) -> dict | None:
 
 
 def _rights(
-    connection: Any, wanted: Wanted, found: Mapping[str, Any], administrator: bool, namespace: dict | None
+    connection: Any,
+    wanted: Wanted,
+    known: Sequence[Need],
+    found: Mapping[str, Any],
+    administrator: bool,
+    namespace: dict | None,
 ) -> dict[str, Any]:
     """What the user may not do: of the layers' needs, and of helm's by the charts as rendered."""
+    walk = wanted.walk
     foreseen: Sequence[Foreseen] = found.get("foreseen", ())
     kinds = charts.of_definitions([document for each in foreseen for document in each.rendered])
-    needs = {(each.verb, each.group, each.resource, each.namespace): each for each in wanted.needs}
+    labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
+    as_wanted = wanted.namespace_labels.items() <= labels.items()
+    # A namespace that is there isn't made, and one that is right isn't written.
+    spared = ("create", "patch") if as_wanted else ("create",) if namespace else ()
+    needs = {
+        (each.verb, each.group, each.resource, each.namespace, each.name): each
+        for each in known
+        if each.resource != "namespaces" or each.verb not in spared
+    }
     unserved: dict[str, dict[str, None]] = {}
     for each in foreseen:
-        for verb, ref in charts.of_release(each, wanted.namespace):
+        for verb, ref in charts.of_release(each, walk.namespace):
             group = ref.api_version.rpartition("/")[0]
             served = connection.resource(ref.api_version, ref.kind)
             plural = (served.plural, served.namespaced) if served else kinds.get((group, ref.kind))
             if plural is None:
                 unserved.setdefault(each.name, {})[f"{ref.kind} ({ref.api_version})"] = None
             else:
-                place = (ref.namespace or wanted.namespace) if plural[1] else None
-                needs.setdefault((verb, group, plural[0], place), Need(verb, group, plural[0], place, "mothership"))
+                place = (ref.namespace or walk.namespace) if plural[1] else None
+                need = Need(verb, group, plural[0], place, "mothership")
+                needs.setdefault((verb, group, plural[0], place, ""), need)
     told: dict[str, Any] = {"unserved": {name: tuple(kinds) for name, kinds in unserved.items()}}
-    if wanted.foresee:
-        labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
-        right = wanted.namespace_labels.items() <= labels.items()
-        for verb in () if right else ("patch",) if namespace else ("create", "patch"):
-            needs.setdefault((verb, "", "namespaces", None), Need(verb, "", "namespaces", None, "mothership"))
     if administrator:
         return {**told, "denied": ()}
-    asked = list(charts.grants(foreseen, wanted.namespace))
+    asked = list(charts.grants(foreseen, walk.namespace))
     return {**told, "denied": _denied(connection, list(needs.values())), "ungranted": _ungranted(connection, asked)}
 
 
@@ -540,10 +485,9 @@ def _denied(connection: Any, needs: Sequence[Need]) -> tuple[Denied, ...]:
 
 
 def _attributes(need: Need) -> dict[str, str]:
+    given = {"namespace": need.namespace, "name": need.name}
     attributes = {"verb": need.verb, "group": need.group, "resource": need.resource}
-    if need.namespace:
-        attributes["namespace"] = need.namespace
-    return attributes
+    return attributes | {key: value for key, value in given.items() if value}
 
 
 def _reviewed(connection: Any, attributes: Mapping[str, str]) -> tuple[bool, str]:
@@ -580,24 +524,24 @@ def helm_version(binary: str | None = None) -> Helm:
             timeout=HELM_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
+            env=of_a_child(os.environ),
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as problem:
         return Helm(path, None, f"{path} version failed: {problem}")
     text = answer.stdout.strip()
     if answer.returncode or not text:
-        said = " ".join((answer.stderr or answer.stdout).split())[:200]
+        said = cut(" ".join((answer.stderr or answer.stdout).split()), 200)
         return Helm(path, None, f"{path} version ended with {answer.returncode}: {said}")
     return Helm(path, text)
 
 
 def _helper_problem(wanted: Wanted) -> str | None:
     """Why helm would fail at the chart repository; None also where the repository lets everybody in."""
-    if not wanted.anonymous_registry:
-        return None
-    problem = missing_helper(wanted.anonymous_registry, os.environ)
+    repository = wanted.anonymous_registry or ""
+    problem = missing_helper(repository, os.environ) if repository.startswith("oci://") else None
     if problem is None:
         return None
-    asks = wants_login(wanted.anonymous_registry, plain_http=wanted.plain_http, ca_file=wanted.ca_file)
+    asks = wants_login(repository, plain_http=wanted.plain_http, ca_file=wanted.ca_file)
     return problem if asks else None
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import Foreseen, NotARelease
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import HelmFailed, HelmUnusable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_run import OPTIONS, BadInput, Refused, ReleaseRun
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.command import HelmFailed, HelmUnusable
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import OPTIONS, BadInput, Refused, ReleaseRun
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import Foreseen, NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts
 
 Foresee = Callable[[Any, str, Sequence[str]], Sequence[Foreseen]]
@@ -30,11 +30,13 @@ def of_settings(settings: Mapping[str, Any]) -> Foresee:
             "release_name": each["name"],
             "release_namespace": each["namespace"],
             "chart_ref": each["chart_ref"],
+            "chart_repo_url": each.get("chart_repo_url"),
             "chart_version": each["chart_version"],
             "release_values": each["values"],
             "timeout": f"{each['timeout']}s",
             "skip_schema_validation": each["skip_schema_validation"],
             "needed_objects": each["needed_objects"],
+            "foreign_objects": each.get("foreign_objects", []),
         }
         for each in settings["releases"]
     ]
@@ -53,7 +55,7 @@ def of_settings(settings: Mapping[str, Any]) -> Foresee:
 def _foreseen(parameters: Mapping[str, Any], connection: Any, kubernetes: str, served: Sequence[str]) -> Foreseen:
     name = parameters["release_name"]
     try:
-        run = ReleaseRun(parameters, check_mode=True, scratch=None, connection=connection)
+        run = ReleaseRun(parameters, check_mode=True, scratch=None, guard=None, connection=connection)
         return run.foreseen(kubernetes, served)
     except HelmFailed as problem:
         return Foreseen(name, problem=str(problem), unreachable=problem.unreachable)

@@ -8,23 +8,33 @@ Asked by preflight, and again by whoever is about to change the charts. Reads; t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import decode, flux_keeper
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import UPGRADES_FROM, Release
-from ansible_collections.k0rdent.kof.plugins.module_utils.versions import Version, parse
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet, FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease, decode, flux_keeper
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import shared_layer
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import ways
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.versions import parse
 
 #: Releases of kof's charts on a management cluster; `kof` holds all the others from 1.8 on.
 NAMES = ("kof", "kof-operators", "kof-mothership")
 MOTHERSHIPS = ("kof", "kof-mothership")
 FLUX_HELM_GROUP = "helm.toolkit.fluxcd.io"
-#: A ServiceTemplate without a version in its name: only the charts of line 0.0, called 0.1.x too, have it.
-_UNVERSIONED = re.compile(r"^ {2}name: [\"']?kof-storage[\"']?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class LastRevision:
+    """:ivar since: when its Secret was made, RFC 3339."""
+
+    version: str
+    status: str
+    since: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class InstalledChart:
 
     :ivar line: the range of kof releases that its chart is of, `0.1`; None where the version says none.
     :ivar keeper: a Flux HelmRelease, `kof/kof-mothership`, that keeps it; None for anybody's.
+    :ivar last: its newest revision, which may have failed, or be under way, beside the deployed one.
     """
 
     name: str
@@ -40,6 +51,7 @@ class InstalledChart:
     status: str
     line: str | None
     keeper: str | None = None
+    last: LastRevision | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}" + ("" if self.status == "deployed" else f" ({self.status})")
@@ -79,12 +91,15 @@ def of_secrets(secrets: Iterable[Mapping[str, Any]], kept: Mapping[str, str]) ->
     :param kept: by release, the Flux HelmRelease that is known to keep it.
     """
     best: dict[str, tuple[bool, int, Any]] = {}
+    last: dict[str, Any] = {}
     for secret in secrets:
         revision = decode(secret)
         name = str(revision.payload.get("name", ""))
         candidate = (revision.status == "deployed", revision.version, revision)
         if name not in best or candidate[:2] > best[name][:2]:
             best[name] = candidate
+        if name not in last or revision.version > last[name].version:
+            last[name] = revision
     charts = []
     for name in NAMES:
         if name in best:
@@ -94,22 +109,14 @@ def of_secrets(secrets: Iterable[Mapping[str, Any]], kept: Mapping[str, str]) ->
                     name,
                     revision.chart_version,
                     revision.status,
-                    _line_of(name, revision.chart_version, revision.manifest),
+                    ways.line_of_chart(name, revision.chart_version, revision.manifest),
                     kept.get(name) or flux_keeper(revision.manifest),
+                    LastRevision(
+                        last[name].chart_version, last[name].status, f"{last[name].started:%Y-%m-%dT%H:%M:%SZ}"
+                    ),
                 )
             )
     return tuple(charts)
-
-
-def _line_of(name: str, version: str, manifest: str) -> str | None:
-    if name == "kof-mothership" and _UNVERSIONED.search(manifest):
-        return "0.0"
-    found = parse(version)
-    return line(found) if found else None
-
-
-def line(version: Version) -> str:
-    return ".".join(map(str, version.numbers[:2]))
 
 
 def _flux_releases(connection: Any, namespace: str) -> dict[str, str]:
@@ -141,19 +148,15 @@ def hindrances(charts: Sequence[InstalledChart], release: Release) -> list[Hindr
     """
     found = []
     for chart in _deciding(charts):
-        wanted = parse(release.chart_versions.get(chart.name, release.version))
+        wanted = parse(_version_of(chart, release) or next(iter(release.charts.values())).version)
         there = parse(chart.version)
         if wanted is None or there is None:
             continue
-        if chart.line in (None, line(wanted)):
-            if there <= wanted:
-                continue
-            remedy = "a downgrade is no upgrade back: take the kof_version that is there"
-        else:
-            way = "the way from there isn't known to this release of the collection"
-            remedy = UPGRADES_FROM.get(chart.line or "") or (UPGRADES_FROM["newer"] if there > wanted else way)
-        kof = f"{chart} is installed, of line {chart.line}" if chart.line != line(wanted) else f"{chart} is installed"
-        ours = f"at most {wanted}, of line {line(wanted)} (kof_version {release.version})"
+        if chart.line in (None, release.line) and there <= wanted:
+            continue
+        remedy = ways.way(chart.line or release.line, release.line, newer=there > wanted)
+        kof = f"{chart} is installed, of line {chart.line}" if chart.line != release.line else f"{chart} is installed"
+        ours = f"at most {wanted}, of line {release.line} (kof_version {release.version})"
         found.append(Hindrance(kof, ours, remedy))
     return found
 
@@ -162,7 +165,7 @@ def older(charts: Sequence[InstalledChart], release: Release) -> list[InstalledC
     """The charts that this release upgrades, within their line."""
     found = []
     for chart in charts:
-        wanted, there = parse(release.chart_versions.get(chart.name)), parse(chart.version)
+        wanted, there = parse(_version_of(chart, release)), parse(chart.version)
         if wanted is not None and there is not None and there < wanted:
             found.append(chart)
     return found
@@ -182,6 +185,30 @@ def kept(charts: Sequence[InstalledChart]) -> list[Hindrance]:
     ]
 
 
+def _version_of(chart: InstalledChart, release: Release) -> str | None:
+    """That this release has of a chart; None for one that it hasn't got."""
+    return release.charts[chart.name].version if chart.name in release.charts else None
+
+
 def _deciding(charts: Sequence[InstalledChart]) -> list[InstalledChart]:
     motherships = [chart for chart in charts if chart.name in MOTHERSHIPS]
     return motherships or list(charts)
+
+
+def refuse_another_kof(connection: Connection, fleet: Fleet) -> None:
+    """Ask anew, in whose cluster this run is about to change the charts: preflight may be hours ago, or not have been.
+
+    :raises FleetFault: they are another fleet's, of a newer kof, or of one that this release can't follow.
+    """
+    namespace, mine = fleet.shared("kof_namespace"), fleet.shared("kof_fleet")
+    try:
+        shared_layer.refuse(connection, namespace, mine, fleet.permissions.take_over)
+    except shared_layer.AnothersLayer as problem:
+        raise FleetFault(f"{problem}. Nothing was changed.") from None
+    try:
+        charts = look(connection, namespace) or ()
+    except NotARelease as problem:
+        raise FleetFault(str(problem)) from None
+    hindered = hindrances(charts, fleet.release)
+    if hindered:
+        raise FleetFault.of([str(each) for each in hindered], "what this run would install")

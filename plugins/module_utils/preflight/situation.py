@@ -5,29 +5,25 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import regional_domains
-from ansible_collections.k0rdent.kof.plugins.module_utils.ownership import HANDS
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.check import (
-    some,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
-    Facts,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.guide import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import HANDS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Part
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import regional_domains
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import (
+    GRAFANA_DATASOURCE,
     PROMXY_SERVER_GROUP,
-    Expected,
     StandIn,
-    guide_objects,
+    stand_ins,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release
-from ansible_collections.k0rdent.kof.plugins.module_utils.validation import Fault
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Item = TypeVar("Item")
 
@@ -42,6 +38,7 @@ class Subject:
     :ivar domain: of a regional cluster; None for a child.
     :ivar regional: the regional host of a child; None for a regional.
     :ivar external_dns: secret | node | none for a regional; None for a child.
+    :ivar parts: what a regional is made of.
     :ivar storage_values: values of a regional's kof-storage, as far as the chart's are not left alone.
     """
 
@@ -62,6 +59,7 @@ class Subject:
     storage_values: Mapping[str, Any] = field(default_factory=dict)
     propagate_credentials: bool = True
     disabled_services: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def variable(self, suffix: str) -> str:
         return f"{self.layer}_{suffix}"
@@ -93,12 +91,17 @@ class ReplacedMap:
     lost: tuple[str, ...]
 
 
+#: The value of kof-mothership and kof-storage that takes Grafana away when false.
+GRAFANA_SWITCH = ("grafana", "enabled")
+
+
 @dataclass(frozen=True)
 class Situation:
     """All a check may look at.
 
     :ivar layers: layers this run walks through.
     :ivar check_mode: nothing will be changed.
+    :ivar needs_secrets: what comes after preflight needs to read the logins of regions.
     :ivar dns_layer: the run walks through dns_credentials, by `dns_method`.
     :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
         announce_dns: the same of the DNS credentials.
@@ -107,6 +110,8 @@ class Situation:
     :ivar faults: of the model, of whatever host; `unparsed` the hosts that are no clusters here because of theirs.
     :ivar replaced: maps of groups that hosts replace by their own.
     :ivar groups: the PromxyServerGroups this run would write, rendered.
+    :ivar storage_class: of the mothership's volumes; None for the cluster's default.
+    :ivar grafana: whether the mothership has one.
     :ivar promxy_memory: promxy's limit as the mothership's values have it, a quantity; None for no limit.
     :ivar hosted_zones: how many Route 53 zones the inventory names; `zones` those that were looked up.
     :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
@@ -116,7 +121,7 @@ class Situation:
     """
 
     facts: Facts
-    release: Release
+    release: Direct
     layers: frozenset[str]
     announce: bool
     announce_dns: bool
@@ -124,6 +129,7 @@ class Situation:
     kcm_namespace: str
     fleet: str
     check_mode: bool = False
+    needs_secrets: bool = True
     makes_dns_secret: bool = False
     subjects: tuple[Subject, ...] = ()
     others: tuple[Subject, ...] = ()
@@ -133,6 +139,7 @@ class Situation:
     mothership_host: str | None = None
     mothership_in_batch: bool = False
     storage_class: str | None = None
+    grafana: bool = True
     install_templates: bool = True
     dns_method: str = "none"
     dns_layer: bool = False
@@ -159,12 +166,12 @@ class Situation:
 
     @cached_property
     def stand_ins(self) -> list[StandIn]:
-        """The guide's objects of this batch's regional clusters; see guide_objects."""
-        expected = [
-            Expected(one.name, (one.domain or "").lower(), one.promxy_server_group, one.grafana_datasource)
-            for one in self.regionals
-        ]
-        return guide_objects(self.facts.promxy_server_groups, self.facts.grafana_datasources, expected, self.fleet)
+        """What stands for this batch's regional clusters, the guide's objects above all."""
+        live = {
+            PROMXY_SERVER_GROUP: self.facts.promxy_server_groups,
+            GRAFANA_DATASOURCE: self.facts.grafana_datasources,
+        }
+        return stand_ins(live, {one.name: one.parts for one in self.regionals}, self.fleet)
 
     @cached_property
     def groups_going(self) -> set[str]:
@@ -192,12 +199,6 @@ class Situation:
     def unread(self, *kinds: str) -> bool:
         """Whether a kind could not be read: then nothing can be said about it but that (see `readable`)."""
         return any(kind in self.facts.unread for kind in kinds)
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """`did you mean x?` if a name is alike, else an empty text."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.75)
-    return f"did you mean {near[0]}?" if near else ""
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:

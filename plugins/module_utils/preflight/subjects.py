@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct, Service
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
     grafana_datasource,
     promxy_server_group,
     service_values,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Subject
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import Release, Service
 
 if TYPE_CHECKING:
-    from ansible_collections.k0rdent.kof.plugins.module_utils.model import Child, Regional
+    from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Regional
 
 
-def of_regional(regional: Regional, release: Release) -> Subject:
+def of_regional(regional: Regional, release: Direct) -> Subject:
     return Subject(
         host=regional.host,
         layer="regional",
@@ -28,10 +30,11 @@ def of_regional(regional: Regional, release: Release) -> Subject:
         template_kind=regional.template_kind,
         credential=regional.credential,
         config=regional.config,
-        templates=_templates(regional, "regional", release.regional_services),
+        templates=_templates(regional, "regional", release.services["regional"]),
         vmuser_secret=regional.vmuser_secret,
         domain=regional.domain,
         external_dns=regional.external_dns,
+        parts=parts("regional", regional, Given(release, release.needs.kcm)),
         promxy_server_group=promxy_server_group.name_of(regional.cluster_name),
         grafana_datasource=grafana_datasource.name_of(regional.cluster_name),
         storage_values=service_values.regional_values(regional, release)["kof-storage"],
@@ -40,7 +43,7 @@ def of_regional(regional: Regional, release: Release) -> Subject:
     )
 
 
-def of_child(child: Child, release: Release) -> Subject:
+def of_child(child: Child, release: Direct) -> Subject:
     return Subject(
         host=child.host,
         layer="child",
@@ -49,7 +52,7 @@ def of_child(child: Child, release: Release) -> Subject:
         template_kind=child.template_kind,
         credential=child.credential,
         config=child.config,
-        templates=_templates(child, "child", release.child_services),
+        templates=_templates(child, "child", release.services["child"]),
         vmuser_secret=child.vmuser_secret,
         regional=child.regional,
         propagate_credentials=child.propagate_credentials,

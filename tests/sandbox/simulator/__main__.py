@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from sandbox import lines
 from sandbox.simulator.api import Api
 from sandbox.simulator.app import Simulator
 from sandbox.simulator.seed import seed
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     seeding = commands.add_parser("seed", help="make the objects of a management cluster with kcm, without kof")
     seeding.add_argument("--kubeconfig", type=Path, required=True)
+    seeding.add_argument("--line", choices=lines.NAMES, default=lines.LINE_0_1.name)
     running = commands.add_parser("run", help="play kcm, Sveltos and the operators until SIGTERM")
     running.add_argument("--state-dir", type=Path, required=True, help="the sandbox's folder")
     running.add_argument("--kubeconfig", type=Path, help="default: mothership.kubeconfig in the folder")
@@ -56,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(levelname)s %(message)s")
     if arguments.command == "seed":
-        seed(Api(arguments.kubeconfig))
+        seed(Api(arguments.kubeconfig), lines.find(arguments.line))
     else:
         _run(arguments)
     return 0

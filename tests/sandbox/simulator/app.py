@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from sandbox.lines import LINE_0_0, LINE_0_1, find
 from sandbox.simulator.admission import Webhook
 from sandbox.simulator.api import Api, Object
 from sandbox.simulator.deployments import ClusterDeployments
@@ -21,7 +22,9 @@ from sandbox.simulator.kinds import (
     Kind,
 )
 from sandbox.simulator.promxy import PromxyOperator
+from sandbox.simulator.provisioners import Mounts
 from sandbox.simulator.runtime import Cluster
+from sandbox.simulator.sources import stand_ins
 from sandbox.simulator.summaries import Summaries
 from sandbox.simulator.sveltos import Profiles
 from sandbox.simulator.sveltosclusters import SveltosClusters
@@ -47,7 +50,8 @@ class _CachedLookup:
 
 
 class Simulator:
-    """All of it. `endpoints` is the sandbox's endpoints.json (`registry`, `helm`), `clusters` is `real` or `none`.
+    """All of it. `endpoints` is the sandbox's endpoints.json (`registry`, `index`, `line`, `helm`), `clusters` is
+    `real` or `none`.
 
     `step`: seconds for what takes the real programs ten, as `Faults.step` says; None for what suits `clusters`.
     """
@@ -66,21 +70,23 @@ class Simulator:
         self.faults = Faults(state / "faults.json", step=step)
         self._cluster = Cluster(Api(kubeconfig), "mothership")
         real = clusters == "real"
-        registry = endpoints.get("registry")
+        instead = stand_ins(endpoints)
+        line = find(endpoints.get("line", LINE_0_1.name))
         binary = endpoints.get("helm")
         if real and not binary:
             raise ValueError("real clusters need helm: endpoints.json doesn't name it")
         helm = Helm(binary, state / "simulator" / "helm") if real and binary else None
         workers = 2 if real else 4
         self._deployments = ClusterDeployments(
-            self._cluster, self.faults, registry, workers=workers, provisioned_after=0.3
+            self._cluster, self.faults, instead, workers=workers, provisioned_after=0.3
         )
         self._summaries = Summaries(self._cluster, self.faults, helm, workers=workers)
         self._connections = SveltosClusters(self._cluster, self.faults)
         Profiles(self._cluster, self.faults, self._summaries, workers=1)
         self._credentials = Credentials(self._cluster, self.faults)
-        Templates(self._cluster, self.faults, registry)
-        PromxyOperator(self._cluster)
+        Templates(self._cluster, self.faults, instead)
+        PromxyOperator(self._cluster, escaping=line is LINE_0_0)
+        Mounts(self._cluster)
         cluster_operators(self._cluster)
         fleet: Fleet = RealFleet(state, self._deployments.queue.add) if real else NoFleet()
         self._deployments.use(fleet)

@@ -25,6 +25,7 @@ from sandbox.simulator.kinds import (
     CLUSTER_SUMMARY,
     CLUSTER_TEMPLATE,
     CREDENTIAL,
+    HELM_CHART,
     HELM_REPOSITORY,
     PROFILE,
     SECRET,
@@ -32,8 +33,8 @@ from sandbox.simulator.kinds import (
     SVELTOS_CLUSTER,
     Kind,
 )
-from sandbox.simulator.oci import source
 from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Informer, Key, Later, enqueue, key_of
+from sandbox.simulator.sources import StandIns, source
 
 FINALIZER = "k0rdent.mirantis.com/cluster-deployment"
 COMPONENT = {"k0rdent.mirantis.com/component": "kcm"}
@@ -166,14 +167,14 @@ class ClusterDeployments:
         self,
         cluster: Cluster,
         faults: Faults,
-        registry: str | None,
+        instead: StandIns,
         *,
         provisioned_after: float = 0.0,
         workers: int = 2,
     ) -> None:
         self._api: Api = cluster.api
         self._faults = faults
-        self._registry = registry
+        self._instead = instead
         self._provisioned_after = provisioned_after
         self._fleet: Fleet | None = None
         self._began: dict[str, float] = {}
@@ -183,6 +184,7 @@ class ClusterDeployments:
         self._templates = cluster.informer(CLUSTER_TEMPLATE)
         self._service_templates = cluster.informer(SERVICE_TEMPLATE)
         self._credentials = cluster.informer(CREDENTIAL)
+        self._charts = cluster.informer(HELM_CHART)
         self._repositories = cluster.informer(HELM_REPOSITORY)
         self._profiles = cluster.informer(PROFILE)
         self._clusters: dict[Kind, Informer] = {k: cluster.informer(k) for k in (CAPI_CLUSTER, SVELTOS_CLUSTER)}
@@ -402,21 +404,32 @@ class ClusterDeployments:
             if template is None:
                 text = f'ServiceTemplate.k0rdent.mirantis.com "{service["template"]}" not found'
                 raise InvalidService(f"failed to get ServiceTemplate {place}: {text}")
-            if not (template.get("status") or {}).get("chartRef"):
+            reference = (template.get("status") or {}).get("chartRef")
+            if not reference:
                 raise InvalidService(f"status for ServiceTemplate {place} has not been updated yet")
-            spec = template["spec"]["helm"]["chartSpec"]
+            spec = template["spec"]["helm"].get("chartSpec")
+            if spec is None:  # it names a HelmChart that somebody else made
+                chart = self._charts.get(reference["namespace"], reference["name"])
+                if chart is None:
+                    text = f'HelmChart.source.toolkit.fluxcd.io "{reference["name"]}" not found'
+                    raise InvalidService(
+                        f"failed to get HelmChart {reference['namespace']}/{reference['name']} referenced by "
+                        f"ServiceTemplate {place}: {text}"
+                    )
+                spec = chart["spec"]
             repository = self._repositories.get(namespace, spec["sourceRef"]["name"])
             if repository is None:
                 name = spec["sourceRef"]["name"]
                 text = f'HelmRepository.source.toolkit.fluxcd.io "{name}" not found'
                 raise InvalidService(f"failed to get HelmRepository {namespace}/{name}: {text}")
             origin = source(
-                repository["spec"]["url"], spec["chart"], bool(repository["spec"].get("insecure")), self._registry
+                repository["spec"]["url"], spec["chart"], bool(repository["spec"].get("insecure")), self._instead
             )
-            chart: Object = {
-                "repositoryURL": origin.reference.rpartition("/")[0],
-                "repositoryName": spec["chart"],  # kcm has no other name for it
-                "chartName": spec["chart"],
+            name = spec["chart"]
+            helm_chart: Object = {
+                "repositoryURL": origin.repository or origin.reference.rpartition("/")[0],
+                "repositoryName": name,  # kcm has no other name for it
+                "chartName": f"{name}/{name}" if origin.repository else name,
                 "chartVersion": spec["version"],
                 "releaseName": service["name"],
                 "releaseNamespace": service.get("namespace") or service["name"],
@@ -424,10 +437,10 @@ class ClusterDeployments:
                 "registryCredentialsConfig": {"plainHTTP": True} if origin.plain_http else {},
             }
             if service.get("values"):
-                chart["values"] = service["values"]
+                helm_chart["values"] = service["values"]
             if service.get("valuesFrom"):
-                chart["valuesFrom"] = [{"namespace": namespace, **reference} for reference in service["valuesFrom"]]
-            charts.append(chart)
+                helm_chart["valuesFrom"] = [{"namespace": namespace, **each} for each in service["valuesFrom"]]
+            charts.append(helm_chart)
         return charts
 
     def _services(self, key: Key, deployment: Object, kind: Kind, status: Object) -> float | None:

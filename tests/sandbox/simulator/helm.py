@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.simulator.oci import ChartSource
+from sandbox.simulator.sources import ChartSource
 
 
 class HelmFailed(Exception):
@@ -87,7 +87,9 @@ class Helm:
             ]  # fmt: skip
             # The helm in Sveltos 0.45 doesn't mind a schema that is invalid itself, such as kof-operators has.
             arguments.append("--skip-schema-validation")
-            if release.chart.plain_http:
+            if release.chart.repository:
+                arguments += ["--repo", release.chart.repository]
+            elif release.chart.plain_http:
                 arguments.append("--plain-http")
             self._run(kubeconfig, *arguments)
 

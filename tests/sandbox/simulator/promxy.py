@@ -1,9 +1,9 @@
-"""The promxy operator of kof 0.1.1, with its flaws.
+"""The promxy operator of kof 0.0 and 0.1.1, with its flaws.
 
 It looks at PromxyServerGroups only: labelled ones of a namespace are grouped by the Secret they name, and each Secret
-is rewritten. Values are put between double quotes and not escaped; one missing credentials Secret keeps every group of
-the namespace from being written; deleting the last group of a Secret leaves its old content; a changed credentials
-Secret is not noticed.
+is rewritten. Values are put between double quotes and, at 0.1.1, not escaped; one missing credentials Secret keeps
+every group of the namespace from being written; deleting the last group of a Secret leaves its old content; a changed
+credentials Secret is not noticed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from sandbox.simulator.api import MANAGER, ApiError, Object
 from sandbox.simulator.kinds import PROMXY_SERVER_GROUP, SECRET
 from sandbox.simulator.runtime import Cluster, Later, key_of
+from sandbox.simulator.texts import quote
 
 SECRET_LABEL = "k0rdent.mirantis.com/promxy-secret-name"
 REMOTE_WRITE_URL = "http://vminsert-cluster:8480/insert/0/prometheus/api/v1/write"
@@ -74,12 +75,13 @@ def format_duration(nanoseconds: int) -> str:
     return f"{sign}{minutes}m{seconds}s" if minutes else f"{sign}{seconds}s"
 
 
-def render(groups: list[tuple[Object, str, str]]) -> str:
+def render(groups: list[tuple[Object, str, str]], *, escaping: bool = False) -> str:
     """promxy's configuration for (PromxyServerGroup spec, username, password) in the given order.
 
-    As the operator's text template: scalars in double quotes, *not escaped*; booleans bare. Raises ValueError for a
-    dial_timeout that Go can't parse (the operator then fails to decode the object).
+    As the operator's text template: scalars in double quotes, *not escaped* but at line 0.0; booleans bare. Raises
+    ValueError for a dial_timeout that Go can't parse (the operator then fails to decode the object).
     """
+    quoted = quote if escaping else '"{}"'.format
     lines = [
         "global:",
         '  evaluation_interval: "5s"',
@@ -95,19 +97,19 @@ def render(groups: list[tuple[Object, str, str]]) -> str:
         timeout = format_duration(parse_duration(client["dial_timeout"])) if client.get("dial_timeout") else "0s"
         insecure = bool((client.get("tls_config") or {}).get("insecure_skip_verify"))
         lines += ["    - static_configs:", "        - targets:"]
-        lines += [f'            - "{target}"' for target in spec.get("targets") or []]
+        lines += [f"            - {quoted(target)}" for target in spec.get("targets") or []]
         lines += [
-            f'      path_prefix: "{spec.get("path_prefix", "")}"',
-            f'      scheme: "{spec.get("scheme", "")}"',
+            f"      path_prefix: {quoted(spec.get('path_prefix', ''))}",
+            f"      scheme: {quoted(spec.get('scheme', ''))}",
             "      http_client:",
             f'        dial_timeout: "{timeout}"',
             "        tls_config:",
             f"          insecure_skip_verify: {str(insecure).lower()}",
             "        basic_auth:",
-            f'          username: "{username}"',
-            f'          password: "{password}"',
+            f"          username: {quoted(username)}",
+            f"          password: {quoted(password)}",
             "      labels:",
-            f'        promxyCluster: "{spec.get("cluster_name", "")}"',
+            f"        promxyCluster: {quoted(spec.get('cluster_name', ''))}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -129,8 +131,9 @@ def credentials(spec: Object, read: Callable[[str], Mapping[str, str] | None]) -
 class PromxyOperator:
     """Reconciles all labelled PromxyServerGroups of a namespace on any event of one of them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, escaping: bool = False) -> None:
         self._api = cluster.api
+        self._escaping = escaping
         self._groups = cluster.informer(PROMXY_SERVER_GROUP)
         queue = cluster.queue("promxy", self.reconcile)
 
@@ -153,7 +156,8 @@ class PromxyOperator:
             return None if secret is None else secret.get("data") or {}
 
         for secret, specs in by_secret.items():
-            self._write(namespace, secret, render([(spec, *credentials(spec, read)) for spec in specs]))
+            text = render([(spec, *credentials(spec, read)) for spec in specs], escaping=self._escaping)
+            self._write(namespace, secret, text)
 
     def _write(self, namespace: str, name: str, text: str) -> None:
         data = {"config.yaml": base64.b64encode(text.encode()).decode()}

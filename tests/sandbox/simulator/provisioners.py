@@ -1,12 +1,13 @@
-"""What a cloud does for a cluster's objects: volumes for claims, and hostnames for load balancers."""
+"""What a cloud does for a cluster's objects: volumes for claims, and hostnames for load balancers; and what a kubelet
+does before a pod starts."""
 
 from __future__ import annotations
 
 import hashlib
 
 from sandbox.simulator.api import Api, ApiError, Object
-from sandbox.simulator.kinds import PV, PVC, SERVICE, STORAGE_CLASS
-from sandbox.simulator.runtime import Cluster, enqueue, key_of
+from sandbox.simulator.kinds import POD, PV, PVC, SECRET, SERVICE, STORAGE_CLASS
+from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, enqueue, key_of
 
 #: Both ask for a volume: the PV controller (Immediate) and the scheduler (WaitForFirstConsumer).
 _ASKED = ("volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner")
@@ -114,3 +115,39 @@ class LoadBalancers:
             subresource="status",
             manager="aws-cloud-controller-manager",
         )
+
+
+#: On a pod: the Secret of its namespace that it mounts, and can't start without.
+MOUNTS = "mounts.sandbox/"
+
+
+class Mounts:
+    """The kubelet, as far as no pod starts before a Secret that it mounts is there.
+
+    kwok mounts nothing, so a chart whose pods are to wait gives them a scheduling gate that names the Secret.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._api: Api = cluster.api
+        self._pods = cluster.informer(POD)
+        self._secrets = cluster.informer(SECRET, selector=NO_HELM_RELEASES)
+        self._queue = cluster.queue("mounts", self._reconcile)
+        self._pods.on_change(enqueue(self._queue))
+
+        def secret_changed(_old: Object | None, new: Object | None) -> None:
+            for pod in self._pods.all((new or {}).get("metadata", {}).get("namespace")) if new else ():
+                self._queue.add(key_of(pod))
+
+        self._secrets.on_change(secret_changed)
+
+    def _reconcile(self, key: tuple[str, str]) -> None:
+        pod = self._pods.get(*key)
+        gates = (pod or {"spec": {}})["spec"].get("schedulingGates") or []
+        left = [
+            gate
+            for gate in gates
+            if not gate["name"].startswith(MOUNTS)
+            or self._secrets.get(key[0], gate["name"].removeprefix(MOUNTS)) is None
+        ]
+        if left != gates:
+            self._api.patch(POD, *key, {"spec": {"schedulingGates": left}}, manager="kubelet")

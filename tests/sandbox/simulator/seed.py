@@ -1,10 +1,11 @@
-"""The objects of a k0rdent management cluster before kof: kcm 0.1.0 with the AWS provider, all healthy."""
+"""The objects of a k0rdent management cluster before kof: kcm of a line with the AWS provider, all healthy."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from sandbox.lines import LINE_0_1, Line
 from sandbox.simulator.api import MANAGER, Api, ApiError, Object
 from sandbox.simulator.conditions import SUCCEEDED, set_condition
 from sandbox.simulator.fleet import create_all, deployment, namespace, storage_class
@@ -18,15 +19,16 @@ from sandbox.simulator.kinds import (
     MANAGEMENT,
     NAMESPACE,
     SECRET,
+    SERVICE_TEMPLATE,
     STORAGE_CLASS,
     SVELTOS_CLUSTER,
     Kind,
 )
 
 KCM = "kcm-system"
-RELEASE = "kcm-0-1-0"
-KUBERNETES = "v1.31.5+k0s.0"
-ADOPTED = "adopted-cluster"
+AWS, ADOPTED = "aws-standalone-cp", "adopted-cluster"
+#: ServiceTemplates that kcm 0.0.7 itself comes with; later ones leave them to the catalog.
+_OWN_SERVICES = (("ingress-nginx", "4.11.3"), ("cert-manager", "1.16.2"))
 _PROVIDERS = ["bootstrap-k0sproject-k0smotron", "control-plane-k0sproject-k0smotron", "infrastructure-aws"]
 _COMPONENTS = ("kcm", "capi", "cluster-api-provider-aws", "k0smotron", "projectsveltos")
 
@@ -43,7 +45,16 @@ def _machine(profile: str) -> Object:
     }
 
 
-def aws_config() -> Object:
+def dashed(version: str) -> str:
+    """A version as it stands in names of Kubernetes objects."""
+    return version.replace(".", "-")
+
+
+def template_name(chart: str, version: str) -> str:
+    return f"{chart}-{dashed(version)}"
+
+
+def aws_config(line: Line) -> Object:
     """Default values of aws-standalone-cp, which kcm shows in status.config. clusterAnnotations came with 0.2.0."""
     return {
         "controlPlaneNumber": 3,
@@ -66,62 +77,71 @@ def aws_config() -> Object:
         "clusterIdentity": {"name": "", "namespace": "", "kind": "AWSClusterStaticIdentity"},
         "controlPlane": _machine("control-plane"),
         "worker": _machine("nodes"),
-        "k0s": {"version": KUBERNETES, "api": {"extraArgs": {}}},
+        "k0s": {"version": line.kubernetes, "api": {"extraArgs": {}}},
         "extensions": {"chartRepository": "", "imageRepository": ""},
     }
 
 
-def cluster_template(version: str, *, error: str | None = None) -> tuple[Object, Object]:
-    """A ClusterTemplate aws-standalone-cp of that version, and its status (invalid with `error`)."""
-    name = f"aws-standalone-cp-{version.replace('.', '-')}"
-    spec = {
-        "helm": {
-            "chartSpec": {
-                "chart": "aws-standalone-cp",
-                "version": version,
-                "interval": "10m0s",
-                "sourceRef": {"kind": "HelmRepository", "name": "kcm-templates"},
-            }
-        }
+def _template(kind: Kind, chart: str, version: str, labels: Object) -> Object:
+    """A template of a chart from kcm's own repository."""
+    source = {"kind": "HelmRepository", "name": "kcm-templates"}
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"name": template_name(chart, version), "namespace": KCM, "labels": labels},
+        "spec": {"helm": {"chartSpec": {"chart": chart, "version": version, "interval": "10m0s", "sourceRef": source}}},
     }
-    template: Object = {
-        "apiVersion": CLUSTER_TEMPLATE.api_version,
-        "kind": CLUSTER_TEMPLATE.kind,
-        "metadata": {"name": name, "namespace": KCM, "labels": {"k0rdent.mirantis.com/managed": "true"}},
-        "spec": spec,
-    }
+
+
+def cluster_template(
+    version: str, *, error: str | None = None, chart: str = AWS, config: Object | None = None, line: Line = LINE_0_1
+) -> tuple[Object, Object]:
+    """A ClusterTemplate of that version, and its status (invalid with `error`).
+
+    `config`: the default values of its chart, if it isn't the one of AWS.
+    """
+    template = _template(CLUSTER_TEMPLATE, chart, version, {"k0rdent.mirantis.com/managed": "true"})
     if error:
         return template, {"valid": False, "validationError": error, "observedGeneration": 1}
+    cloud = chart.partition("-")[0]
     return template, {
         "valid": True,
-        "chartRef": {"kind": "HelmChart", "name": name, "namespace": KCM},
+        "chartRef": {"kind": "HelmChart", "name": template_name(chart, version), "namespace": KCM},
         "chartVersion": version,
-        "config": aws_config(),
-        "description": "A KCM template to deploy a K0s cluster on AWS with bootstrapped control plane nodes.",
-        "k8sVersion": KUBERNETES,
-        "providers": _PROVIDERS,
+        "config": config or aws_config(line),
+        "description": f"A KCM template to deploy a K0s cluster on {cloud} with bootstrapped control plane nodes.",
+        "k8sVersion": line.kubernetes,
+        "providers": [*_PROVIDERS[:2], f"infrastructure-{cloud}"],
         "observedGeneration": 1,
     }
 
 
-def adopted_template() -> tuple[Object, Object]:
+def adopted_template(line: Line = LINE_0_1) -> tuple[Object, Object]:
     """The ClusterTemplate that takes a cluster by its kubeconfig, and its status."""
-    template, status = cluster_template("0.1.0")
-    chart_spec = {**template["spec"]["helm"]["chartSpec"], "chart": ADOPTED}
-    name = f"{ADOPTED}-0-1-0"
-    template["metadata"]["name"] = status["chartRef"]["name"] = name
-    template["spec"] = {"helm": {"chartSpec": chart_spec}}
+    config: Object = {"clusterIdentity": {"name": "adopted-cluster-identity"}, "consecutiveFailureThreshold": 3}
+    if line is LINE_0_1:
+        config["clusterLabels"] = {}
+    template, status = cluster_template(line.adopted, chart=ADOPTED, config=config, line=line)
     status |= {
-        "config": {
-            "clusterLabels": {},
-            "clusterIdentity": {"name": "adopted-cluster-identity"},
-            "consecutiveFailureThreshold": 3,
-        },
         "description": "A KCM template to adopt an already existing kubernetes cluster\n",
         "providers": ["infrastructure-internal"],
     }
     del status["k8sVersion"]
     return template, status
+
+
+def _cluster_templates(line: Line) -> list[tuple[Object, Object]]:
+    found = [cluster_template(version, line=line) for version in line.templates]
+    found.append(adopted_template(line))
+    if line is LINE_0_1:
+        found.append(cluster_template("0.9.0", error="failed to load chart: missing provider contract"))
+    else:  # two more into whose clusters no Secret can be copied: no clusterLabels
+        identity = {"name": "", "cloudName": "", "region": ""}
+        openstack = {"controlPlaneNumber": 3, "workersNumber": 2, "identityRef": identity}
+        aks = {"location": "", "clusterIdentity": {"name": "", "namespace": ""}}
+        for chart, config in (("openstack-standalone-cp", openstack), ("azure-aks", aks)):
+            found.append(cluster_template("0.0.2", chart=chart, config=config, line=line))
+    return found
 
 
 def _typed(kind: Kind, metadata: Object, **rest: Any) -> tuple[Kind, Object]:
@@ -169,14 +189,15 @@ def _nowhere(name: str) -> str:
     return json.dumps(config)
 
 
-def _objects() -> tuple[tuple[Kind, Object], ...]:
+def _objects(line: Line) -> tuple[tuple[Kind, Object], ...]:
     def meta(name: str, space: str | None = KCM) -> Object:
         labels = {"k0rdent.mirantis.com/managed": "true"}
         return (
             {"name": name, "labels": labels} if space is None else {"name": name, "namespace": space, "labels": labels}
         )
 
-    kcm_image = "ghcr.io/k0rdent/kcm/controller:0.1.0"
+    kcm_image = f"ghcr.io/k0rdent/kcm/controller:{line.kcm}"
+    services = _OWN_SERVICES if line is not LINE_0_1 else ()
     sveltos_image = "docker.io/projectsveltos/{}:v0.45.0"
     return (
         *((NAMESPACE, namespace(name)) for name in (KCM, "projectsveltos", "mgmt")),
@@ -204,27 +225,32 @@ def _objects() -> tuple[tuple[Kind, Object], ...]:
             spec={"secretRef": "aws-cluster-identity-secret", "allowedNamespaces": {"selector": {"matchLabels": {}}}},
         ),
         _resource_template("aws-cluster-identity"),
+        *(
+            (SERVICE_TEMPLATE, _template(SERVICE_TEMPLATE, chart, version, {"k0rdent.mirantis.com/component": "kcm"}))
+            for chart, version in services
+        ),
         *adoption(ADOPTED, _nowhere(ADOPTED)),
         _typed(SVELTOS_CLUSTER, {"name": "mgmt", "namespace": "mgmt"}, spec={"data": {}}),
     )
 
 
-def _with_status() -> tuple[tuple[Kind, Object, Object], ...]:
+def _with_status(line: Line) -> tuple[tuple[Kind, Object, Object], ...]:
+    release = template_name("kcm", line.kcm)
     management: Object = {
         "apiVersion": MANAGEMENT.api_version,
         "kind": MANAGEMENT.kind,
         "metadata": {"name": "kcm", "finalizers": ["k0rdent.mirantis.com/management"]},
-        "spec": {"release": RELEASE, "providers": [{"name": name} for name in _COMPONENTS[2:]]},
+        "spec": {"release": release, "providers": [{"name": name} for name in _COMPONENTS[2:]]},
     }
     ready: list[dict[str, Any]] = []
     set_condition(ready, "Ready", "True", "AllComponentsHealthy", "All components are successfully installed")
-    components = {name: {"success": True, "template": f"{name}-0-1-0"} for name in _COMPONENTS}
+    components = {name: {"success": True, "template": template_name(name, line.kcm)} for name in _COMPONENTS}
     management_status = {
         "availableProviders": ["infrastructure-internal", *_PROVIDERS],
         "components": components,
         "conditions": ready,
         "observedGeneration": 1,
-        "release": RELEASE,
+        "release": release,
     }
     credential: Object = {
         "apiVersion": CREDENTIAL.api_version,
@@ -243,9 +269,7 @@ def _with_status() -> tuple[tuple[Kind, Object, Object], ...]:
     set_condition(credential_ready, "CredentialReady", "True", SUCCEEDED, "Credential is ready")
     return (
         (MANAGEMENT, management, management_status),
-        *((CLUSTER_TEMPLATE, *cluster_template(version)) for version in ("0.0.5", "0.1.0")),
-        (CLUSTER_TEMPLATE, *adopted_template()),
-        (CLUSTER_TEMPLATE, *cluster_template("0.9.0", error="failed to load chart: missing provider contract")),
+        *((CLUSTER_TEMPLATE, *made) for made in _cluster_templates(line)),
         (CREDENTIAL, credential, {"ready": True, "conditions": credential_ready}),
         (
             SVELTOS_CLUSTER,
@@ -264,10 +288,10 @@ def adopt(api: Api, name: str, kubeconfig: str | None) -> None:
         api.apply(kind, obj, manager="kubectl")
 
 
-def seed(api: Api) -> None:
+def seed(api: Api, line: Line = LINE_0_1) -> None:
     """Make what isn't there; leave alone what is. The CRDs must be served. Raises ApiError."""
-    create_all(api, _objects(), manager="helm")
-    for kind, obj, status in _with_status():
+    create_all(api, _objects(line), manager="helm")
+    for kind, obj, status in _with_status(line):
         meta = obj["metadata"]
         if "spec" in obj:
             try:

@@ -43,8 +43,8 @@ from sandbox.simulator.kinds import (
     SVELTOS_CLUSTER,
     Kind,
 )
-from sandbox.simulator.oci import ChartSource
 from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Key, Later, key_of
+from sandbox.simulator.sources import ChartMissing, ChartSource, Registry, same_version, source
 from sandbox.simulator.texts import no_discovery, no_helm, quote
 
 log = logging.getLogger("simulator")
@@ -140,6 +140,7 @@ class Summaries:
         self._api: Api = cluster.api
         self._faults = faults
         self._helm = helm
+        self._charts = Registry()
         self._fleet: Fleet | None = None
         self._lock = threading.Lock()
         # By the ClusterSummary's uid and a feature or service.
@@ -464,7 +465,7 @@ class Summaries:
                 "repoURL": chart["repositoryURL"],
                 "releaseName": chart["releaseName"],
                 "namespace": chart["releaseNamespace"],
-                "chartVersion": chart["chartVersion"],
+                "chartVersion": self._versions.get((meta["uid"], _release_key(chart)), chart["chartVersion"]),
                 "lastAppliedTime": now(),
             }
             for chart in (spec.get("clusterProfileSpec") or {}).get("helmCharts") or []
@@ -674,11 +675,18 @@ class Summaries:
             except TemplateError as error:
                 raise DeployFailed(str(error)) from error
             stamp = base64.b64encode(hashlib.sha256(config.encode()).digest()).decode()
-            if release.get("valuesHash") == stamp and self._version(running, uid, chart) == chart["chartVersion"]:
+            there = self._version(running, uid, chart)
+            if release.get("valuesHash") == stamp and there and same_version(there, chart["chartVersion"]):
                 continue
+            version, place = chart["chartVersion"], _place(chart)
+            if place.repository:
+                try:
+                    version = self._charts.check(place, version)
+                except ChartMissing as error:
+                    raise DeployFailed(str(error)) from error
             if running.file and self._helm:
                 self._upgrade(running.file, chart, values)
-            self._versions[uid, _release_key(chart)] = chart["chartVersion"]
+            self._versions[uid, _release_key(chart)] = version
             if release.get("valuesHash") != stamp:
                 release["valuesHash"] = stamp
                 report(releases)
@@ -688,15 +696,15 @@ class Summaries:
         known = self._versions.get((uid, _release_key(chart)))
         if known is None and running.file and self._helm:  # a restart of ours forgot it
             known = self._helm.version(
-                running.file, chart["releaseName"], chart["releaseNamespace"], chart["chartName"]
+                running.file, chart["releaseName"], chart["releaseNamespace"], chart["chartName"].rpartition("/")[2]
             )
         return known
 
     def _upgrade(self, kubeconfig: Path, chart: Object, values: list[str]) -> None:
         assert self._helm is not None
-        plain = bool((chart.get("registryCredentialsConfig") or {}).get("plainHTTP"))
-        place = ChartSource(f"{chart['repositoryURL'].rstrip('/')}/{chart['chartName']}", plain)
-        release = Release(chart["releaseName"], chart["releaseNamespace"], place, chart["chartVersion"], tuple(values))
+        release = Release(
+            chart["releaseName"], chart["releaseNamespace"], _place(chart), chart["chartVersion"], tuple(values)
+        )
         log.info("helm: %s in %s", chart["releaseName"], kubeconfig.stem)
         try:
             self._helm.upgrade(kubeconfig, release)
@@ -710,6 +718,12 @@ class Summaries:
                 self._helm.uninstall(kubeconfig, release["releaseName"], release["releaseNamespace"])
             except HelmFailed as error:
                 raise DeployFailed(str(error)) from error
+
+
+def _place(chart: Object) -> ChartSource:
+    """Where a Profile's helmCharts entry says that the chart is."""
+    plain = bool((chart.get("registryCredentialsConfig") or {}).get("plainHTTP"))
+    return source(chart["repositoryURL"], chart["chartName"].rpartition("/")[2], plain, {})
 
 
 def _named(summary: Object) -> set[tuple[str, Key]]:

@@ -1,4 +1,6 @@
-"""kcm's template and credential controllers: status.valid and status.ready."""
+"""kcm's template and credential controllers, with what Flux's source-controller tells them: status.valid and
+status.ready.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from sandbox.simulator.kinds import (
     SERVICE_TEMPLATE,
     Kind,
 )
-from sandbox.simulator.oci import ChartMissing, Registry, source
 from sandbox.simulator.runtime import NO_HELM_RELEASES, Cluster, Informer, Key, enqueue, key_of
+from sandbox.simulator.sources import ChartMissing, Registry, StandIns, source
 
 #: How often an invalid template's chart is looked for again (seconds), longer each time.
 _RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0)
@@ -32,11 +34,12 @@ _NOT_DOWNLOADED = "failed to download helm chart artifact: "
 class Templates:
     """ServiceTemplates and ClusterTemplates turn valid when their chart really is in the registry."""
 
-    def __init__(self, cluster: Cluster, faults: Faults, registry: str | None) -> None:
+    def __init__(self, cluster: Cluster, faults: Faults, instead: StandIns) -> None:
         self._api: Api = cluster.api
         self._faults = faults
-        self._registry = registry
-        self._charts = Registry()
+        self._instead = instead
+        self._registry = Registry()
+        self._charts = cluster.informer(HELM_CHART)
         self._repositories = cluster.informer(HELM_REPOSITORY)
         self._informers: dict[Kind, Informer] = {k: cluster.informer(k) for k in (SERVICE_TEMPLATE, CLUSTER_TEMPLATE)}
         self._tries: dict[tuple[Kind, Key], int] = {}
@@ -56,6 +59,43 @@ class Templates:
                     queue.add((kind, key_of(template)))
 
         self._repositories.on_change(repository_changed)
+        self._repositories.on_change(enqueue(cluster.queue("repositories", self._index)))
+
+        def chart_changed(old: Object | None, new: Object | None) -> None:
+            if new and not (old and old["spec"] == new["spec"]):
+                for template in self._informers[SERVICE_TEMPLATE].all():
+                    if _named_chart(template) == key_of(new):
+                        queue.add((SERVICE_TEMPLATE, key_of(template)))
+
+        self._charts.on_change(chart_changed)
+
+    def _index(self, key: Key) -> float | None:
+        """The status of a repository with an index; one of OCI has none."""
+        repository = self._repositories.get(*key)
+        if repository is None or repository["spec"]["url"].startswith("oci:"):
+            return None
+        place = source(repository["spec"]["url"], "", bool(repository["spec"].get("insecure")), self._instead)
+        status, reason, message = "True", "Succeeded", "stored artifact: revision 'sha256:0'"
+        try:
+            self._registry.index(place.repository)
+        except ChartMissing as error:
+            status, reason, message = "False", "Failed", str(error)
+        self._say(HELM_REPOSITORY, repository, ("Ready", "ArtifactInStorage"), (status, reason, message))
+        return None if status == "True" else 2.0
+
+    def _say(self, kind: Kind, obj: Object, names: tuple[str, ...], says: tuple[str, str, str], **more: Any) -> None:
+        """The source-controller's word on one of its objects, where it says another yet."""
+        conditions = [dict(each) for each in (obj.get("status") or {}).get("conditions") or []]
+        for name in names:
+            set_condition(conditions, name, *says)
+        status = {
+            **(obj.get("status") or {}),
+            "conditions": conditions,
+            "observedGeneration": obj["metadata"]["generation"],
+            **more,
+        }
+        if status != obj.get("status"):
+            self._api.replace(kind, {**obj, "status": status}, subresource="status", manager="source-controller")
 
     def _reconcile(self, item: tuple[Kind, Key]) -> float | None:
         kind, key = item
@@ -77,8 +117,11 @@ class Templates:
                 wanted: Object = {"valid": False, "validationError": _NOT_DOWNLOADED + steps[count]}
                 again = self._faults.step() / 20
             else:
-                wanted = self._valid(template)
+                valid = self._valid(template)
                 self._tries.pop(item, None)
+                if valid is None:  # its HelmChart tells when it comes
+                    return None
+                wanted = valid
         except ChartMissing as error:
             wanted = {"valid": False, "validationError": _NOT_DOWNLOADED + str(error)}
             again = _RETRIES[min(count - len(steps), len(_RETRIES) - 1)]
@@ -88,28 +131,47 @@ class Templates:
             self._informers[kind].put(updated)
         return again
 
-    def _valid(self, template: Object) -> Object:
-        helm, meta = template["spec"]["helm"], template["metadata"]
-        if "chartRef" in helm:
-            raise ChartMissing("the sandbox plays chartSpec only")
-        spec = helm["chartSpec"]
-        repository = self._repositories.get(meta["namespace"], spec["sourceRef"]["name"])
-        if spec["sourceRef"]["kind"] != "HelmRepository" or repository is None:
-            raise ChartMissing(f'failed to get source: HelmRepository "{spec["sourceRef"]["name"]}" not found')
-        place = source(
-            repository["spec"]["url"], spec["chart"], bool(repository["spec"].get("insecure")), self._registry
-        )
-        self._charts.check(place, spec["version"])
-        self._helm_chart(template, spec)
+    def _valid(self, template: Object) -> Object | None:
+        """The status of one whose chart can be had; None while the HelmChart that it names isn't there. Raises
+        ChartMissing."""
+        meta = template["metadata"]
+        named = _named_chart(template)
+        chart = self._charts.get(*named) if named else None
+        spec = chart["spec"] if chart else template["spec"]["helm"].get("chartSpec")
+        if spec is None:
+            return None
+        try:
+            self._check(meta["namespace"], spec)
+        except ChartMissing as error:
+            if chart:
+                self._say(HELM_CHART, chart, ("Ready",), ("False", "ChartPullError", str(error)))
+            raise
+        self._helm_chart(template, chart, spec)
+        namespace, name = named or key_of(template)
         return {
             "valid": True,
-            "chartRef": {"kind": "HelmChart", "name": meta["name"], "namespace": meta["namespace"]},
+            "chartRef": {"kind": HELM_CHART.kind, "namespace": namespace, "name": name},
             "chartVersion": spec["version"],
             "description": f"A Helm chart for {spec['chart']}",
         }
 
-    def _helm_chart(self, template: Object, spec: Object) -> None:
-        """The HelmChart that kcm makes for a template, owned by it."""
+    def _check(self, namespace: str, spec: Object) -> None:
+        """Whether its chart can be had. Raises ChartMissing."""
+        repository = self._repositories.get(namespace, spec["sourceRef"]["name"])
+        if spec["sourceRef"]["kind"] != "HelmRepository" or repository is None:
+            raise ChartMissing(f'failed to get source: HelmRepository "{spec["sourceRef"]["name"]}" not found')
+        place = source(
+            repository["spec"]["url"], spec["chart"], bool(repository["spec"].get("insecure")), self._instead
+        )
+        self._registry.check(place, spec["version"])
+
+    def _helm_chart(self, template: Object, there: Object | None, spec: Object) -> None:
+        """The status of a template's HelmChart, which kcm makes and the template owns, but where it names one."""
+        message = f"pulled '{spec['chart']}' chart with version '{spec['version']}'"
+        pulled = ("Ready", "ArtifactInStorage"), ("True", "ChartPullSucceeded", message)
+        if there is not None:
+            self._say(HELM_CHART, there, *pulled, observedChartName=spec["chart"])
+            return
         meta = template["metadata"]
         if self._api.get(HELM_CHART, meta["namespace"], meta["name"]):
             return
@@ -132,13 +194,13 @@ class Templates:
                 k: spec[k] for k in ("chart", "version", "interval", "sourceRef", "reconcileStrategy") if k in spec
             },
         }
-        made = self._api.create(HELM_CHART, chart)
-        conditions: list[dict[str, Any]] = []
-        message = f"pulled '{spec['chart']}' chart with version '{spec['version']}'"
-        set_condition(conditions, "Ready", "True", "ChartPullSucceeded", message)
-        set_condition(conditions, "ArtifactInStorage", "True", "ChartPullSucceeded", message)
-        status = {"conditions": conditions, "observedGeneration": 1, "observedChartName": spec["chart"]}
-        self._api.replace(HELM_CHART, {**made, "status": status}, subresource="status", manager="source-controller")
+        self._say(HELM_CHART, self._api.create(HELM_CHART, chart), *pulled, observedChartName=spec["chart"])
+
+
+def _named_chart(template: Object) -> Key | None:
+    """The HelmChart that a template names, if it doesn't say its chart itself."""
+    reference = template["spec"]["helm"].get("chartRef")
+    return (reference.get("namespace") or template["metadata"]["namespace"], reference["name"]) if reference else None
 
 
 class Credentials:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import foreign_yaml
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml
 from sandbox import binaries, chart_packages, fixtures, registry
 from sandbox.chart_packages import ALL, Chart
 from sandbox.fixtures import ControlPlane

@@ -18,9 +18,9 @@ from sandbox.simulator import (
     faults,
     gotemplate,
     grafana,
-    oci,
     promxy,
     provisioners,
+    sources,
     summaries,
     sveltos,
     texts,
@@ -397,11 +397,14 @@ def test_a_copied_secret_keeps_what_helm_wrote_on_it_and_says_where_it_comes_fro
 
 
 def test_public_charts_come_from_the_sandboxs_registry() -> None:
-    assert oci.source("oci://ghcr.io/k0rdent/catalog/charts", "c", False, "h:1") == oci.ChartSource(
-        "oci://h:1/catalog/charts/c", True
-    )
-    assert oci.source("oci://ghcr.io/k0rdent/kof/charts", "c", False, None).plain_http is False
-    assert oci.source("oci://mirror:5/kof/", "c", True, "h:1") == oci.ChartSource("oci://mirror:5/kof/c", True)
+    ours = sources.stand_ins({"registry": "h:1", "index": "http://h:2"})
+    found = sources.source("oci://ghcr.io/k0rdent/catalog/charts", "c", False, ours)
+    assert found == sources.ChartSource("oci://h:1/catalog/charts/c", True)
+    assert sources.source("oci://ghcr.io/k0rdent/kof/charts", "c", False, {}).plain_http is False
+    assert sources.source("oci://mirror:5/kof/", "c", True, ours) == sources.ChartSource("oci://mirror:5/kof/c", True)
+    for url in ("https://charts.jetstack.io", "https://charts.jetstack.io/"):
+        assert sources.source(url, "c", False, ours) == sources.ChartSource("c", True, "http://h:2/jetstack")
+    assert sources.source("http://h:2/kof/", "c", True, ours) == sources.ChartSource("c", True, "http://h:2/kof")
 
 
 # Volumes

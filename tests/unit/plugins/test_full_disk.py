@@ -17,13 +17,13 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.cache import CachePluginAdjudicator
 
 from ansible_collections.k0rdent.kof.plugins.inventory import clusters
-from ansible_collections.k0rdent.kof.plugins.module_utils import transport
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm_command import Helm, HelmFailed, HelmUnusable, Registry
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import Settings, settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rendered import Folder
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.command import Helm, HelmFailed, HelmUnusable, Registry
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import transport
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import Settings, settings
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import FleetFault
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.rendered import Folder
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
 BIN = pathlib.Path(sys.executable).parent

@@ -13,6 +13,11 @@ kwok runs the pods, so an image is a name and nothing else, and nothing here nee
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty in kof's own charts of line 0.0, which were all published as 0.1.0. */}}
+{{- define "line-0.0" -}}
+{{- if eq .Chart.Version "0.1.0" -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Labels of an object. Call with a dict: root (the chart's context), name; subchart (name, version) where the real chart has it from one. */}}
 {{- define "labels" -}}
 {{- $chart := .subchart | default (dict "name" .root.Chart.Name "version" .root.Chart.Version) -}}
@@ -27,7 +32,7 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
-{{/* The pod template. Keys: root, name, image; optional args, env, volumes, mounts, sidecars, account, resources, port, annotations. */}}
+{{/* The pod template. Keys: root, name, image; optional args, env, volumes, mounts, waits (for a Secret that it mounts), init, sidecars, account, resources, port, annotations. */}}
 {{- define "pod" -}}
 metadata:
   labels:
@@ -39,6 +44,14 @@ metadata:
 spec:
   {{- with .account }}
   serviceAccountName: {{ . }}
+  {{- end }}
+  {{- with .waits }}
+  schedulingGates:
+    - name: mounts.sandbox/{{ . }}
+  {{- end }}
+  {{- with .init }}
+  initContainers:
+    {{- . | nindent 4 }}
   {{- end }}
   containers:
     - name: {{ .container | default .name }}
@@ -71,6 +84,18 @@ spec:
   volumes:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* What Grafana's pod does first at line 0.0: it asks GitHub which plugins are the latest, and fetches them. */}}
+{{- define "grafanaPlugins" -}}
+- name: load-vm-ds-plugin
+  image: curlimages/curl:latest
+  command: [/bin/sh, -c]
+  args:
+    - set -ex; curl -s https://api.github.com/repos/VictoriaMetrics/victoriametrics-datasource/releases/latest
+  volumeMounts:
+    - name: grafana-data
+      mountPath: /var/lib/grafana
 {{- end -}}
 
 {{/* Keys: as for "pod", and replicas (default 1), namespace. */}}
@@ -257,18 +282,23 @@ GF_SECURITY_ADMIN_PASSWORD: {{ get $held "GF_SECURITY_ADMIN_PASSWORD" | default 
 
 {{/*
 The VictoriaMetrics cluster as its operator would lay it out. Keys: root, replicas, retention, values (victoriametrics.vmcluster), storageClass.
+At line 0.0 retention and sizes are written into the charts.
 */}}
 {{- define "vmcluster" -}}
 {{- $root := .root -}}
+{{- $values := .values -}}
+{{- if include "line-0.0" $root -}}
+{{- $values = dict "retentionPeriod" "1" "vmselect" (dict "storage" (dict "size" "2Gi")) "vmstorage" (dict "storage" (dict "size" "10Gi")) -}}
+{{- end -}}
 {{- $image := "docker.io/victoriametrics" -}}
 {{- include "deployment" (dict "root" $root "name" "vminsert-cluster" "replicas" .replicas "port" 8480 "image" (printf "%s/vminsert:v1.105.0-cluster" $image)
       "args" (list (printf "-replicationFactor=%v" .replicationFactor))) }}
 {{- include "service" (dict "root" $root "name" "vminsert-cluster" "port" 8480) }}
 {{- include "statefulset" (dict "root" $root "name" "vmselect-cluster" "replicas" .replicas "port" 8481 "image" (printf "%s/vmselect:v1.105.0-cluster" $image)
-      "claim" (dict "name" "vmselect-cachedir" "size" .values.vmselect.storage.size "storageClass" .storageClass)) }}
+      "claim" (dict "name" "vmselect-cachedir" "size" $values.vmselect.storage.size "storageClass" .storageClass)) }}
 {{- include "service" (dict "root" $root "name" "vmselect-cluster" "port" 8481 "headless" true) }}
 {{- include "statefulset" (dict "root" $root "name" "vmstorage-cluster" "replicas" .replicas "port" 8482 "image" (printf "%s/vmstorage:v1.105.0-cluster" $image)
-      "args" (list (printf "-retentionPeriod=%v" .values.retentionPeriod))
-      "claim" (dict "name" "vmstorage-db" "size" .values.vmstorage.storage.size "storageClass" .storageClass)) }}
+      "args" (list (printf "-retentionPeriod=%v" $values.retentionPeriod))
+      "claim" (dict "name" "vmstorage-db" "size" $values.vmstorage.storage.size "storageClass" .storageClass)) }}
 {{- include "service" (dict "root" $root "name" "vmstorage-cluster" "port" 8482 "headless" true) }}
 {{- end -}}

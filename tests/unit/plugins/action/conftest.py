@@ -1,4 +1,4 @@
-"""Runs a play with one of the actions, as a user would, against the test session's control plane."""
+"""Runs a play with one of the actions, as a user would but for the start, against the test session's control plane."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from forked import SHARED
+
 REPOSITORY = pathlib.Path(__file__).parents[4]
 Play = Callable[..., subprocess.CompletedProcess[str]]
 
 INVENTORY = {
-    "all": {"vars": {"kof_fleet": "actions", "regional_admin_email": "platform@example.com"}},
+    "all": {"vars": {"kof_version": "0.1.1", "kof_fleet": "actions", "regional_admin_email": "platform@example.com"}},
     "kof_mothership": {"hosts": {"mothership": {}}},
     "kof_regional": {
         "hosts": {
@@ -36,18 +38,13 @@ def play(control_plane: Any, tmp_path: pathlib.Path) -> Play:
         one = {"hosts": hosts, "gather_facts": False, "connection": "local", **keywords}
         (tmp_path / "play.yml").write_text(yaml.safe_dump([{**one, "tasks": [{"run_once": True, **task}]}]))
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "KUBECONFIG"))}
-        return subprocess.run(
-            ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), str(tmp_path / "play.yml"), *arguments],
-            cwd=REPOSITORY,
-            env={
-                **clean,
-                "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-                "ANSIBLE_NOCOLOR": "1",
-                "K8S_AUTH_KUBECONFIG": str(control_plane.kubeconfig),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = {
+            **clean,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "K8S_AUTH_KUBECONFIG": str(control_plane.kubeconfig),
+        }
+        command = ["-i", str(tmp_path / "hosts.yml"), str(tmp_path / "play.yml"), *arguments]
+        return subprocess.CompletedProcess(command, *SHARED.run(command, environment, timeout=300), stderr="")
 
     return run

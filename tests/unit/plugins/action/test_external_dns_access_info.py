@@ -116,3 +116,54 @@ def test_a_user_of_another_fleet_is_named(control_plane: Any, play: Any, iam: An
     run = play("kof_mothership", look(iam))
     assert run.returncode != 0
     assert f"{FLEET_TAG}=another" in run.stdout + run.stderr
+
+
+def of_role(iam: Any, **variables: Any) -> list[dict[str, Any]]:
+    """The role's look, with the variables where a role that is imported has them."""
+    login = {
+        "dns_credentials_endpoint_url": iam.meta.endpoint_url,
+        "dns_credentials_aws_access_key": "AKIAIOSFODNN7EXAMPLE",
+        "dns_credentials_aws_secret_key": "secret-half-of-the-admin",
+        "dns_credentials_hosted_zones": ["Z1"],
+        "kof_fleet": "actions",
+        "kof_namespace": "dns-look",
+    }
+    return [{"name": "Look", "k0rdent.kof.external_dns_access_info": {"of_role": True}, "vars": {**login, **variables}}]
+
+
+def test_the_role_is_told_what_to_make_and_no_secret(play: Any, iam: Any) -> None:
+    run = play("kof_mothership", *of_role(iam, dns_credentials_method="iam_user"), "-vvvv")
+    assert "secret-half-of-the-admin" not in run.stdout + run.stderr
+    found = result(play("kof_mothership", *of_role(iam, dns_credentials_method="iam_user"), "-v"))
+    assert found["plan"]["make"] == ["policy", "user", "access_key"]
+    assert found["plan"]["options"]["namespace"] == "dns-look"
+    assert (found["plan"]["user"], found["plan"]["region"]) == ("kof-external-dns-actions", "us-east-1")
+
+
+@pytest.mark.parametrize("kind", ["policy", "role"])
+def test_what_is_somebody_elses_ends_the_role_wherever_its_path_is(play: Any, iam: Any, kind: str) -> None:
+    name = "kof-external-dns-actions"
+    if kind == "policy":
+        allowed = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.create_policy(PolicyName=name, Path="/elsewhere/", PolicyDocument=document)
+    else:
+        iam.create_role(RoleName=name, Path="/elsewhere/", AssumeRolePolicyDocument="{}")
+    run = play("kof_mothership", *of_role(iam, dns_credentials_method="node_role"))
+    assert run.returncode != 0
+    assert f"The IAM {kind} {name} exists and doesn't carry our tag" in " ".join(run.stdout.split())
+
+
+def test_without_a_key_no_management_cluster_is_needed(play: Any, iam: Any) -> None:
+    nowhere = {"kof_kubeconfig": "/nowhere/kubeconfig"}
+    found = result(play("kof_mothership", *of_role(iam, dns_credentials_method="node_role", **nowhere), "-v"))
+    assert found["plan"]["make"] == ["policy", "role", "instance_profile"]
+    none = {"dns_credentials_method": "none", "ansible_connection": "ssh", **nowhere}
+    assert result(play("kof_mothership", *of_role(iam, **none), "-v"))["plan"] == {"make": []}
+
+
+def test_all_faults_of_the_roles_variables_are_told(play: Any, iam: Any) -> None:
+    wrong = {"dns_credentials_method": "irsa", "dns_credentials_path": "kof", "kof_namespace": 1.1}
+    told = play("kof_mothership", *of_role(iam, **wrong)).stdout
+    for name in ("dns_credentials_path", "kof_namespace", "dns_credentials_oidc_provider_arns"):
+        assert f"mothership: {name}: " in told

@@ -70,6 +70,7 @@ def test_child_gets_the_domain_of_a_regional_outside_the_batch(control_plane: An
     assert "https://vmauth.eu1.example.com/" in json.dumps(child["spec"]["serviceSpec"])
 
 
+@pytest.mark.any_core
 def test_child_of_an_unknown_regional_is_named(control_plane: Any, play: Any) -> None:
     task = {"name": "Apply", "k0rdent.kof.fleet_apply": {"layer": "child"}}
     run = play("kof_child", task, "-e", "child_regional=stranger")
@@ -77,6 +78,7 @@ def test_child_of_an_unknown_regional_is_named(control_plane: Any, play: Any) ->
     assert "eu1-child1: child_regional: no regional cluster stranger" in run.stdout + run.stderr
 
 
+@pytest.mark.any_core
 def test_what_belongs_to_a_refused_cluster_is_not_applied(control_plane: Any, play: Any) -> None:
     foreign = {
         "apiVersion": "k0rdent.mirantis.com/v1alpha1",
@@ -87,7 +89,7 @@ def test_what_belongs_to_a_refused_cluster_is_not_applied(control_plane: Any, pl
     manager = ("--server-side", "--field-manager=kof-operator")
     control_plane.kubectl("apply", *manager, "-f", "-", stdin=json.dumps(foreign))
     run = play("kof_regional", {**APPLY, "register": "applied"}, "-v")
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.returncode == 2, run.stdout + run.stderr
     assert "spec.credential is owned by field manager 'kof-operator'" in run.stdout
     groups = control_plane.kubectl("get", "promxyservergroups", "-n", "kof", "-o", "name")
     assert "us1-metrics" in groups
@@ -101,6 +103,7 @@ def clusters(control_plane: Any) -> dict[str, Any]:
     return {f"{each['kind']}/{each['metadata']['name']}": each for each in ours}
 
 
+@pytest.mark.any_core
 def test_another_fleet_s_clusters_stay_as_they_are_and_are_taken_over_only_by_name(
     control_plane: Any, play: Any
 ) -> None:
@@ -120,6 +123,7 @@ def test_another_fleet_s_clusters_stay_as_they_are_and_are_taken_over_only_by_na
     assert fleets == {"team-b"}
 
 
+@pytest.mark.any_core
 def test_a_place_in_the_global_view_that_is_another_fleet_s_is_refused_by_itself(control_plane: Any, play: Any) -> None:
     assert play("kof_regional", APPLY).returncode == 0
     theirs = "app.kubernetes.io/part-of=team-c"
@@ -130,6 +134,7 @@ def test_a_place_in_the_global_view_that_is_another_fleet_s_is_refused_by_itself
     assert group["metadata"]["labels"]["app.kubernetes.io/part-of"] == "team-c"
 
 
+@pytest.mark.any_core
 @pytest.mark.parametrize(
     ("label", "told"),
     [
@@ -155,6 +160,7 @@ def test_a_guide_s_object_that_somebody_keeps_is_not_replaced(
     assert "PromxyServerGroup/sample" not in clusters(control_plane)
 
 
+@pytest.mark.any_core
 def test_a_cluster_of_kof_s_labels_keeps_them(control_plane: Any, play: Any) -> None:
     """As the guide of kof 0.2 and later makes it, with kubectl apply."""
     made = {
@@ -181,6 +187,7 @@ def test_a_cluster_of_kof_s_labels_keeps_them(control_plane: Any, play: Any) -> 
     assert "PromxyServerGroup/eu1-metrics" not in now
 
 
+@pytest.mark.any_core
 def test_a_dangerous_change_needs_the_cluster_s_name(control_plane: Any, play: Any) -> None:
     assert play("kof_regional", APPLY).returncode == 0
     before = clusters(control_plane)

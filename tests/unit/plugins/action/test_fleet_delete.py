@@ -108,6 +108,7 @@ def hold(control_plane: Any, what: str, where: str = "kcm-system") -> None:
     control_plane.kubectl("patch", what, "-n", where, "--type=merge", "-p", json.dumps(patch))
 
 
+@pytest.mark.any_core
 def test_unconfirmed_says_what_it_would_do_and_how(control_plane: Any, play: Any) -> None:
     mark = control_plane.audit.stat().st_size
     run = play(EVERYTHING, DELETE, "-v")
@@ -137,6 +138,7 @@ def test_a_play_can_not_confirm(control_plane: Any, play: Any) -> None:
     assert deletes(control_plane, mark) == []
 
 
+@pytest.mark.any_core
 def test_another_fleet_s_clusters_stay_unless_they_are_taken_over_by_name(control_plane: Any, play: Any) -> None:
     before, mark = there(control_plane), control_plane.audit.stat().st_size
     as_b = ("-v", "-e", "kof_fleet=team-b", "-e", "kof_delete_confirm=team-b")
@@ -150,6 +152,7 @@ def test_another_fleet_s_clusters_stay_unless_they_are_taken_over_by_name(contro
     assert there(control_plane) == set()
 
 
+@pytest.mark.any_core
 def test_what_another_fleet_takes_over_while_we_wait_for_the_children_stays(control_plane: Any, play: Any) -> None:
     hold(control_plane, "clusterdeployment/eu1-child1")
 
@@ -211,21 +214,45 @@ def test_check_mode_needs_no_word_and_says_what_the_run_does(control_plane: Any,
     assert as_done(predicted) == result(done)
 
 
+@pytest.mark.any_core
 def test_a_child_outside_the_run_holds_its_regional(control_plane: Any, play: Any) -> None:
     # Nobody has to confirm what wouldn't be deleted anyway.
     assert "0 child and 1 regional clusters" in result(play("kof_regional", DELETE, "-v"))["msg"]
     runs = [play("kof_regional", DELETE, "-v", "--check"), play("kof_regional", DELETE, *CONFIRMED)]
     for run in runs:
-        assert run.returncode == 0, run.stdout + run.stderr
+        assert run.returncode == 2, run.stdout + run.stderr
         (refused,) = result(run)["refused"]
         assert refused["host"] == "eu1"
         assert "still send to it: eu1-child1;" in refused["reason"]
+        assert result(run)["msg"].startswith(f"1 of 2 clusters failed:\neu1: {refused['reason']}\n3 ")
         assert [each["object"].rpartition("/")[2] for each in result(run)["objects"]] == [
             "us1-metrics",
             "us1-logs",
             "us1",
         ]
     assert there(control_plane) == OF_EU1
+
+
+@pytest.mark.parametrize(
+    ("booked_by", "arguments", "fails", "changes"),
+    [
+        ("task", (), True, True),
+        ("role", (), False, True),
+        ("role", ("--skip-tags", "always"), False, True),
+        ("play", (), False, False),
+        ("play", ("--skip-tags", "always"), True, False),
+    ],
+)
+def test_the_task_fails_by_a_cluster_only_where_nobody_else_does(
+    control_plane: Any, play: Any, booked_by: str, arguments: tuple[str, ...], fails: bool, changes: bool
+) -> None:
+    task = {"name": "Delete", "k0rdent.kof.fleet_delete": {"booked_by": booked_by}}
+    run = play("kof_regional", task, "-v", "--check", *arguments)
+    assert bool(run.returncode) is fails, run.stdout + run.stderr
+    told = result(run)
+    assert told["changed"] is changes
+    assert list(told["outcomes"]["failed"]) == ["eu1"]
+    assert told["outcomes"]["booked_by"] == booked_by
 
 
 @pytest.fixture
@@ -243,6 +270,7 @@ def team_b(control_plane: Any, applied: list[dict[str, Any]]) -> Any:
     return make
 
 
+@pytest.mark.any_core
 def test_a_child_in_another_namespace_holds_its_regional(control_plane: Any, play: Any, team_b: Any) -> None:
     team_b()
     (refused,) = result(play(EVERYTHING, DELETE, *CONFIRMED))["refused"]
@@ -251,6 +279,7 @@ def test_a_child_in_another_namespace_holds_its_regional(control_plane: Any, pla
     assert {each for each in there(control_plane) if "/us1" in each} == {each for each in ALL if "/us1" in each}
 
 
+@pytest.mark.any_core
 def test_a_child_that_comes_while_its_regional_goes_keeps_what_is_left(
     control_plane: Any, play: Any, team_b: Any
 ) -> None:
@@ -275,25 +304,27 @@ def test_a_child_that_comes_while_its_regional_goes_keeps_what_is_left(
     assert "clusterdeployments/us1" in there(control_plane)
 
 
-RIGHTS = pathlib.Path(__file__).parents[4] / "docs" / "rights.md"
+RIGHTS = pathlib.Path(__file__).parents[4] / "docs" / "rbac" / "deleter.yaml"
 
 
+@pytest.mark.any_core
 def test_who_may_not_see_other_namespaces_deletes_no_regional(control_plane: Any, play: Any) -> None:
-    text = RIGHTS.read_text().split("```yaml\n")[1].split("```")[0].replace("kof-region-teams", "teams")
+    text = RIGHTS.read_text()
     control_plane.kubectl("apply", "-f", "-", stdin=text)
     as_team = ("-v", "-e", "kof_delete_confirm=actions", "-e", f"kof_kubeconfig={control_plane.admin}")
-    as_team += ("-e", '{"kof_impersonate_user": "ann", "kof_impersonate_groups": ["teams"]}')
+    as_team += ("-e", '{"kof_impersonate_user": "ann", "kof_impersonate_groups": ["k0rdent-kof-deleter"]}')
     try:
-        role = yaml.safe_load(text.split("---")[0])
-        everywhere = [each for each in role["rules"] if "clusterdeployments" not in each["resources"]]
-        control_plane.kubectl("apply", "-f", "-", stdin=json.dumps({**role, "rules": everywhere}))
+        # Who deletes children alone may see their namespace alone.
+        everywhere, home, _kof = (each for each in yaml.safe_load(text)["items"] if "rules" in each)
+        home["rules"].append({**everywhere["rules"][0], "resources": ["clusterdeployments"]})
+        control_plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([{**everywhere, "rules": []}, home]))
         told = result(play(EVERYTHING, DELETE, *as_team))["msg"]
         assert "the right to list clusterdeployments.k0rdent.mirantis.com in all namespaces is missing" in told
         assert told.endswith("(docs/rights.md). Nothing was changed.")
         assert there(control_plane) == ALL
         # Children need no such right, and with it what is documented is enough.
         assert result(play("kof_child", DELETE, *as_team))["counts"] == {"deleted": 1}
-        control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(role))
+        control_plane.kubectl("apply", "-f", "-", stdin=text)
         assert result(play(EVERYTHING, DELETE, *as_team))["refused"] == []
         assert there(control_plane) == set()
     finally:
@@ -351,6 +382,7 @@ def keep(control_plane: Any) -> Any:
     until(denied=False)
 
 
+@pytest.mark.any_core
 @pytest.mark.parametrize(
     ("kind", "namespace", "name"),
     [("ClusterDeployment", "kcm-system", "us1"), ("GrafanaDatasource", "kof", "us1-logs")],
@@ -372,6 +404,7 @@ def test_what_the_api_server_keeps_keeps_all_of_its_cluster(
     assert not [each for each in deletes(control_plane, mark) if "/us1" in each and "(dry)" not in each]
 
 
+@pytest.mark.any_core
 @pytest.mark.parametrize(
     ("what", "where", "text", "why"),
     [
@@ -384,13 +417,14 @@ def test_what_is_not_ours_stays_with_all_of_its_cluster(
 ) -> None:
     label(control_plane, what, where, text)
     run = play(EVERYTHING, DELETE, *CONFIRMED)
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.returncode == 2, run.stdout + run.stderr
     (refused,) = result(run)["refused"]
     assert refused["host"] == "eu1"
     assert why in refused["reason"]
     assert there(control_plane) == OF_EU1 - {"clusterdeployments/eu1-child1"}
 
 
+@pytest.mark.any_core
 def test_a_refused_child_leaves_its_regional_out(control_plane: Any, play: Any) -> None:
     label(control_plane, "clusterdeployment/eu1-child1", "kcm-system", "app.kubernetes.io/part-of=other")
     run = play(EVERYTHING, DELETE, *CONFIRMED)
@@ -400,6 +434,7 @@ def test_a_refused_child_leaves_its_regional_out(control_plane: Any, play: Any) 
     assert there(control_plane) == OF_EU1
 
 
+@pytest.mark.any_core
 def test_more_failures_than_allowed_keep_all_regionals(control_plane: Any, play: Any) -> None:
     label(control_plane, "clusterdeployment/eu1-child1", "kcm-system", "app.kubernetes.io/part-of=other")
     run = play(EVERYTHING, DELETE, *CONFIRMED, "-e", "kof_max_fail_percentage=99")
@@ -407,6 +442,7 @@ def test_more_failures_than_allowed_keep_all_regionals(control_plane: Any, play:
     assert there(control_plane) == ALL
 
 
+@pytest.mark.any_core
 def test_a_child_that_does_not_go_is_named_with_its_finalizer(control_plane: Any, play: Any) -> None:
     hold(control_plane, "clusterdeployment/eu1-child1")
     # Without waiting for the regionals: for the children it waits all the same.
@@ -421,6 +457,7 @@ def test_a_child_that_does_not_go_is_named_with_its_finalizer(control_plane: Any
     assert result(again)["changed"] is False
 
 
+@pytest.mark.any_core
 def test_the_last_wait_can_be_left_out(control_plane: Any, play: Any) -> None:
     hold(control_plane, "clusterdeployment/us1")
     run = play("us1", DELETE, *CONFIRMED, "-e", "kof_wait=false")
@@ -429,6 +466,7 @@ def test_the_last_wait_can_be_left_out(control_plane: Any, play: Any) -> None:
     assert [each["host"] for each in result(waited)["refused"]] == ["us1"]
 
 
+@pytest.mark.any_core
 def test_a_cluster_stays_until_it_is_out_of_the_global_view(control_plane: Any, play: Any) -> None:
     hold(control_plane, "promxyservergroup/us1-metrics", "kof")
     run = play("us1", DELETE, *CONFIRMED, "-e", "kof_wait_timeout=1")
@@ -437,6 +475,7 @@ def test_a_cluster_stays_until_it_is_out_of_the_global_view(control_plane: Any, 
     assert "clusterdeployments/us1" in there(control_plane)
 
 
+@pytest.mark.any_core
 def test_a_run_of_the_mothership_alone_says_that_there_is_nothing(control_plane: Any, play: Any) -> None:
     mark = control_plane.audit.stat().st_size
     run = play("kof_mothership", DELETE)
@@ -530,6 +569,7 @@ def sveltos(control_plane: Any) -> Any:
     control_plane.kubectl("delete", "clustersummaries,sveltosclusters", "-n", "kcm-system", "-l", "test=adopted")
 
 
+@pytest.mark.any_core
 def test_services_of_clusters_that_live_on_go_first(control_plane: Any, play: Any, sveltos: Any) -> None:
     events = sveltos("us1")
     said = play("us1", DELETE).stdout
@@ -552,6 +592,7 @@ def test_services_of_clusters_that_live_on_go_first(control_plane: Any, play: An
     assert "promxy has" not in done["msg"]  # there is another region
 
 
+@pytest.mark.any_core
 def test_services_that_do_not_go_keep_their_cluster(control_plane: Any, play: Any, sveltos: Any) -> None:
     sveltos("us1", works=False)
     run = play("us1", DELETE, *CONFIRMED, "-e", '{"kof_wait_timeout": 3}')
@@ -561,6 +602,7 @@ def test_services_that_do_not_go_keep_their_cluster(control_plane: Any, play: An
     assert "clusterdeployments/us1" in there(control_plane)
 
 
+@pytest.mark.any_core
 def test_an_unreachable_cluster_goes_when_its_services_may_stay(control_plane: Any, play: Any, sveltos: Any) -> None:
     sveltos("eu1-child1", works=False, connectionStatus="Down", failureMessage="dial tcp: connection refused")
     (refused,) = result(play("kof_child", DELETE, *CONFIRMED))["refused"]
@@ -572,5 +614,6 @@ def test_an_unreachable_cluster_goes_when_its_services_may_stay(control_plane: A
     assert "clusterdeployments/eu1-child1" not in there(control_plane)
 
 
+@pytest.mark.any_core
 def test_the_last_region_of_promxy_is_told(play: Any) -> None:
     assert re.search(r"promxy has (eu1|us1) in its configuration", play(EVERYTHING, DELETE, *CONFIRMED).stdout)

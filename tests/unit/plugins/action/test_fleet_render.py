@@ -6,13 +6,15 @@ import base64
 import os
 import pathlib
 import stat
-import subprocess
-import sys
+from typing import Any
 
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.action.fleet_render import ActionModule
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
+from forked import SHARED
+
 REPOSITORY = pathlib.Path(__file__).parents[4]
-BIN = pathlib.Path(sys.executable).parent
 
 HOSTS = """
 kof_mothership: {hosts: {"../../up": {}}}
@@ -29,16 +31,28 @@ mothership_values:
   promxy: {extraArgs: ["--bearer={{ in_file }}"], note: "{{ one | b64encode }}", adminPassword: by-name-only}
   grafana: {ini: "user={{ template }} {{ deep.list[0] }}"}
 regional_service_values:
-  kof-storage: {grafana: {auth: "{{ one }}"}, pin: "{{ number }}", plain: stays-as-it-is}
+  kof-storage: {grafana: {auth: "{{ one }}"}, pin: "{{ number }}", who: "{{ of_host }}", plain: stays-as-it-is}
 """
 IN_FILE = """
 in_file: CANARY-file
 template: "{{ 'CANARY' }}-template"
 deep: {list: [CANARY-deep]}
 number: 13371337
+of_host: "CANARY-{{ regional_cluster_name }}"
+nothing_uses: "{{ lookup('pipe', 'touch FOLDER/nothing-uses-it') }}"
 regional_storage_class: gp3
 """
 CANARIES = ["CANARY", "13371337", "by-name-only", base64.b64encode(b"CANARY-inline").decode()]
+
+
+SETTINGS = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+
+
+def vault(folder: pathlib.Path, verb: str, *arguments: str) -> str:
+    words = [verb, "--vault-password-file", str(folder / "password"), *arguments]
+    code, told = SHARED.run(words, os.environ | SETTINGS, 300, program="vault")
+    assert code == 0, told
+    return told
 
 
 @pytest.fixture
@@ -47,11 +61,9 @@ def inventory(tmp_path: pathlib.Path) -> pathlib.Path:
     (folder / "group_vars" / "all").mkdir(parents=True)
     (folder / "hosts.yml").write_text(HOSTS)
     (tmp_path / "password").write_text("p")
-    vault = [str(BIN / "ansible-vault"), "--vault-password-file", str(tmp_path / "password")]
-    (folder / "group_vars/all/vault.yml").write_text(IN_FILE)
-    subprocess.run([*vault[:1], "encrypt", *vault[1:], str(folder / "group_vars/all/vault.yml")], check=True)
-    inline = [*vault[:1], "encrypt_string", *vault[1:], "CANARY-inline", "--name", "one"]
-    text = subprocess.run(inline, check=True, capture_output=True, text=True).stdout
+    (folder / "group_vars/all/vault.yml").write_text(IN_FILE.replace("FOLDER", str(tmp_path)))
+    vault(tmp_path, "encrypt", str(folder / "group_vars/all/vault.yml"))
+    text = vault(tmp_path, "encrypt_string", "CANARY-inline", "--name", "one")
     (folder / "group_vars/all/plain.yml").write_text(PLAIN + text)
     return folder
 
@@ -59,16 +71,10 @@ def inventory(tmp_path: pathlib.Path) -> pathlib.Path:
 def render(inventory: pathlib.Path, *arguments: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KOF_")}
     password = ("--vault-password-file", inventory.parents[3] / "password")
-    done = subprocess.run(
-        [BIN / "ansible-playbook", REPOSITORY / "playbooks/render.yml", "-i", inventory, *arguments, *password],
-        cwd=inventory.parent,
-        env=clean | {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "PWD": "/nowhere"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    words = [REPOSITORY / "playbooks/render.yml", "-i", inventory, *arguments, *password]
+    code, told = SHARED.run(list(map(str, words)), clean | SETTINGS | {"PWD": "/nowhere"}, 300, folder=inventory.parent)
+    assert code == 0, told
+    return told
 
 
 def files(folder: pathlib.Path) -> dict[str, str]:
@@ -104,3 +110,10 @@ def test_render_writes_below_the_callers_folder_and_no_secret(inventory: pathlib
     assert str(mine.resolve()) in told
     assert "CANARY" not in told
     assert {stat.S_IMODE(each.stat().st_mode) for each in mine.rglob("*") if each.is_file()} == {0o600}
+
+
+@pytest.mark.parametrize("folder", ["a\0b", "a\nb", "\x1b[2J"])
+def test_a_folder_that_nobody_means_is_refused_before_anything_is_read(folder: str) -> None:
+    action: Any = None  # nothing of it is needed
+    with pytest.raises(FleetFault, match="control character"):
+        ActionModule.fleet(action, {"folder": folder, "secrets": False}, {})

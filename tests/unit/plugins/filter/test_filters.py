@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -22,18 +20,21 @@ from ansible_collections.k0rdent.kof.plugins.filter.mothership import mothership
 from ansible_collections.k0rdent.kof.plugins.filter.mothership_values import mothership_values
 from ansible_collections.k0rdent.kof.plugins.filter.promxy_config import promxy_config
 from ansible_collections.k0rdent.kof.plugins.filter.regional_manifests import regional_manifests
+from forked import SHARED
 
 ROOT = pathlib.Path(__file__).parents[4]
 REGIONAL: dict[str, Any] = {
     "inventory_hostname": "eu1",
+    "kof_version": "0.1.1",
     "regional_domain": "eu1.example.com",
     "regional_admin_email": "a@example.com",
     "regional_config": {"region": "eu-west-1"},
     "somebody_elses": object(),
 }
-CHILD: dict[str, Any] = {"inventory_hostname": "eu1-a", "child_regional": "eu1"}
+CHILD: dict[str, Any] = {"inventory_hostname": "eu1-a", "kof_version": "0.1.1", "child_regional": "eu1"}
 MOTHERSHIP: dict[str, Any] = {
     "inventory_hostname": "mothership",
+    "kof_version": "0.1.1",
     "kof_kubeconfig": "/k",
     "kof_helm_binary": "/helm",
     "kof_chart_repository_username": "robot",
@@ -224,6 +225,7 @@ all:
   vars:
     ansible_connection: local
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    kof_version: "0.1.1"
     kof_fleet: "{{ 'test' ~ 'ing' }}"
     other: "{{ undefined_elsewhere }}"
   hosts:
@@ -243,18 +245,11 @@ def test_in_a_playbook_with_hostvars(tmp_path: pathlib.Path) -> None:
     (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
     (tmp_path / "hosts.yml").write_text(INVENTORY, encoding="utf-8")
     collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".work" / "collections"))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
-    done = subprocess.run(
-        [*command, "-e", f"out={tmp_path}"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    settings = {"ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    environment = {**os.environ, **settings, "ANSIBLE_NOCOLOR": "1"}
+    arguments = ["-i", "hosts.yml", "play.yml", "-e", f"out={tmp_path}"]
+    code, told = SHARED.run(arguments, environment, 300, folder=tmp_path)
+    assert code == 0, told
     settings = json.loads((tmp_path / "mothership.json").read_text(encoding="utf-8"))
     assert settings["fleet"] == "testing"
     assert "clusterProfiles" in settings["releases"][1]["values"]["kcm"]["kof"]

@@ -6,8 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,18 +17,19 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import inventory_loader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import live_fleet
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import Connection, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.live_fleet import FoundCluster, found_clusters
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests import cluster_deployment
-from ansible_collections.k0rdent.kof.plugins.module_utils.model import parse_child, parse_regional
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import live as live_fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import FoundCluster, found_clusters
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import cluster_deployment
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_child, parse_regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from forked import SHARED as FORKS
 from sandbox.fixtures import ControlPlane
 
 RELEASE = RELEASES["0.1.1"]
 REPOSITORY = pathlib.Path(__file__).parents[4]
 TEMPLATE = "{{ 1+1 }}"
-SHARED = {"kof_fleet": "prod", "kof_namespace": "observability", "kof_kcm_namespace": "fleet-a"}
+SHARED = {"kof_version": "0.1.1", "kof_fleet": "prod", "kof_namespace": "observability", "kof_kcm_namespace": "fleet-a"}
 MINIMAL = {"regional_domain": "eu1.example.com", "regional_admin_email": "a@example.com"}
 REGIONALS: dict[str, dict[str, Any]] = {
     "eu1": {**MINIMAL, "regional_config": {"region": "eu-west-1", "description": TEMPLATE}},
@@ -304,7 +303,8 @@ def live(control_plane: ControlPlane) -> Iterator[Connection]:
 
 def config(folder: pathlib.Path, kubeconfig: pathlib.Path | str, **options: Any) -> pathlib.Path:
     file = folder / "fleet.kof.yml"
-    text = {"plugin": "k0rdent.kof.clusters", "kubeconfig": str(kubeconfig), "namespace": "fleet-a", **options}
+    where = {"kubeconfig": str(kubeconfig)} if kubeconfig else {}
+    text = {"plugin": "k0rdent.kof.clusters", **where, "namespace": "fleet-a", **options}
     file.write_text(yaml.safe_dump(text))
     return file
 
@@ -321,6 +321,16 @@ def inventory(file: pathlib.Path, cache: bool = True) -> InventoryData:
 
 def hosts(data: InventoryData, group: str) -> list[str]:
     return sorted(host.name for host in data.groups[group].get_hosts())
+
+
+def test_a_cluster_s_release_is_that_of_its_own_service_s_template() -> None:
+    items = rendered(SHARED)
+    assert {cluster.version for cluster in by_name(items.values()).values()} == {"0.1.1"}
+    for service in items["us1"]["spec"]["serviceSpec"]["services"]:
+        if service["name"] == "kof-storage":
+            service["template"] = "kof-storage-of-ours"
+    versions = {name: cluster.version for name, cluster in by_name(items.values()).items()}
+    assert (versions["us1"], versions["eu1"]) == (None, "0.1.1")
 
 
 def test_groups_and_composed_variables(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
@@ -413,19 +423,11 @@ def test_renders_the_same_again(live: Connection, control_plane: ControlPlane, t
     """The whole way: ansible-playbook with this inventory writes the ClusterDeployments that it was read from."""
     file = config(tmp_path, control_plane.kubeconfig, fleet="prod")
     folder = tmp_path / "rendered"
-    environ = {**os.environ, "ANSIBLE_INVENTORY_ENABLED": "k0rdent.kof.clusters"}
-    bin_folder = pathlib.Path(sys.executable).parent
+    settings = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     extra = json.dumps({"render_folder": str(folder)})
-    run = subprocess.run(
-        [bin_folder / "ansible-playbook", "playbooks/render.yml", "-i", str(file), "-e", extra],
-        cwd=REPOSITORY,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    arguments = ["playbooks/render.yml", "-i", str(file), "-e", extra]
+    code, told = FORKS.run(arguments, os.environ | settings, timeout=120)
+    assert code == 0, told
     written = {}
     for each in folder.rglob("*.y*ml"):
         for item in yaml.safe_load_all(each.read_text()):

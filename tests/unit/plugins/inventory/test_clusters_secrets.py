@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+import shlex
 import traceback
 from typing import Any
 
@@ -49,6 +51,7 @@ def test_core_still_says_what_else_is_wrong(tmp_path: pathlib.Path) -> None:
         (f"kubeconfig:{CONTENT % CANARY}", "connection refused"),
         (f"kubeconfig: |{CONTENT % f'[{CANARY}]'}", "token is a list"),
         (f"kubeconfig: |{CONTENT % f'*{CANARY}'}", "not YAML at line 3"),
+        ("kubeconfig: {current-context: 2020-01-01}", "option kubeconfig: current-context: YAML reads it as a date"),
         (f"kubeconfig: [{CANARY}]", "kubeconfig is neither a path nor the content"),
     ],
 )
@@ -63,7 +66,7 @@ def test_nothing_secret_is_told(tmp_path: pathlib.Path, text: str, told: str) ->
 
 
 def test_what_nobody_expected_is_told_as_type_and_place(tmp_path: pathlib.Path, monkeypatch: Any) -> None:
-    from ansible_collections.k0rdent.kof.plugins.module_utils import kubeconfig
+    from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import kubeconfig
 
     def fails(*_arguments: Any) -> None:
         raise RuntimeError(CANARY)
@@ -72,3 +75,19 @@ def test_what_nobody_expected_is_told_as_type_and_place(tmp_path: pathlib.Path, 
     with pytest.raises(AnsibleParserError, match=r"unexpected RuntimeError at .*test_clusters_secrets.py:") as caught:
         parsed(tmp_path, "kubeconfig: /x")
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(("command", "told"), [("no-such-plugin", "no-such-plugin"), ("sh -c 'exit 7'", "exit code 7")])
+def test_a_plugin_that_fails_is_told_also_where_the_cache_has_the_clusters(
+    tmp_path: pathlib.Path, monkeypatch: Any, command: str, told: str
+) -> None:
+    plugin = inventory_loader.get("k0rdent.kof.clusters")
+    monkeypatch.setattr(plugin.__class__, "_clusters", lambda *_arguments: [])
+    name, *arguments = shlex.split(command)
+    spec = {"apiVersion": "client.authentication.k8s.io/v1", "command": name, "args": arguments}
+    user = json.dumps({"exec": {**spec, "interactiveMode": "Never", "installHint": "see the wiki"}})
+    with pytest.raises(AnsibleParserError, match=told) as caught:
+        parsed(tmp_path, f"kubeconfig: {CONTENT.replace('{token: %s}', user)}")
+    assert str(caught.value).startswith(f"{tmp_path}/live.kof.yml: ")
+    assert "see the wiki" in str(caught.value)
+    assert "unexpected" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Unit tests of modules/external_dns_access_key.py and module_utils/access_key.py against moto and a fake cluster.
+"""modules/external_dns_access_key.py and module_utils/fleet/access_key.py against moto and a fake cluster.
 
 The cluster (of dictionaries) stands in for connection and reconcile only; both have tests of their own, and the
 molecule scenario runs the whole module against a real API server.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import itertools
 import json
 import time
@@ -16,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+import botocore.loaders
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from moto import mock_aws
@@ -23,13 +25,14 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry, RetryingBotoClientWrapper
-from ansible_collections.k0rdent.kof.plugins.module_utils import access_key
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.external_dns import CLUSTER_TAG, FLEET_TAG, held_credentials
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
-from ansible_collections.k0rdent.kof.plugins.module_utils.manifests.dns_secret import external_dns_secret
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Policy
-from ansible_collections.k0rdent.kof.plugins.module_utils.reconcile import ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.keys import CLUSTER_TAG, FLEET_TAG, held_credentials
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.secret import external_dns_secret
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import access_key
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, Policy
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import common
 from ansible_collections.k0rdent.kof.plugins.modules import external_dns_access_key as module
 
 USER = "kof-external-dns-prod"
@@ -138,8 +141,13 @@ class Client:
         return hooked
 
 
+#: What each client, of which every test has one, reads anew: botocore's descriptions of AWS, by file.
+read = functools.cache(botocore.loaders.JSONFileLoader().load_file)
+
+
 @pytest.fixture
 def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(botocore.loaders.JSONFileLoader, "load_file", lambda _self, path: read(path))
     for name in ("AWS_PROFILE", "AWS_URL", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
@@ -339,7 +347,9 @@ def test_a_restored_management_cluster_goes_on_with_the_key_it_holds(iam: Any, c
 def test_a_key_that_a_person_put_into_the_secret_is_kept(iam: Any, cluster: Cluster) -> None:
     key = iam.create_access_key(UserName=USER)["AccessKey"]
     cluster.objects["Namespace", None, "kof"] = {"metadata": {"name": "kof"}}
-    cluster.objects[SECRET_REF] = external_dns_secret("kof", "prod", key["AccessKeyId"], key["SecretAccessKey"])
+    cluster.objects[SECRET_REF] = external_dns_secret(
+        "kof", common.labels("prod"), key["AccessKeyId"], key["SecretAccessKey"]
+    )
     ensure(iam, cluster)
     assert keys(iam) == [key["AccessKeyId"]] == [cluster.held]
 
@@ -356,7 +366,7 @@ def test_a_secret_that_may_not_be_written_costs_no_key(iam: Any, cluster: Cluste
 
 
 def test_another_fleet_s_secret_costs_no_key_and_stays(iam: Any, cluster: Cluster) -> None:
-    theirs = external_dns_secret("kof", "staging", "AKIATHEIRS", "damaged")
+    theirs = external_dns_secret("kof", common.labels("staging"), "AKIATHEIRS", "damaged")
     theirs["data"] = {"something": "else"}
     cluster.objects[SECRET_REF] = theirs
     with pytest.raises(access_key.Stop, match="belongs to fleet staging"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import gzip
 import json
@@ -14,6 +15,7 @@ import stat
 import subprocess
 import threading
 import time
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,8 +25,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from release_charts import INVALID_SCHEMA, NAME, SCHEMA, guarded_registry, package
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import helm as helm_facts
-from ansible_collections.k0rdent.kof.plugins.module_utils import helm_run
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import run as helm_run
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import stored as helm_facts
 from ansible_collections.k0rdent.kof.plugins.modules import helm_release
 from sandbox import binaries, registry
 from sandbox.fixtures import ControlPlane
@@ -102,10 +104,9 @@ class Release:
 
     def everything(self) -> str:
         """Names and resourceVersions of all that the release could touch."""
-        return self.kubectl(
-            *("get", "secrets,configmaps,services,jobs", "-o"),
-            "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{'\\n'}{end}",
-        ) + self.cluster.kubectl("get", "namespaces", "-o", "name")
+        objects = json.loads(self.kubectl("get", "secrets,configmaps,services,jobs", "-o", "json"))["items"]
+        ours = [f"{each['kind']}/{each['metadata']['name']} {each['metadata']['resourceVersion']}" for each in objects]
+        return "\n".join(ours) + self.cluster.kubectl("get", "namespaces", "-o", "name")
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.cluster.kubectl("-n", self.namespace, *arguments, stdin=stdin)
@@ -167,7 +168,7 @@ def release(control_plane: ControlPlane, tools: Tools, capsys: pytest.CaptureFix
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pending release is left behind when it is older than its time-out, without the grace a real helm gets."""
-    monkeypatch.setattr(helm_run, "GRACE", 0.0)
+    monkeypatch.setattr(helm_facts, "GRACE", 0.0)
     monkeypatch.setattr(helm_run, "_POLL", 0.2)
 
 
@@ -530,6 +531,38 @@ def test_what_helm_says_of_a_secret_is_hidden(release: Release) -> None:
     assert SECRET not in release.printed
 
 
+@pytest.mark.parametrize("login", ["me:CANARY", "me:a/+CANARY\n", "me:CAN CANARY", "CANARY"])
+@pytest.mark.parametrize(
+    "address", [{"chart_ref": "oci://{}@127.0.0.1/c"}, {"chart_ref": "c", "chart_repo_url": "https://{}@127.0.0.1"}]
+)
+def test_an_address_with_a_login_is_refused_and_not_shown(
+    capsys: pytest.CaptureFixture[str], login: str, address: dict[str, str]
+) -> None:
+    given = {"name": NAME, "namespace": "kof", "host": "https://127.0.0.1:1"}
+    given |= {name: text.format(login) for name, text in address.items()}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        helm_release.main()
+    told = "".join(capsys.readouterr())
+    assert "has a login in it" in told
+    assert "CANARY" not in told
+
+
+@pytest.mark.parametrize("path", ["/nowhere/kof-operators", "~/nowhere/kof-operators", "./kof-operators"])
+def test_a_path_that_is_not_there_is_no_name_of_a_repositorys_chart(
+    capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    given = {
+        "name": NAME,
+        "namespace": "kof",
+        "host": "https://127.0.0.1:1",
+        "chart_ref": path,
+        "chart_version": "1.0.0",
+    }
+    with patch_module_args(given), pytest.raises(SystemExit):
+        helm_release.main()
+    assert f"{path} is no folder or package of a chart on this machine" in "".join(capsys.readouterr())
+
+
 def test_registry_with_login_and_private_ca(release: Release, tmp_path: pathlib.Path) -> None:
     with guarded_registry(release.tools.registry, tmp_path, "robot", SECRET) as (address, authority):
         arguments: dict[str, Any] = {
@@ -787,3 +820,93 @@ def client_key(release: Release) -> str:
     text = release.cluster.kubeconfig.read_text()
     key = text.partition("client-key-data")[2].strip(": \"'").split()[0].strip("\"',")
     return key[len(key) // 2 : len(key) // 2 + 60] if len(key) > 200 else os.urandom(30).hex()
+
+
+def test_the_arguments_in_a_result_have_the_values_under_no_name() -> None:
+    params = {"values": {"dsn": SECRET}, "release_values": {"dsn": SECRET}, "release_name": NAME, "chart_ref": None}
+    params |= {"chart_repo_url": f"https://me:{SECRET}@charts.example.com"}
+    told = helm_release._invocation(types.SimpleNamespace(params=params))["module_args"]
+    assert told == {
+        **dict.fromkeys(("values", "release_values", "chart_repo_url"), "(not shown)"),
+        "release_name": NAME,
+        "chart_ref": None,
+    }
+
+
+class _Ends(BaseException):
+    """A module's end."""
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "told"),
+    [
+        ("history", "ended by a signal before anything was changed"),
+        ("check_version", "ended by a signal before anything was changed"),
+        ("afterwards", "ended by a signal, after helm install; run the same again, which goes on from there"),
+    ],
+)
+def test_a_signal_between_two_steps_is_told_with_what_was_begun(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, interrupted: str, told: str
+) -> None:
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "Chart.yaml").write_text(f"apiVersion: v2\nname: {NAME}\nversion: 1.0.0\n")
+    acted: list[str] = []
+
+    class Fake:
+        def history(self) -> list[Any]:
+            if interrupted == "history" or (acted and not acted[1:]):
+                acted.append("interrupted")
+                raise KeyboardInterrupt
+            return []
+
+        def check_version(self) -> tuple[int, int, int]:
+            if interrupted == "check_version":
+                raise KeyboardInterrupt
+            return (3, 19, 0)
+
+        def act(self, arguments: list[str], *_more: Any) -> None:
+            acted.append(arguments[0])
+
+    defaults = {name: option.get("default") for name, option in helm_run.OPTIONS.items()}
+    parameters = {**defaults, "release_name": NAME, "release_namespace": "x", "chart_ref": str(tmp_path / NAME)}
+    run = helm_run.ReleaseRun(
+        {**parameters, "release_values": {}},
+        check_mode=False,
+        scratch=None,
+        guard=None,
+        connection=types.SimpleNamespace(warnings=[]),
+    )
+    run._store = Fake()
+    monkeypatch.setattr(run, "_helm", lambda: contextlib.nullcontext(Fake()))
+    monkeypatch.setattr(helm_release, "ReleaseRun", lambda *_arguments, **_named: run)
+    results: list[dict[str, Any]] = []
+
+    def fail_json(**result: Any) -> None:
+        results.append(result)
+        raise _Ends
+
+    module = types.SimpleNamespace(
+        params={**parameters, "release_values": {}, "host": None, "kubeconfig": None},
+        argument_spec={},
+        no_log_values=set(),
+        tmpdir=str(tmp_path),
+        check_mode=False,
+        _diff=False,
+        fail_json=fail_json,
+        warn=results.append,
+    )
+    with pytest.raises(_Ends):
+        helm_release.work(module)
+    assert [each["msg"] for each in results] == [f"release x/{NAME}: {told}"]
+
+
+def test_of_values_short_ones_and_numbers_are_hidden_as_words_only() -> None:
+    values = {"maxTokens": 100, "token": "abc", "password": "CANARY-1", "name": "other-words"}
+    module: Any = types.SimpleNamespace(
+        params={"release_values": values},
+        argument_spec={"release_values": {"type": "dict", "no_log": True}},
+        no_log_values={"100", "abc", "CANARY-1", "other-words"},
+    )
+    hide = helm_release._hide(module)
+    assert module.no_log_values == {"CANARY-1"}
+    assert hide("1000m, 100, abc, abcd") == "1000m, (hidden), (hidden), abcd"

@@ -12,12 +12,18 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.k0rdent.kof.plugins.doc_fragments import connection as connection_fragment
 from ansible_collections.k0rdent.kof.plugins.doc_fragments import reconcile as reconcile_fragment
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import CONNECTION_OPTIONS, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.single_object import RECONCILE_OPTIONS
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS
 
 NAMESPACE = "single-objects"
-GROUP = {"cluster_name": "r1", "targets": ["vmauth.r1.example.com:443"], "namespace": NAMESPACE}
-DATASOURCE = {"name": "r1-logs", "datasource_name": "r1", "url": "https://x.example.com/vls", "namespace": NAMESPACE}
+GROUP = {"kof_version": "0.1.1", "cluster_name": "r1", "targets": ["vmauth.r1.example.com:443"], "namespace": NAMESPACE}
+DATASOURCE = {
+    "kof_version": "0.1.1",
+    "name": "r1-logs",
+    "datasource_name": "r1",
+    "url": "https://x.example.com/vls",
+    "namespace": NAMESPACE,
+}
 CASES = [("promxy_server_group", GROUP, "r1-metrics"), ("grafana_datasource", DATASOURCE, "r1-logs")]
 
 
@@ -90,8 +96,8 @@ def test_present_twice_changed_absent_twice(run, name, arguments, object_name):
         ("promxy_server_group", {**GROUP, "cluster_name": 'r"1', "name": "x"}, "double quote"),
         ("promxy_server_group", {**GROUP, "dial_timeout": "5"}, "duration"),
         ("promxy_server_group", {**GROUP, "name": "Not_A_Name"}, "name"),
-        ("promxy_server_group", {**GROUP, "kof_version": "9.9"}, "known are 0.1.1"),
-        ("promxy_server_group", {"cluster_name": "x"}, "targets"),
+        ("promxy_server_group", {**GROUP, "kof_version": "9.9"}, "known are 0.0.x, 0.1.1"),
+        ("promxy_server_group", {"kof_version": "0.1.1", "cluster_name": "x"}, "targets"),
         ("promxy_server_group", {**GROUP, "namespace": "not-there"}, 'namespaces "not-there" not found'),
         ("promxy_server_group", {**GROUP, "kubeconfig": "/nowhere"}, "there is no kubeconfig"),
         ("grafana_datasource", {**DATASOURCE, "resync_period": "5"}, "duration"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+import types
 
 import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from unit.inventories import FLEET
 
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked
-from inventories import FLEET
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,8 @@ def test_parts_of_a_limit_that_match_nobody(
     monkeypatch.chdir(tmp_path)
     inventory = InventoryManager(DataLoader(), sources=[str(tmp_path / "hosts.yml")])
     inventory.subset(limit)
-    assert [line.split(":")[0] for line in asked._patterns(inventory)] == [f"--limit {each}" for each in unmatched]
+    found = asked._patterns(types.SimpleNamespace(_inventory=inventory))
+    assert [line.split(":")[0] for line in found] == [f"--limit {each}" for each in unmatched]
 
 
 @pytest.mark.parametrize(

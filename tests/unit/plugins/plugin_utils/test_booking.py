@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from unit.inventories import task_vars
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.outcomes import Outcome, Ref, diff_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import outcomes_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, Ref, diff_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes, pattern_of
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
-from inventories import task_vars
 
 
 def outcome(name: str, action: str) -> Outcome:
@@ -34,7 +36,7 @@ def changed(*hosts: str) -> dict[str, Any]:
 
 def test_check_mode_says_would() -> None:
     by_host = [("eu1", outcome("eu1", "created")), ("us1", outcome("us1", "unchanged"))]
-    done, predicted = (booking.of_batch(by_host, [], [], check_mode=check) for check in (False, True))
+    done, predicted = (outcomes_of(by_host, [], [], check_mode=check) for check in (False, True))
     assert done.changed == {"eu1": "ClusterDeployment kcm-system/eu1 created"}
     assert predicted.changed == {"eu1": "ClusterDeployment kcm-system/eu1 would be created"}
     assert done.lines(check_mode=False) == ["Changed: 1 cluster: eu1"]
@@ -84,6 +86,27 @@ def test_a_second_report_of_the_same_run_books_only_what_is_new(variables: dict[
     assert second["stats"]["k0rdent_kof_changed"] == ["eu1", "eu1-child1"]
 
 
+def test_what_a_role_has_booked_no_report_books_again(variables: dict[str, Any]) -> None:
+    """A role in somebody's own play, and one of our playbooks, in one run."""
+    by_role = Outcomes({"eu1": "made"}, {"us1": "frozen"}, {"us1-child1": "its regional us1 failed"})
+    keep(
+        variables,
+        __regional_outcomes=[by_role.fact(booking.BY_ROLE)],
+        __child_outcomes=[Outcomes({"eu1-child1": "made"}).fact(booking.BY_PLAY)],
+    )
+    report = booking.report(variables, check_mode=False)
+    assert (report["play"], report["failures"]) == (["eu1-child1"], [])
+    assert booking.for_report(variables).lines(check_mode=False) == ["Changed: 1 cluster: eu1-child1"]
+    # It happened all the same: for later layers, and for the next jobs of a workflow.
+    assert booking.noted(variables).failed == {"us1": "frozen"}
+    assert report["stats"] == {
+        "k0rdent_kof_changed": ["eu1", "eu1-child1"],
+        "k0rdent_kof_failed": ["us1"],
+        "k0rdent_kof_left_out": ["us1-child1"],
+    }
+    assert Outcomes().fact(booking.BY_PLAY) == {}
+
+
 @pytest.mark.parametrize("limit", [None, "kof_child"])
 def test_of_many_the_first_are_booked_and_one_has_the_rest(variables: dict[str, Any], limit: str | None) -> None:
     hosts = [f"c{number}" for number in range(1100)]
@@ -116,4 +139,4 @@ def test_a_host_is_found_by_its_pattern_whatever_it_is_called(tmp_path: pathlib.
     inventory = InventoryManager(loader, sources=["localhost,"])
     for each in (name, "other", "eu1"):
         inventory.add_host(each)
-    assert [host.name for host in inventory.get_hosts([booking.pattern_of(name)])] == [name]
+    assert [host.name for host in inventory.get_hosts([pattern_of(name)])] == [name]

@@ -7,9 +7,10 @@ import pathlib
 import example_fleet
 import pytest
 import yaml
+from unit.inventories import task_vars
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from inventories import task_vars
 
 
 def test_same_arguments_give_the_same_bytes(tmp_path: pathlib.Path) -> None:
@@ -28,7 +29,7 @@ def test_another_seed_gives_another_fleet() -> None:
 def test_it_has_the_size_asked_for_and_no_fault(tmp_path: pathlib.Path, regions: int, children: int) -> None:
     made = example_fleet.fleet(regions, children)
     assert (len(made.regionals), len(made.children)) == (regions, children)
-    read = fleets.read_fleet(task_vars(tmp_path, yaml.safe_dump(made.inventory)), fleets.LAYERS)
+    read = fleets.read_fleet(task_vars(tmp_path, yaml.safe_dump(made.inventory)), LAYERS)
     assert read.faults == []
     assert len(read.clusters) == 1 + regions + children
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Any
 
 import pytest
+import yaml
 from ansible._internal._datatag._tags import Origin
 from ansible.module_utils._internal._datatag import AnsibleTagHelper
 from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.template import trust_as_template
+from unit.inventories import FLEET, task_vars
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.guards import Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault, shared_lines
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import ReplacedMap
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import replaced
-from inventories import FLEET, task_vars
 
-EVERY_LAYER = fleets.LAYERS
+EVERY_LAYER = LAYERS
+REPOSITORY = pathlib.Path(__file__).parents[4]
 
 
 def faults(folder: pathlib.Path, text: str = FLEET, **more: object) -> list[str]:
-    return list(map(str, fleets.shared_lines(fleets.read_fleet(task_vars(folder, text, **more), EVERY_LAYER).faults)))
+    return list(map(str, shared_lines(fleets.read_fleet(task_vars(folder, text, **more), EVERY_LAYER).faults)))
 
 
 def test_a_right_inventory_has_no_faults(tmp_path: pathlib.Path) -> None:
@@ -87,13 +91,13 @@ def test_an_expression_that_fails_is_told_with_what_helps(
     "expression", ["{{ nothing | default(omit) }}", "{{ nothing | default(none) }}", "{{ nothing | default('') }}", "~"]
 )
 def test_an_option_can_be_left_out_by_expression(tmp_path: pathlib.Path, expression: str) -> None:
-    more = f'{{regional_storage_class: "{expression}", kof_context: "{expression}", '
+    more = f'{{regional_storage_class: "{expression}", kof_no_proxy: "{expression}", '
     fleet = fleets.read_fleet(
         task_vars(tmp_path, FLEET.replace("us1: {", f"us1: {more}").replace('"~"', "~")), EVERY_LAYER
     )
     assert fleet.faults == []
     assert fleet.clusters["us1"].storage_class is None
-    assert "kof_context" not in fleet.variables["us1"]
+    assert "kof_no_proxy" not in fleet.variables["us1"]
 
 
 def test_a_required_option_left_out_by_expression_is_missing(tmp_path: pathlib.Path) -> None:
@@ -130,6 +134,7 @@ def test_text_that_became_a_number_is_refused_with_what_helps_there(tmp_path: pa
 
 def test_a_number_of_an_ini_inventory_is_told_how_ini_quotes(tmp_path: pathlib.Path) -> None:
     text = "[kof_regional]\neu1 regional_domain=a.example.com regional_admin_email=a@b.de regional_retention=1.10\n"
+    text += "[kof_regional:vars]\nkof_version=0.1.1\n"
     (line,) = faults(tmp_path, text, name="hosts.ini")
     assert "eu1: regional_retention: arrived as the number 1.1" in line
     assert "an INI inventory takes a pair of quotes away" in line
@@ -140,6 +145,10 @@ def test_a_number_of_an_ini_inventory_is_told_how_ini_quotes(tmp_path: pathlib.P
     [
         ("regional_config: {controlPlaneNumber: 010}", "regional_config: 010 is read as the number 8"),
         ("regional_config: {a: [{b: 1:30}]}", "regional_config: 1:30 is read as the number 90"),
+        ("kof_password: 01234567", "kof_password: a number with a leading 0"),
+        ("kof_chart_repository_password: 12:30:45", "kof_chart_repository_password: a number with a leading 0"),
+        ("regional_config: {adminPassword: 01234567}", "regional_config: a number with a leading 0"),
+        ("regional_config: {a: [{name: PASSWORD, value: 01234567}]}", "regional_config: a number with a leading 0"),
         ("kof_wait_timeout: 0600", "kof_wait_timeout: 0600 is read as the number 384"),
         ("regional_config: {controlPlaneNumber: 10, b: 0, c: -1, d: 0x10, e: 1_000, f: '010'}", None),
     ],
@@ -147,6 +156,7 @@ def test_a_number_of_an_ini_inventory_is_told_how_ini_quotes(tmp_path: pathlib.P
 def test_numbers_that_yaml_reads_otherwise_are_told(tmp_path: pathlib.Path, yaml: str, told: str | None) -> None:
     found = faults(tmp_path, FLEET.replace("us1: {", f"us1: {{{yaml}, "))
     assert [told in line for line in found] == ([True] if told else [])
+    assert not [line for line in found if re.search("1234567|342391|45045", line)]
 
 
 def test_a_variable_with_our_prefix_that_nobody_reads_is_refused(tmp_path: pathlib.Path) -> None:
@@ -175,7 +185,7 @@ PERMISSIONS = ("kof_delete_confirm", "kof_take_over_fleet", "kof_dangerous_chang
 )
 def test_what_has_to_be_an_extra_variable_is_a_fault_elsewhere(tmp_path: pathlib.Path, name: str, problem: str) -> None:
     found = faults(tmp_path, FLEET.replace("kof_fleet: test", f"kof_fleet: test\n    {name}: test"))
-    assert any(f": {name}: set {tmp_path}/hosts.yml:5: " in line for line in found)
+    assert any(f": {name}: set {tmp_path}/hosts.yml:6: " in line for line in found)
     assert any(f": {name}: " in line and problem in line and f"-e {name}=" in line for line in found)
     assert faults(tmp_path, extra={name: "test"}) == []
 
@@ -192,7 +202,18 @@ def test_a_permission_of_a_play_is_none(tmp_path: pathlib.Path, name: str) -> No
 
 @pytest.mark.parametrize(
     ("given", "names"),
-    [("a", {"a"}), ("a, b\nc", {"a", "b", "c"}), (["a", "b"], {"a", "b"}), ("", set()), ([], set()), (None, set())],
+    [
+        ("a", {"a"}),
+        ("a, b\nc", {"a", "b", "c"}),
+        ("a b", {"a", "b"}),
+        ('["a", "b"]', {"a", "b"}),  # -e name='["a", "b"]', which ansible-core takes for text
+        ("- a\n- b", {"a", "b"}),
+        (["a", "b"], {"a", "b"}),
+        ("", set()),
+        (" , ", set()),
+        ([], set()),
+        (None, set()),
+    ],
 )
 def test_permissions_are_lists_or_the_text_of_a_survey(tmp_path: pathlib.Path, given: Any, names: set[str]) -> None:
     extra = {"kof_take_over_fleet": given, "kof_dangerous_changes": given}
@@ -201,7 +222,7 @@ def test_permissions_are_lists_or_the_text_of_a_survey(tmp_path: pathlib.Path, g
     assert fleet.permissions == Permissions(frozenset(names), frozenset(names))
 
 
-@pytest.mark.parametrize("given", [True, 5, {"a": "b"}, [1], "{{ kof_fleet }}", ["{{ kof_fleet }}"]])
+@pytest.mark.parametrize("given", [True, False, 5, {}, {"a": "b"}, [1], "[1]", "{{ kof_fleet }}", ["{{ kof_fleet }}"]])
 def test_what_is_no_list_of_names_permits_nothing(tmp_path: pathlib.Path, given: Any) -> None:
     fleet = fleets.read_fleet(task_vars(tmp_path, extra={"kof_take_over_fleet": given}), EVERY_LAYER)
     assert "kof_take_over_fleet: as an extra variable is no list of names" in str(fleet.faults[0])
@@ -284,7 +305,7 @@ def test_hosts_of_others_may_be_in_groups_that_are_not_nearly_ours(name: str) ->
 
 
 def test_message_counts_what_it_leaves_out() -> None:
-    fault = fleets.FleetFault.of([f"host{number}: x: wrong" for number in range(150)])
+    fault = FleetFault.of([f"host{number}: x: wrong" for number in range(150)])
     assert "150 faults" in str(fault)
     assert "and 140 more" in str(fault)
     assert len(fault.faults) == 100
@@ -355,6 +376,21 @@ def test_hash_behaviour_merge_loses_nothing(tmp_path: pathlib.Path, monkeypatch:
 
 def test_a_result_has_no_third_copy_of_what_its_message_says() -> None:
     lines = [f"eu{number}: regional_domain: missing" for number in range(11)]
-    few, many = fleets.FleetFault.of(lines[:10]), fleets.FleetFault.of(lines)
+    few, many = FleetFault.of(lines[:10]), FleetFault.of(lines)
     assert fleets.errors_beside(str(few), few.faults) == {}
     assert len(fleets.errors_beside(str(many), many.faults)["errors"]) == 11
+
+
+def test_pending_is_what_the_motherships_role_registered(tmp_path: pathlib.Path) -> None:
+    variables = task_vars(tmp_path)
+    manager = variables["hostvars"]._variable_manager
+    # What another run left in a fact cache says nothing about this one.
+    manager.set_host_facts("mothership", {"kof_pending": [["Namespace", "old"]], "pending": [["Namespace", "old"]]})
+    for waited in ({}, {"skipped": True}, {"pending": []}):
+        manager.set_nonpersistent_facts("mothership", {fleets.MOTHERSHIP_WAITED: waited})
+        assert fleets.pending_of(variables).items == set()
+    waited = {"pending": [["Namespace", "kof"], ["crd", "g/Kind"]]}
+    manager.set_nonpersistent_facts("mothership", {fleets.MOTHERSHIP_WAITED: waited})
+    assert fleets.pending_of(variables).items == {("Namespace", "kof"), ("crd", "g/Kind")}
+    tasks = yaml.safe_load((REPOSITORY / "roles/mothership/tasks/main.yml").read_text(encoding="utf-8"))
+    assert [task["register"] for task in tasks if "k0rdent.kof.fleet_wait" in task] == [fleets.MOTHERSHIP_WAITED]

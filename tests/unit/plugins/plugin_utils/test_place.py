@@ -9,8 +9,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.kubeconfig import BY_KEYWORD, BY_VARIABLE, Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import BY_KEYWORD, BY_VARIABLE, Said
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import place
 
 
@@ -65,6 +65,18 @@ def test_a_kubeconfigs_text_is_kept_from_kubernetes_core_too(monkeypatch):
     assert not place.as_kubernetes_core(task_with({}), {}, {})
 
 
+@pytest.mark.parametrize(
+    "template", ["{{ nowhere }}", "{{ 'CANARY' | no_such_filter }}", "{{ 'CANARY: {' | from_yaml }}", "{{ 'CANARY"]
+)
+def test_defaults_that_cant_be_templated_are_told_without_their_text(template: str) -> None:
+    action = task_with({"kubernetes.core.k8s": trust_as_template(template)})
+    action._templar = Templar(DataLoader())
+    with pytest.raises(ApiUnavailable) as caught:
+        place.unheard(action, {}, {})
+    assert str(caught.value).startswith("module_defaults for kubernetes.core.k8s can't be read: ")
+    assert "CANARY" not in str(caught.value)
+
+
 def task_with(module_defaults: dict[str, Any]) -> Any:
     return types.SimpleNamespace(_task=types.SimpleNamespace(module_defaults=[module_defaults]))
 
@@ -73,7 +85,6 @@ def task_with(module_defaults: dict[str, Any]) -> Any:
     ("name", "raw", "value"),
     [
         ("kof_context", None, None),
-        ("kof_context", "", None),
         ("kof_context", "{{ nowhere | default(omit) }}", None),
         ("kof_context", "{{ nowhere | default(none) }}", None),
         ("kof_context", "management", "management"),
@@ -85,7 +96,17 @@ def test_a_modules_option_stands_for_what_the_variable_is(name: str, raw: Any, v
     assert place._templated(with_templar(), name, trust_as_template(raw) if raw else raw) == value
 
 
-@pytest.mark.parametrize(("name", "raw"), [("kof_context", 1.1), ("kof_password", 83), ("kof_validate_certs", "maybe")])
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("kof_context", 1.1),
+        ("kof_password", 83),
+        ("kof_validate_certs", "maybe"),
+        ("kof_context", ""),
+        ("kof_kubeconfig", " \n"),
+        ("kof_impersonate_groups", ""),
+    ],
+)
 def test_a_modules_option_is_refused_by_the_variables_name(name: str, raw: Any) -> None:
     with pytest.raises(ApiUnavailable, match=f"^{name}: ") as caught:
         place._templated(with_templar(), name, raw)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import types
 from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
@@ -64,6 +66,21 @@ def test_there_and_not_there_however_they_are_named(aws: dict[str, Any], made: s
 )
 def test_nobody_is_asked_where_no_zone_matters(aws: dict[str, Any], variables: dict[str, Any]) -> None:
     assert zones.look({**aws, "dns_credentials_endpoint_url": "http://127.0.0.1:9", **variables}) == ()
+
+
+def test_what_aws_says_is_told_without_secrets(aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS answers a wrong signature with what was signed."""
+
+    def refuses(**_arguments: Any) -> Any:
+        error = {"Code": "AccessDenied", "Message": f"not\nfor {SECRET}: {'x' * 400}"}
+        raise ClientError({"Error": error}, "GetHostedZone")
+
+    client = types.SimpleNamespace(get_hosted_zone=refuses)
+    monkeypatch.setattr(zones.iam.Aws, "client", lambda _self, _service: client)
+    (found,) = zones.look({**aws, "dns_credentials_hosted_zones": ["Z1"]})
+    assert "AccessDenied" in str(found.problem)
+    assert "not for (hidden): xxx" in str(found.problem)
+    assert len(str(found.problem)) < 400
 
 
 @pytest.mark.parametrize(

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import base64
+import pathlib
 import stat
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from unit.situations import group, named, walk
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import facts as facts_module
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import (
-    Need,
     Wanted,
     certificate_problem,
     gather,
     helm_version,
-    needs_of,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import Need
 
-from .situations import group, named
-
-ALL_LAYERS = frozenset({"mothership", "regional", "child"})
+ALL_LAYERS = ("mothership", "regional", "child")
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 KCM = "/apis/k0rdent.mirantis.com/v1alpha1"
 GROUPS = {
@@ -72,11 +73,10 @@ class FakeConnection:
 
 
 def wanted(**changes: Any) -> Wanted:
-    return Wanted(**{"namespace": "kof", "kcm_namespace": "kcm-system", "layers": ALL_LAYERS, "helm": False, **changes})
+    return Wanted(**{"walk": walk(*ALL_LAYERS), "helm": False, **changes})
 
 
 def test_a_whole_preflight_is_a_handful_of_requests():
-    needs = needs_of(ALL_LAYERS, "kof", "kcm-system")
     connection = FakeConnection(
         {
             f"{KCM}/managements": [named("kcm")],
@@ -88,7 +88,7 @@ def test_a_whole_preflight_is_a_handful_of_requests():
             "/api/v1/namespaces/kof": named("kof"),
         }
     )
-    facts = gather(connection, wanted(needs=needs, secrets=frozenset({"storage-vmuser-credentials"})))
+    facts = gather(connection, wanted(secrets=frozenset({"storage-vmuser-credentials"})))
     assert len(facts.cluster_deployments) == 1000
     assert facts.secrets == {"mine": {"password": b"geheim"}, "storage-vmuser-credentials": None}
     assert facts.namespaces == {"kof": named("kof"), "kcm-system": None}
@@ -121,15 +121,40 @@ def test_an_ordinary_cluster_is_no_error_here():
 
 def test_only_what_the_layers_need_is_read():
     connection = FakeConnection({})
-    gather(connection, wanted(layers=frozenset({"mothership"})))
+    gather(connection, wanted(walk=walk("mothership")))
     assert not [path for _method, path in connection.asked if "clusterdeployments" in path or "promxy" in path]
     connection = FakeConnection({})
-    gather(connection, wanted(layers=frozenset({"child"})))
+    gather(connection, wanted(walk=walk("child")))
     assert not [
         path
         for _method, path in connection.asked
         if "storageclasses" in path or (path[-11:] == "deployments" and "apps" in path)
     ]
+
+
+def test_where_services_charts_come_from_is_looked_at_where_they_are_published_nowhere() -> None:
+    path = "/apis/source.toolkit.fluxcd.io/v1/namespaces/kcm-system/helmrepositories/kof"
+    there = named("kof", "kcm-system", spec={"url": "https://charts.example.com/kof"})
+    old = wanted(walk=walk("child", release=RELEASES["0.0.x"]))
+    assert gather(FakeConnection({path: there}), old).services_repository == there
+    forbidden = ApiError(403, "Forbidden", "no")
+    facts = gather(FakeConnection({path: forbidden}), old)
+    assert (facts.services_repository, facts.unread) == (None, {}), "good to know, and no reason to ask for a right"
+    connection = FakeConnection({path: there})
+    assert gather(connection, wanted(walk=walk("child"))).services_repository is None
+    assert ("GET", path) not in connection.asked
+
+
+@pytest.mark.parametrize(
+    ("repository", "asked"), [("oci://r.example.com/kof", True), ("https://r.example.com/kof", False), ("/srv", False)]
+)
+def test_a_login_of_registries_is_looked_for_at_registries_alone(
+    monkeypatch: pytest.MonkeyPatch, repository: str, asked: bool
+) -> None:
+    monkeypatch.setattr(facts_module, "missing_helper", lambda *_given: "no docker-credential-x")
+    monkeypatch.setattr(facts_module, "wants_login", lambda *_given, **_options: True)
+    found = gather(FakeConnection({}), wanted(helm=True, helm_binary="/nowhere", anonymous_registry=repository))
+    assert bool(found.helper_problem) is asked
 
 
 def test_a_refusal_is_noted_with_the_servers_reason():
@@ -220,19 +245,19 @@ def test_something_else_than_kubernetes_is_told():
 
 def test_an_administrator_is_asked_about_once():
     connection = FakeConnection({})
-    assert gather(connection, wanted(needs=needs_of(ALL_LAYERS, "kof", "kcm-system"))).denied == ()
+    assert gather(connection, wanted()).denied == ()
     assert connection.asked.count(("POST", REVIEW)) == 1
 
 
 def test_everybody_else_is_asked_about_every_need():
-    needs = needs_of(ALL_LAYERS, "kof", "kcm-system")
+    needs = walk(*ALL_LAYERS).needs("v1alpha1")
     asked = []
 
     def may(attributes):
         asked.append(attributes)
         return attributes["verb"] in ("get", "list", "watch")
 
-    denied = gather(FakeConnection({}, may=may), wanted(needs=needs)).denied
+    denied = gather(FakeConnection({}, may=may), wanted(namespace_labels={"of": "kof"})).denied
     assert len(asked) == len(needs) + 1
     assert {one.need for one in denied} == {need for need in needs if need.verb not in ("get", "list", "watch")}
     cluster_wide = [one for one in asked if one["resource"] == "namespaces"]
@@ -245,18 +270,57 @@ def test_everybody_else_is_asked_about_every_need():
     } in asked
 
 
+def test_a_namespace_is_neither_made_nor_written_where_it_is_right():
+    def asked(there: dict[str, Any] | None) -> set[str]:
+        found: list[dict[str, Any]] = []
+        answers = {"/api/v1/namespaces/kof": there} if there else {}
+        connection = FakeConnection(answers, may=lambda attributes: found.append(attributes))
+        gather(connection, wanted(walk=walk("mothership"), namespace_labels={"of": "kof"}))
+        return {each["verb"] for each in found if each["resource"] == "namespaces"}
+
+    assert asked(None) == {"get", "create", "patch"}
+    assert asked(named("kof")) == {"get", "patch"}
+    assert asked(named("kof", labels={"of": "kof", "more": "x"})) == {"get"}
+
+
+def test_who_only_looks_is_asked_for_nothing_that_writes_and_for_no_secret():
+    needs = walk("regional", "child", job="look").needs("v1beta1")
+    assert {need.verb for need in needs} == {"list", "watch"}
+    assert "secrets" not in {need.resource for need in needs}
+
+
+def test_who_deletes_is_asked_for_what_delete_needs():
+    """Of a regional cluster, too, whether somebody in another namespace sends to it."""
+    everywhere = [need for need in walk("regional", job="delete").needs("v1beta1") if need.namespace is None]
+    assert [(need.verb, need.resource) for need in everywhere] == [
+        ("list", "clusterdeployments"),
+        ("list", "multiclusterservices"),
+    ]
+    assert not [need for need in walk("child", job="delete").needs("v1beta1") if need.namespace is None]
+    deleted = {need.resource for need in walk("regional", "child", job="delete").needs("v1") if need.verb == "delete"}
+    assert deleted == {"clusterdeployments", "promxyservergroups", "grafanadatasources"}
+
+
+def test_the_secret_with_a_key_of_aws_is_written_by_the_methods_that_have_one():
+    def resources(method: str) -> set[str]:
+        return {need.resource for need in walk("dns_credentials", method=method).needs("v1beta1")}
+
+    assert resources("iam_user") == resources("existing") == {"managements", "namespaces", "secrets"}
+    assert resources("irsa") == resources("none") == {"managements"}
+
+
 def test_deleting_is_only_needed_where_something_is_replaced():
     def may_delete(needs):
         return [need for need in needs if need.verb == "delete" and need.resource == "promxyservergroups"]
 
-    assert may_delete(needs_of({"regional"}, "kof", "kcm-system")) == []
-    assert may_delete(needs_of({"regional"}, "kof", "kcm-system", replace=True)) == [
+    assert may_delete(walk("regional").needs("v1alpha1")) == []
+    assert may_delete(walk("regional", more=("replace",)).needs("v1alpha1")) == [
         Need("delete", "kof.k0rdent.mirantis.com", "promxyservergroups", "kof", "regional")
     ]
 
 
 def test_the_same_need_of_two_layers_is_one():
-    needs = needs_of(ALL_LAYERS, "kof", "kcm-system")
+    needs = walk(*ALL_LAYERS).needs("v1alpha1")
     places = [(need.verb, need.group, need.resource, need.namespace) for need in needs]
     assert len(places) == len(set(places))
 
@@ -283,6 +347,16 @@ def test_helm_on_path_is_the_default(tmp_path, monkeypatch):
 
 def test_a_helm_that_is_none_is_told(tmp_path):
     assert "not an executable file" in str(helm_version(str(tmp_path / "helm")).problem)
+
+
+def test_a_helm_that_is_asked_for_its_version_gets_no_way_to_credentials(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text('#!/bin/sh\necho "v3.0.0${K0RDENT_KOF_CREDENTIALS}"\n')
+    helm.chmod(0o700)
+    monkeypatch.setenv("K0RDENT_KOF_CREDENTIALS", "/proc/1/fd/3")
+    assert helm_version(str(helm)).version == "v3.0.0"
     broken = executable(tmp_path / "broken", "#!/bin/sh\necho unknown flag >&2; exit 1\n")
     assert helm_version(broken).problem == f"{broken} version ended with 1: unknown flag"
     garbage = executable(tmp_path / "garbage", "\x7fELF nonsense")

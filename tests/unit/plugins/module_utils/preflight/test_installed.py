@@ -1,4 +1,4 @@
-"""Which kof is there, from the Secrets of its releases; what the checks say of it is in test_checks."""
+"""Which kof is there, from the Secrets of its releases; what the checks say of it is in test_checks_shared."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.api_errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm import NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import (
     InstalledChart,
     hindrances,
@@ -18,7 +19,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed im
     of_secrets,
     older,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
 
 RELEASE = RELEASES["0.1.1"]
 FLUX = (

@@ -11,20 +11,23 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.situations import CONFIG
 
-from ansible_collections.k0rdent.kof.plugins.module_utils import model, preflight
-from ansible_collections.k0rdent.kof.plugins.module_utils.connection import ApiError, Connection, connect
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks_cluster import default_classes
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.table import WIDTH
-from ansible_collections.k0rdent.kof.plugins.module_utils.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiError, Connection, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_1_10 import KOF_1_10
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.cluster import default_classes
+from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.table import WIDTH
 from sandbox.fixtures import ControlPlane
-
-from .situations import CONFIG
 
 #: Namespaces of this file's own: the control plane is shared with other tests.
 KOF, KCM = "preflight-kof", "preflight-kcm"
 RELEASE = RELEASES["0.1.1"]
-SHARED = {"kof_namespace": KOF, "kof_kcm_namespace": KCM}
+SHARED = {"kof_version": "0.1.1", "kof_namespace": KOF, "kof_kcm_namespace": KCM}
 REGIONAL = {**SHARED, "regional_admin_email": "a@example.com", "regional_config": {"region": "eu-west-1"}}
 BATCH = ("mothership", "eu1", "us1", "eu1-a")
 
@@ -168,20 +171,20 @@ def connection(seeded: ControlPlane) -> Iterator[Connection]:
         yield opened
 
 
-def run(connection: Any, fleet: preflight.Inventory, batch: Any = BATCH, **options: Any) -> list[preflight.Check]:
+def run(connection: Any, fleet: preflight.Inventory, batch: Any = BATCH, **options: Any) -> list[row.Check]:
     return preflight.run(connection, batch, fleet, RELEASE, **{"check_mode": False, **options})
 
 
-def failed(checks: list[preflight.Check]) -> list[str]:
+def failed(checks: list[row.Check]) -> list[str]:
     # The sandbox's helm is none of this file's business.
-    return [check.line() for check in preflight.failures(checks) if check.name != "helm"]
+    return [check.line() for check in row.failures(checks) if check.name != "helm"]
 
 
 def test_a_first_run_has_nothing_to_complain_about(connection, seeded):
     mark = seeded.audit.stat().st_size
     checks = run(connection, inventory())
     assert failed(checks) == []
-    announced = {check.name for check in checks if check.status == preflight.ANNOUNCED}
+    announced = {check.name for check in checks if check.status == row.ANNOUNCED}
     assert {
         "ServiceTemplates",
         "Secret storage-vmuser-credentials",
@@ -239,9 +242,9 @@ def test_a_fault_outside_the_batch_is_a_warning(connection):
     fleet = inventory({"regional_domain": "not a domain"})
     checks = run(connection, fleet, ("us1",), before="regional", announce=True)
     assert failed(checks) == []
-    assert [
-        check.hosts for check in checks if check.status == preflight.WARNING and check.variable == "regional_domain"
-    ] == [("eu1",)]
+    assert [check.hosts for check in checks if check.status == row.WARNING and check.variable == "regional_domain"] == [
+        ("eu1",)
+    ]
     assert any(line.startswith("eu1: regional_domain:") for line in failed(run(connection, fleet)))
 
 
@@ -272,8 +275,8 @@ def test_a_user_without_rights_gets_a_table_and_no_traceback(seeded):
         in line
         for line in lines
     )
-    assert any("may not get namespaces in the whole cluster" in line for line in lines)
-    lines = preflight.render(checks).splitlines()
+    assert any("may not get, create, patch namespaces in the whole cluster" in line for line in lines)
+    lines = table.render(checks).splitlines()
     assert max(len(line) for line in lines if not line.lstrip().startswith("->")) <= WIDTH
 
 
@@ -291,8 +294,30 @@ def test_a_refused_login_is_one_failed_check(seeded):
     assert "TOPSECRET" not in line
 
 
+def test_clusters_that_would_share_a_user_are_told_where_the_line_has_it() -> None:
+    names = ("child-120", "child-201")
+    children = [model.parse_child(name, {**SHARED, "child_regional": "eu1"})[0] for name in names]
+    fleet = preflight.Inventory(None, [], [each for each in children if each])
+    assert [fault.host for fault in preflight._between(fleet, KOF_1_10)] == ["child-201"]
+    assert preflight._between(fleet, RELEASE) == []
+
+
+def test_where_nobody_says_which_kof_only_that_is_told_and_the_other_faults(connection: Connection) -> None:
+    """The clusters couldn't be parsed without it, so that nothing else can be known of them."""
+    fleet = inventory({"regional_domain": "x y"})
+    found = preflight.run(connection, BATCH, fleet, None, check_mode=False)
+    assert [(check.name, check.variable, check.status) for check in found] == [
+        (row.INPUT, "regional_domain", row.FAILED),
+        ("kof", "kof_version", row.FAILED),
+    ]
+    assert f"kof_version isn't set; no kof is installed in namespace {KOF}" in found[1].found
+    away = preflight.run(ApiUnavailable("no kubeconfig at /nowhere"), BATCH, inventory(), None, check_mode=True)
+    assert [check.name for check in away] == ["API server"]
+    assert "/nowhere" in away[0].found
+
+
 def test_an_error_instead_of_a_connection_is_told_with_the_inventorys_own_faults():
-    lines = failed(run(preflight.ApiUnavailable("no kubeconfig at /nowhere"), inventory({"regional_domain": "x y"})))
+    lines = failed(run(ApiUnavailable("no kubeconfig at /nowhere"), inventory({"regional_domain": "x y"})))
     assert any("/nowhere" in line for line in lines)
     assert any(line.startswith("eu1: regional_domain:") for line in lines)
 
@@ -308,3 +333,31 @@ def test_a_whole_fleet_is_checked_in_no_time(connection):
     checks = run(connection, fleet, batch)
     assert failed(checks) == []
     assert len(checks) < 60
+
+
+@pytest.mark.parametrize(
+    ("variables", "old", "new"),
+    [
+        ({}, "standard", None),
+        ({"mothership_storage_class": "gp3"}, "gp3", "gp3"),
+        ({"mothership_values": {"global": {"storageClass": "fast"}}}, "fast", "fast"),
+        (
+            {"mothership_storage_class": "gp3", "mothership_values": {"global": {"storageClass": "fast"}}},
+            "fast",
+            "fast",
+        ),
+        (
+            {"mothership_storage_class": "gp3", "mothership_values": {"global": {"storageClass": None}}},
+            "standard",
+            None,
+        ),
+        ({"mothership_values": {"global": {"storageClass": ""}}}, None, None),
+        ({"mothership_values": {"global": None}}, "standard", None),
+    ],
+)
+def test_a_storage_class_said_by_hand_counts(variables: dict[str, Any], old: str | None, new: str | None) -> None:
+    for version, wanted in (("0.0.x", old), ("0.1.1", new)):
+        given = {"kof_version": version, "kof_chart_repository": "oci://registry.example.com/kof", **variables}
+        cluster, faults = model.parse_mothership("m", given)
+        assert cluster, faults
+        assert preflight._storage_class(cluster, RELEASES[version]) == wanted

@@ -1,0 +1,125 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action of modules/fleet_status.py: how the fleet is, once for the whole batch, in every face that is asked for.
+
+What is looked at is module_utils/fleet/status.py, how it looks module_utils/report/status.py.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import rendered, status
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
+    FAULTS_KEPT,
+    FAULTS_SHOWN,
+    LAYERS,
+    FleetFault,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
+from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
+
+
+class ActionModule(fleets.FleetAction):
+    OPTIONS: ClassVar = {
+        "format": {"type": "list", "elements": "str", "default": ["text"], "choices": list(report.FACES)},
+        "folder": {"type": "path"},
+        "patience": {"type": "int", "default": 60},
+        **booking.OPTION,
+    }
+
+    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        formats, folder = options["format"], _folder(options)
+        if options["patience"] < 0:
+            raise FleetFault("patience (status_patience) is less than 0; minutes, 60 for example")
+        fleet = fleets.read_fleet(task_vars, LAYERS)
+        if fleet.faults:
+            raise FleetFault.of(fleet.faults)
+        nothing = {"changed": False, "findings": [], "files": [], "outcomes": {}}
+        if not fleet.hosts:
+            return nothing | {"msg": "no cluster is in the batch"}
+        run = booking.run_of(task_vars, options["booked_by"])
+        with self.connect(fleet, options) as connection:
+            charts = _charts(connection, fleet.shared("kof_namespace"))
+            now = datetime.datetime.now(datetime.UTC)
+            found = status.look(connection, fleet, charts, patience=options["patience"], now=now)
+        failed = status.failures(found)
+        found = _as_it_leaves({**found, "management_cluster": self._place})
+        if "text" in formats:
+            say(report.text(found))
+        files = {file: face(found) for face, file in map(report.FACES.__getitem__, dict.fromkeys(formats))}
+        if folder and not self.check_mode:
+            folder.write(files)
+        result = nothing | {
+            "counts": found["counts"],
+            "versions": found["versions"],
+            "findings": found["findings"][:FAULTS_KEPT],
+            "not_looked_at": found["not_looked_at"],
+            "files": [str(folder.path / name) for name in files] if folder else [],
+            "msg": report.summary(found),
+            "outcomes": Outcomes(failed=failed).fact(options["booked_by"]),
+        }
+        if failed and run.alone:
+            lines = [{"host": host, "reason": reason} for host, reason in failed.items()]
+            message = "\n".join([report.summary(found), *guilty_of(lines, FAULTS_SHOWN)])
+            result |= {"failed": True, "msg": message, **fleets.errors_beside(message, guilty_of(lines, FAULTS_KEPT))}
+        return result
+
+
+def _folder(options: Mapping[str, Any]) -> rendered.Folder | None:
+    """Where files go; None where none are asked for.
+
+    :raises FleetFault: it has no name that a folder may have, or there is a face that nobody would see.
+    """
+    given = options["folder"]
+    if not given:
+        unseen = [each for each in options["format"] if each != "text"]
+        if unseen:
+            raise FleetFault(
+                f"format (status_format) has {', '.join(unseen)}, which is written to files only: name the folder for "
+                "them by folder (status_folder)"
+            )
+        return None
+    if telling.CONTROL.search(given):
+        raise FleetFault("folder (status_folder) has a line break or another control character inside")
+    # What is relative is meant from where ansible-playbook was called. The collector of Prometheus is another user.
+    return rendered.Folder(pathlib.Path(os.path.abspath(given)), secrets=False, mode=0o644, named="status_folder")
+
+
+def _as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
+    """Whatever face it gets: no secret, and no character that does more than stand there. Words of ours, by which
+    programs go, stay: a vault may hold the word failed."""
+    leaves = leaving(found)
+    leaves |= {key: found[key] for key in ("schema", "at")}
+    for rows, ours in (("findings", ("code", "severity", "title", "layer")), ("clusters", ("layer", "state"))):
+        for row, before in zip(leaves[rows], found[rows], strict=True):
+            row |= {key: before[key] for key in ours}
+    return leaves
+
+
+def _charts(connection: Connection, namespace: str) -> list[status.Chart] | None:
+    """The Helm releases of kof's charts; None where they may not be read."""
+    try:
+        found = installed.look(connection, namespace)
+    except NotARelease as problem:
+        raise FleetFault(str(problem)) from None
+    return None if found is None else [_chart(each) for each in found]
+
+
+def _chart(found: installed.InstalledChart) -> status.Chart:
+    last = found.last or installed.LastRevision(found.version, found.status, "")
+    return status.Chart(found.name, found.version, last.status, last.since, last.version)

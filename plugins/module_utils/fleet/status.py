@@ -1,0 +1,562 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a fleet is: every part's judge asked once, over one LIST a kind, and what is found beside them.
+
+Pure but for the client it is given, and reads only. What a finding means is kof/findings.py, how it looks report/.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import side_effects
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import readiness as core_readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import Readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, identity, readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
+    Given,
+    Kind,
+    Known,
+    Part,
+    Right,
+    right,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FAILED, FINDINGS, SEVERITIES, WARNING
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
+
+Object = dict[str, Any]
+
+#: For what no rollout can be the reason of, since there is none.
+_EVER = "1970-01-01T00:00:00Z"
+#: Codes of what isn't there at all: nothing else is said of it then.
+_NOT_THERE = ("cluster-missing", "mothership-missing")
+
+
+def rights(layer: str, given: Given[Any], namespace: str, kcm_namespace: str) -> Iterator[Right]:
+    """What a look reads beside the parts. A chart's release, too, but without it the rest is told all the same."""
+    yield right("status", Ref("v1", "Namespace", None, namespace), "get", name=namespace)
+    yield right("status", Ref(given.kcm_api, "Management", None, ""), "list")
+    if layer in ("regional", "child"):
+        for kind in ("Credential", "ServiceTemplate"):
+            yield right("status", Ref(given.kcm_api, kind, kcm_namespace, ""), "list")
+        api, kind, name = side_effects.REPOSITORY
+        yield right("status", Ref(api, kind, kcm_namespace, name), "get", name=name)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Helm release of one of kof's charts, as it is there.
+
+    :ivar version: of what is deployed, where anything is.
+    :ivar status: of the newest revision, which may have failed, or be under way, beside what is deployed.
+    :ivar since: when that was begun; RFC 3339.
+    :ivar last: its version; empty where that is the deployed one.
+    """
+
+    name: str
+    version: str
+    status: str
+    since: str = ""
+    last: str = ""
+
+
+def look(
+    connection: Connection,
+    fleet: Fleet,
+    charts: Sequence[Chart] | None,
+    *,
+    patience: float,
+    now: datetime.datetime,
+) -> dict[str, Any]:
+    """How the batch's clusters are, as docs/status.schema.json describes it.
+
+    :param charts: the Helm releases of kof's charts; None where they may not be read.
+    :param patience: minutes after which what is normal in a rollout is so no more.
+    :param now: with its time zone.
+    :raises ApiError: ClusterDeployments may not be listed, or a request is refused for another reason than rights.
+    :raises ApiUnavailable: the API server is away.
+    :raises FleetFault: it serves no version of kcm's API that is known here.
+    """
+    seen = _Look(connection, fleet, kcm_version_of(connection), patience, now)
+    seen.whole(charts)
+    seen.clusters()
+    return seen.told(charts)
+
+
+@dataclass
+class _Found:
+    """A finding, with what its severity depends on."""
+
+    code: str
+    host: str
+    layer: str
+    name: str
+    what: str = ""
+    why: str = ""
+    advice: str = ""
+    since: str = ""
+    #: Since when it may have been so, where nobody says.
+    at_most_since: str = ""
+    #: Since when no rollout can be the reason.
+    settled: str = ""
+
+
+@dataclass
+class _Look:
+    connection: Connection
+    fleet: Fleet
+    kcm_version: str
+    patience: float
+    now: datetime.datetime
+    findings: list[_Found] = field(default_factory=list)
+    not_looked_at: dict[str, None] = field(default_factory=dict)
+    #: Hosts of which something may not be read.
+    unread: set[str] = field(default_factory=set)
+    #: What isn't there, by the namespace of parts that then aren't looked at.
+    absent: set[str] = field(default_factory=set)
+    live: dict[str, Object] = field(default_factory=dict)
+    served: dict[tuple[str, str], bool] = field(default_factory=dict)
+    #: Since when kof's namespace is as it is; where that may not be read, the first ClusterDeployment.
+    began: str = ""
+    #: When a ClusterDeployment of the fleet last changed; where there is none, `began`.
+    rolled: str = ""
+    #: Since when all of kof's charts are deployed, "" as long as they aren't, or nobody knows.
+    installed: str = ""
+
+    @functools.cached_property
+    def release(self) -> Any:
+        """The line's data."""
+        return self.fleet.release
+
+    # -- the management cluster
+
+    def whole(self, charts: Sequence[Chart] | None) -> None:
+        """What concerns the management cluster as a whole."""
+        home = self.fleet.shared("kof_namespace")
+        mine = functools.partial(_Found, **self._whole)
+        with self._forbidden("Namespace", "mothership"):
+            namespace = get_or_none(self.connection, ("v1", "Namespace", None, home))
+            if namespace is None:
+                self.absent.add(home)
+                why = f"Namespace {home} doesn't exist"
+                self._add(mine(code="mothership-missing", what=f"Namespace {home}", why=why))
+            else:
+                self.began = core_readiness.changed_at(namespace)
+                self._judged(mine, f"Namespace {home}", core_readiness.namespace(namespace), namespace)
+        managements = self._list(f"{readiness.KCM_GROUP}/{self.kcm_version}", "Management", None, "mothership")
+        if managements == []:
+            self._add(mine(code="k0rdent-not-ready", what="Management", why="there is no Management object"))
+        for each in managements or ():
+            why = _unwell(each)
+            if why:
+                since = core_readiness.since(core_readiness.condition(each, "Ready") or {})
+                what = f"Management {each['metadata']['name']}"
+                self._add(mine(code="k0rdent-not-ready", what=what, why=why, since=since))
+        if charts is None:
+            self._unread("Helm releases of kof's charts: their Secrets may not be listed", "mothership")
+        elif home not in self.absent and self.fleet.of("mothership"):
+            self._charts(mine, {each.name: each for each in charts})
+
+    def _charts(self, mine: Callable[..., _Found], there: Mapping[str, Chart]) -> None:
+        dates = [
+            there[name].since for name in self.release.charts if name in there and there[name].status == "deployed"
+        ]
+        self.installed = max(dates) if len(dates) == len(self.release.charts) else ""
+        for name, wanted in self.release.charts.items():
+            chart, what = there.get(name), f"Helm release {name}"
+            if chart is None or chart.status.startswith("pending"):
+                why = f"{chart.last or chart.version} is {chart.status}" if chart else "isn't installed"
+                since = chart.since if chart else ""
+                self._add(mine(code="chart-being-installed", what=what, why=why, since=since, at_most_since=self.began))
+            elif chart.status != "deployed":
+                why = f"{chart.last or chart.version} is {chart.status}"
+                self._add(mine(code="chart-not-deployed", what=what, why=why, since=chart.since))
+            elif chart.version != wanted.version:
+                why = f"{chart.version} is installed, {wanted.version} is wanted"
+                self._add(mine(code="kof-version-differs", what=what, why=why))
+
+    @property
+    def _whole(self) -> dict[str, str]:
+        """Of whom what concerns the management cluster is: the mothership, or nobody where it isn't in the batch."""
+        host = next((each.host for each in self.fleet.of("mothership")), "")
+        return {"host": host, "layer": "mothership", "name": host}
+
+    # -- parts
+
+    def clusters(self) -> None:
+        """Every part of every cluster of the batch."""
+        api, space = f"{readiness.KCM_GROUP}/{self.kcm_version}", self.fleet.shared("kof_kcm_namespace")
+        deployments = self.connection.list_objects(self.connection.path(api, "ClusterDeployment", space))[0]
+        self.live = {each["metadata"]["name"]: each for each in deployments}
+        made = [str(each["metadata"].get("creationTimestamp") or "") for each in deployments]
+        self.began = self.began or min(made, default="")
+        mine = [each for each in deployments if identity.fleet_of(each) in (None, self.fleet.shared("kof_fleet"))]
+        self.rolled = max(map(core_readiness.changed_at, mine), default=self.began) or _EVER
+        listed: dict[str, list[Object]] = {"ClusterDeployment": deployments}
+        of_clusters = any(self.fleet.of(layer) for layer in ("regional", "child"))
+        for api_version, kind in ((awaited.SVELTOS, "ClusterSummary"), (api, "ServiceTemplate")):
+            found = self._list(api_version, kind, space, "regional", "child") if of_clusters else None
+            if found is not None:
+                listed[kind] = found
+        asked = [each for layer in LAYERS for each in self._asked(layer)]
+        targets = [_target(part) for _cluster, part in asked]
+        seen = wait.look(self.connection, targets, listed, forbidden=True)
+        held = self._held([(part, each) for (_cluster, part), each in zip(asked, seen, strict=True)], listed)
+        ready: set[str] = set()
+        for (cluster, part), each in zip(asked, seen, strict=True):
+            verdict = each.verdict
+            if each.unread:
+                self._unread(f"{_kind(part)}: {each.unread}")
+                self.unread.add(cluster.host)
+                if _kind(part) != "ClusterDeployment":
+                    continue
+                # What it says itself needs nothing that may not be read.
+                verdict = readiness.cluster_deployment(each.live, services=())
+            obj = each.live or self.live.get(_name(cluster))
+            make = self._about(cluster)
+            self._judged(make, str(part.what), held.get(str(part.what), verdict), obj)
+            if each.verdict.ready and _kind(part) == "ClusterDeployment":
+                ready.add(cluster.host)
+        if of_clusters:
+            self._beside(listed, ready)
+
+    def _asked(self, layer: str) -> Iterator[tuple[Any, Part]]:
+        """The parts of a layer's clusters that can be looked at; what there is instead is found here."""
+        given = Given(self.release, self.kcm_version, live=Known({ref_of(each): each for each in self.live.values()}))
+        for cluster in () if layer == "mothership" and self.absent else self.fleet.of(layer):
+            if layer != "mothership" and _name(cluster) not in self.live:
+                verdict = readiness.cluster_deployment(None)
+                what = str(Ref(given.kcm_api, "ClusterDeployment", cluster.kcm_namespace, _name(cluster)))
+                self._judged(self._about(cluster, settled=self.rolled), what, verdict, None)
+                continue
+            for part in parts(layer, cluster, given):
+                ref = part.what
+                if not isinstance(ref, Kind | Ref) or not self._served(ref.api_version, ref.kind):
+                    continue
+                if not isinstance(ref, Ref) or ref.kind == "Namespace" or ref.namespace in self.absent:
+                    continue
+                if part.target or part.manifest:
+                    yield cluster, part
+
+    def _served(self, api_version: str, kind: str) -> bool:
+        known = self.served.get((api_version, kind))
+        if known is None:
+            known = self.served[api_version, kind] = self.connection.resource(api_version, kind) is not None
+            if not known and not self.absent:  # else kof isn't there, and has told so
+                why = f"{kind} ({api_version}) isn't served"
+                make = functools.partial(_Found, **self._whole, at_most_since=self.began, settled=self.installed)
+                self._add(make(code="kind-not-served", what=kind, why=why))
+        return known
+
+    def _held(
+        self, seen: Sequence[tuple[Part, wait.Seen]], listed: Mapping[str, Sequence[Object]]
+    ) -> dict[str, Readiness]:
+        """Of what is being deleted and can't be, why, by its ref."""
+        going = [part for part, each in seen if part.gone and each.verdict.code == "being-deleted"]
+        targets = [part.gone() for part in going if part.gone]
+        found = wait.look(self.connection, targets, listed, forbidden=True) if targets else []
+        return {
+            str(part.what): each.verdict
+            for part, each in zip(going, found, strict=True)
+            if not each.unread and each.verdict.code == "deletion-held"
+        }
+
+    # -- beside the parts
+
+    def _beside(self, listed: Mapping[str, Sequence[Object]], ready: set[str]) -> None:
+        api, space = f"{readiness.KCM_GROUP}/{self.kcm_version}", self.fleet.shared("kof_kcm_namespace")
+        mine, credentials = self.fleet.shared("kof_fleet"), self._list(api, "Credential", space, "regional", "child")
+        by_name = {each["metadata"]["name"]: each for each in credentials or ()}
+        templates = {each["metadata"]["name"]: each for each in listed.get("ServiceTemplate", ())}
+        judged = functools.cache(lambda name: readiness.service_template(templates.get(name)))
+        told = {(each.host, each.code) for each in self.findings}
+        of_mothership = {each.what for each in self.findings if each.layer == "mothership"}
+        copied: dict[str, list[Object]] = {}
+        for summary in listed.get("ClusterSummary", ()):
+            copied.setdefault(str((summary.get("spec") or {}).get("clusterName")), []).append(summary)
+        for layer in ("regional", "child"):
+            for cluster in self.fleet.of(layer):
+                live = self.live.get(_name(cluster))
+                if live is None:
+                    continue
+                make = self._about(cluster)
+                theirs = identity.fleet_of(live)
+                if theirs not in (None, mine):
+                    why = f"it belongs to fleet {theirs}"
+                    self._add(make(code="cluster-of-another-fleet", what=str(ref_of(live)), why=why))
+                named = str((live.get("spec") or {}).get("credential") or "")
+                verdict = readiness.credential(by_name.get(named))
+                if named and credentials is not None and (cluster.host, verdict.code) not in told:
+                    self._judged(make, str(Ref(api, "Credential", space, named)), verdict, live)
+                if "ServiceTemplate" in listed:
+                    for name in sorted({service["template"] for service in _services(live)}):
+                        what, verdict = str(Ref(api, "ServiceTemplate", space, name)), judged(name)
+                        if what not in of_mothership:
+                            self._judged(make, what, verdict, templates.get(name) or live)
+                if isinstance(self.release, Direct):
+                    self._skew(make, layer, cluster, live)
+                    if "ClusterSummary" in listed and cluster.host in ready:
+                        self._copied(make, cluster, live, copied.get(_name(cluster), ()))
+        self._repository(listed.get("ClusterSummary", ()))
+
+    def _skew(self, make: Callable[..., _Found], layer: str, cluster: Any, live: Object) -> None:
+        wanted = {
+            service.name: cluster.service_templates.get(service.name, service.template)
+            for service in self.release.services[layer]
+        }
+        there = {service["name"]: service["template"] for service in _services(live)}
+        what, make = str(ref_of(live)), functools.partial(make, settled=self.rolled)
+        other = [
+            f"{name} is {template}, {wanted[name]} is wanted"
+            for name, template in there.items()
+            if wanted.get(name, template) != template
+        ]
+        if other:
+            self._add(make(code="version-skew", what=what, why=some(other)))
+        missing = [name for name in wanted if name not in there and name not in cluster.disabled_services]
+        if missing and "deletionTimestamp" not in live["metadata"]:  # before a deletion they are taken out
+            self._add(make(code="service-missing", what=what, why=f"it doesn't want {some(missing)}"))
+
+    def _copied(self, make: Callable[..., _Found], cluster: Any, live: Object, summaries: Sequence[Object]) -> None:
+        """Whether the Secrets that this cluster's labels ask for are on it."""
+        wanted = [self.release.vmuser_label]
+        if getattr(cluster, "external_dns", "") == "secret":
+            wanted.append(self.release.dns.label)
+        for label in wanted:
+            profile = label.rpartition("/")[2]  # the charts call it so
+            own = [each for each in summaries if readiness.profile_of(each) == profile]
+            features = [
+                feature
+                for each in own
+                for feature in (each.get("status") or {}).get("featureSummaries") or ()
+                if feature.get("featureID") == "Resources"
+            ]
+            left = [each for each in features if each.get("status") != "Provisioned"]
+            if features and not left:
+                continue
+            why = f"Resources is {left[0].get('status')}" if left else f"it doesn't select the cluster by label {label}"
+            what = f"ClusterProfile {profile}"
+            # A login that changed is copied anew in one go; where that fails, the time is only that of the last try.
+            tried = [str(each.get("lastAppliedTime") or "") for each in left if not each.get("failureMessage")]
+            changed = max([core_readiness.changed_at(live), *tried])
+            self._add(make(code="secrets-not-copied", what=what, why=why, at_most_since=changed))
+
+    def _repository(self, summaries: Sequence[Object]) -> None:
+        shared, clusters = self.fleet.shared, [*self.fleet.of("regional"), *self.fleet.of("child")]
+        stale, now = dict[str, str](), ""
+        with self._forbidden("HelmRepository", "regional", "child"):
+            stale, now = side_effects.from_another_repository(
+                self.connection, clusters, summaries, shared("kof_chart_repository"), shared("kof_kcm_namespace")
+            )
+        for cluster in clusters:
+            if cluster.host in stale:
+                why = f"kof's charts still come from {stale[cluster.host]}, and HelmRepository kof has {now}"
+                advice = side_effects.touch(shared("kof_kcm_namespace"), _name(cluster))
+                self._add(self._about(cluster)(code="another-repository", why=why, advice=advice))
+
+    # -- what was found
+
+    def _about(self, cluster: Any, **more: str) -> Callable[..., _Found]:
+        """Makes findings of a cluster."""
+        layer = self.fleet.layer_of[cluster.host]
+        return functools.partial(_Found, host=cluster.host, layer=layer, name=_name(cluster), **more)
+
+    def _list(self, api_version: str, kind: str, namespace: str | None, *layers: str) -> list[Object] | None:
+        """All objects of a kind that clusters of these layers depend on; None where they may not be listed, or the kind
+        isn't served."""
+        with self._forbidden(kind, *layers):
+            if self.connection.resource(api_version, kind) is None:
+                self._unread(f"{kind} ({api_version}): it isn't served", *layers)
+                return None
+            return self.connection.list_objects(self.connection.path(api_version, kind, namespace))[0]
+        return None
+
+    @contextlib.contextmanager
+    def _forbidden(self, kind: str, *layers: str) -> Iterator[None]:
+        """What isn't allowed is told, and no error: of the layers' clusters not all is known then."""
+        try:
+            yield
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            self._unread(f"{kind}: {error}", *layers)
+
+    def _unread(self, what: str, *layers: str) -> None:
+        self.not_looked_at[one_line(what)] = None
+        self.unread.update(cluster.host for layer in layers for cluster in self.fleet.of(layer))
+
+    def _judged(self, make: Callable[..., _Found], what: str, verdict: Readiness, obj: Object | None) -> None:
+        """
+        :param obj: what was judged; where it isn't there, its cluster; where that has none, kof's namespace counts.
+        """
+        if not verdict.ready:
+            changed = core_readiness.changed_at(obj) if obj else self.began
+            self._add(
+                make(
+                    code=verdict.code,
+                    what=what,
+                    why=verdict.why,
+                    advice=verdict.advice,
+                    since=verdict.since,
+                    at_most_since=changed,
+                )
+            )
+
+    def _add(self, found: _Found) -> None:
+        self.findings.append(found)
+
+    def _severity(self, found: _Found) -> str:
+        meaning = FINDINGS[found.code]
+        known = found.since or found.settled
+        severity = meaning.after(patience_is_over=self._lasts(known or found.at_most_since or self.began))
+        # A guess makes nothing worse than a warning.
+        return severity if known or severity == meaning.severity else WARNING
+
+    def _lasts(self, since: str) -> bool:
+        try:
+            began = datetime.datetime.fromisoformat(since)
+        except ValueError:
+            return False
+        if began.tzinfo is None:
+            return False
+        return (self.now - began).total_seconds() > self.patience * 60
+
+    def told(self, charts: Sequence[Chart] | None) -> dict[str, Any]:
+        """All of it as plain data; the worst first, and by layer."""
+        findings = [
+            {
+                "code": each.code,
+                "severity": self._severity(each),
+                "title": FINDINGS[each.code].title,
+                "host": each.host,
+                "cluster": each.name,
+                "layer": each.layer,
+                "object": one_line(each.what),
+                "since": each.since,
+                "why": one_line(each.why),
+                "remedy": each.advice or FINDINGS[each.code].remedy,
+            }
+            for each in self.findings
+        ]
+        findings.sort(key=lambda each: (SEVERITIES.index(each["severity"]), LAYERS.index(each["layer"])))
+        of: dict[str, list[dict[str, str]]] = {}
+        for finding in findings:
+            of.setdefault(finding["host"], []).append(finding)
+        clusters = []
+        for layer in LAYERS:
+            for cluster in self.fleet.of(layer):
+                own = of.get(cluster.host, [])
+                missing = any(each["code"] in _NOT_THERE and each["severity"] == FAILED for each in own)
+                state = report.state_of(own, missing=missing, unread=cluster.host in self.unread)
+                clusters.append({"host": cluster.host, "name": _name(cluster), "layer": layer, "state": state})
+        states = Counter(each["state"] for each in clusters)
+        severities = Counter(each["severity"] for each in findings)
+        return {
+            "schema": report.SCHEMA,
+            "at": self.now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "fleet": self.fleet.shared("kof_fleet"),
+            "kof_version": self.release.version,
+            "patience_minutes": self.patience,
+            "counts": {
+                "clusters": {state: states[state] for state in report.STATES},
+                "findings": {severity: severities[severity] for severity in SEVERITIES},
+            },
+            "versions": self._versions(charts),
+            "clusters": clusters,
+            "findings": findings,
+            "not_looked_at": list(self.not_looked_at),
+        }
+
+    def _versions(self, charts: Sequence[Chart] | None) -> dict[str, Any]:
+        names = [_name(cluster) for layer in ("regional", "child") for cluster in self.fleet.of(layer)]
+        live = [self.live[name] for name in names if name in self.live]
+        services = Counter(service["template"] for each in live for service in _services(each))
+        clusters = Counter(str((each.get("spec") or {}).get("template")) for each in live)
+        return {
+            "kcm_api": self.kcm_version,
+            "charts": None if charts is None else {each.name: each.version for each in charts},
+            "service_templates": _counted(services),
+            "cluster_templates": _counted(clusters),
+        }
+
+
+def failures(status: Mapping[str, Any]) -> dict[str, str]:
+    """By host of the status' clusters, what has failed there, in one line."""
+    hosts = {each["host"] for each in status["clusters"]}
+    found: dict[str, list[str]] = {}
+    for each in status["findings"]:
+        if each["severity"] == FAILED and each["host"] in hosts:
+            what = f"{each['object']}: " if each["object"] else ""
+            found.setdefault(each["host"], []).append(f"{each['code']}: {what}{each['why']}; {each['remedy']}")
+    return {host: " | ".join(reasons) for host, reasons in found.items()}
+
+
+def _counted(names: Mapping[str, int]) -> list[dict[str, Any]]:
+    """As rows: what hides secrets looks at values, and not at keys."""
+    return [{"name": one_line(name), "count": count} for name, count in sorted(names.items())]
+
+
+def _name(cluster: Any) -> str:
+    return getattr(cluster, "cluster_name", cluster.host)
+
+
+def _kind(part: Part) -> str:
+    return part.what.kind if isinstance(part.what, Ref | Kind) else ""
+
+
+def _target(part: Part) -> wait.Target:
+    """What to look at: of what we write and nobody has to wait for, that it is there; of a Deployment, that it has
+    replicas, which a run doesn't wait for."""
+    if not isinstance(part.what, Ref):
+        raise AssertionError(part.what)
+    if part.target is None:
+        return wait.Target(part.what, lambda obj, _lookup: core_readiness.exists(obj))
+    target = part.target()
+    if part.what.kind != "Deployment":
+        return target
+
+    def judge(obj: Object | None, lookup: wait.Lookup) -> Readiness:
+        verdict = target.judge(obj, lookup)
+        if obj is None or not verdict.ready or (obj.get("spec") or {}).get("replicas") != 0:
+            return verdict
+        return core_readiness.failed("it is scaled to 0 replicas", code="deployment-scaled-down")
+
+    return wait.Target(target.ref, judge, target.related)
+
+
+def _services(deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The services that a live ClusterDeployment wants, but for those that name no template."""
+    found = ((deployment.get("spec") or {}).get("serviceSpec") or {}).get("services") or ()
+    return [each for each in found if each.get("template") and not each.get("disable")]
+
+
+def _unwell(management: Mapping[str, Any]) -> str:
+    """What k0rdent says is wrong with itself, "" for nothing."""
+    status = management.get("status") or {}
+    broken = [
+        f"{name}: {component.get('error') or 'failed'}"
+        for name, component in (status.get("components") or {}).items()
+        if not component.get("success")
+    ]
+    if broken:
+        return some(broken)
+    ready = core_readiness.condition(management, "Ready")
+    if ready and ready.get("status") != "True":
+        return f"Ready is {ready.get('status')}: {ready.get('message') or 'no message'}"
+    return ""

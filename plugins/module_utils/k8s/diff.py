@@ -1,0 +1,352 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between two objects, field by field, as people may see it: the only place that writes values for
+output, so what is a secret by its name or form is masked here; what a vault held, by plugin_utils/leaving.py. Pure.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import LAST_APPLIED, join, own_entry, same
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml, yaml_text
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import HIDDEN, without_login
+
+HIDDEN_NEW = "(hidden, another value)"
+_ABSENT: Any = object()
+
+# Names whose value is a secret …
+_SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|pwd$|secret|token|api[-_]?key|private[-_]?key|access[-_]?key|authorization|bearer|tls\.key|secure"
+    r"|(?<!by)(?<!com)pass$|psk$|creds$|cookies?$|auths$|dockerconfigjson|kubeconfig$|key[-_]?data$"
+    r"|(encryption|signing|hmac|session|shared|master|account|client|licen[cs]e|ssh|deploy)[-_]?keys?$"
+    r"|(webhook|slack[-_]?api)[-_]?url$",
+    re.IGNORECASE,
+)
+# … and those of which a text is one, while a map says where they are.
+_SECRET_TEXT_NAME = re.compile(r"credentials$", re.IGNORECASE)
+# A text in which any of these may stand.
+_MAY_NAME = re.compile(
+    f"{_SECRET_NAME.pattern}|{_SECRET_TEXT_NAME.pattern}".replace("$", "(?![A-Za-z])").replace("[-_]", "[-_ ]"),
+    re.IGNORECASE,
+)
+# … but for those that only say where the secret is.
+_NO_SECRET = re.compile(
+    r"secret([-_]?key)?[-_]?(name|namespace|ref|refs|store|type)s?$|(user(name)?|password)[-_]?key$"
+    r"|^create[-_]?secrets?$|^secrets$|-secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure|existing[-_]?secret$",
+    re.IGNORECASE,
+)
+
+_PRIVATE_KEY = "PRIVATE KEY-----"
+# In a text that is no map: name=value at the beginning of a line, where the value is all of the rest, and within one.
+_LINE = re.compile(r"(\s*([\w.-]+)\s*=\s*)(\S.*)")
+_QUOTED = r"\"[^\"\\]*(?:\\[\s\S][^\"\\]*)*\"|'[^'\\]*(?:\\[\s\S][^'\\]*)*'|[\"'].*"
+# How a value is begun in a text, and what it is then; what isn't a secret's is looked through, for some may be in it.
+_BEGUN = (
+    # A pair of JSON that has something else around it, also where it stands in quotation marks itself.
+    (
+        re.compile(r"(?<!\\)(\\*[\"'])(?P<name>[\w.-]+)\1\s*:\s*(?!(?:null|true|false)\b)"),
+        re.compile(rf"(\\+)\".*?(?<!\\)\1\"|{_QUOTED}|[\[{{].*|[^\s,}}\]]+"),
+    ),
+    # The flag of a command, with no other flag behind it.
+    (
+        re.compile(r"(?<![\w.-])(?P<name>--?[A-Za-z][\w.-]*)\s+(?!--|-\w(?:\s|$))"),
+        re.compile(rf"{_QUOTED}|\S+"),
+    ),
+    (
+        re.compile(r"(?<![\w.-])(?P<name>[\w.-]+)="),
+        re.compile(rf"{_QUOTED}|[^\s&;,\"']+(?:[\"'](?=[^\s&;,\"'\])}}])[^\s&;,\"']*)*"),
+    ),
+)
+# A connection string, whose values may have white space: what stands between its separators.
+_LISTED = {
+    separator: re.compile(
+        rf"(?:^|(?<=[{separator}\"']))(\s*([\w.-]+(?: [\w.-]+)*)\s*=\s*)([^\s\"'{separator}][^{separator}]*)"
+    )
+    for separator in ";,"
+}
+_SEVERAL_LINES = re.compile(r"=\s*(\"\"\"|''')|\\$", re.MULTILINE)
+# A name and its value in one map: of environment variables, and as AWS has them.
+_NAME_OF_PAIR = re.compile(r"((parameter|header|option)?[-_]?(name|key)|header|option|field)", re.IGNORECASE)
+_VALUE_OF_PAIR = re.compile(r"(parameter|header|option)?[-_]?value", re.IGNORECASE)
+# Says whose value is put in there: ${password} of a GrafanaDatasource, $(PASSWORD) of a container's environment.
+_REFERENCE = re.compile(r"\$\{\w+\}|\$\(\w+\)")
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field before and after, masked. taken_from/taken_at: whose change we took back and when it was made."""
+
+    path: str
+    before: Any
+    after: Any
+    taken_from: str | None = None
+    taken_at: str | None = None
+    steps: tuple[str, ...] = ()  # the keys of `path` down to the first list
+
+
+@functools.lru_cache(maxsize=4096)  # a fleet has the same few names in each of its objects
+def is_secret_name(name: str) -> bool:
+    """Is the value of a field, key or variable of this name to be hidden?"""
+    return bool(_SECRET_NAME.search(name)) and not _NO_SECRET.search(name)
+
+
+def comparable(obj: dict[str, Any]) -> dict[str, Any]:
+    """`obj` without what moves by itself: status, resourceVersion, generation, managedFields but our own entry."""
+    metadata = {
+        key: value
+        for key, value in obj.get("metadata", {}).items()
+        if key not in ("resourceVersion", "generation", "managedFields", "uid", "creationTimestamp", "selfLink")
+    }
+    result: dict[str, Any] = {key: obj[key] for key in ("apiVersion", "kind") if key in obj}
+    result["metadata"] = metadata
+    return {**result, **{key: value for key, value in obj.items() if key not in ("status", "metadata")}}
+
+
+def same_ownership(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Is our own managedFields entry the same in both, its time aside?"""
+    first, second = own_entry(before), own_entry(after)
+    if first is None or second is None:
+        return first is second
+    return first.get("apiVersion") == second.get("apiVersion") and same(first.get("fieldsV1"), second.get("fieldsV1"))
+
+
+def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[FieldChange, ...]:
+    """The fields that differ between two whole objects (None: absent), as `comparable` sees them."""
+    kind = (before or after or {}).get("kind", "")
+    left = comparable(before) if before is not None else {}
+    right = comparable(after) if after is not None else {}
+    return tuple(_walk(left, right, "", (), kind == "Secret", False, False))
+
+
+class Creation(Sequence[FieldChange]):
+    """The fields of a new object, worked out when somebody looks: most runs don't, and it costs as much as the rest."""
+
+    def __init__(self, obj: dict[str, Any]) -> None:
+        self._obj = obj
+        self._found: tuple[FieldChange, ...] | None = None
+
+    def _fields(self) -> tuple[FieldChange, ...]:
+        if self._found is None:
+            self._found = changes(None, self._obj)
+            self._obj = {}
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._fields())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._fields()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._fields() == tuple(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return repr(self._fields())
+
+
+def _walk(
+    left: Any, right: Any, path: str, steps: tuple[str, ...], secret_kind: bool, hide: bool, in_list: bool
+) -> Iterator[FieldChange]:
+    if left is not _ABSENT and right is not _ABSENT and same(left, right):
+        return
+    if isinstance(left, dict) and isinstance(right, dict):
+        old, new = left, right
+    elif isinstance(left, dict) and left and right is _ABSENT:
+        old, new = left, {}
+    elif isinstance(right, dict) and right and left is _ABSENT:
+        old, new = {}, right
+    elif _list_of_objects(left if right is _ABSENT else right) and (left is _ABSENT or right is _ABSENT):
+        for index, item in enumerate(left if right is _ABSENT else right):
+            one, other = (item, _ABSENT) if right is _ABSENT else (_ABSENT, item)
+            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hide, True)
+        return
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for index, (one, other) in enumerate(zip(left, right, strict=True)):
+            hidden = hide or (index > 0 and (_is_flag(left[index - 1]) or _is_flag(right[index - 1])))
+            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hidden, True)
+        return
+    else:
+        name = steps[-1] if steps else ""
+        yield FieldChange(path, *_masked_pair(left, right, hide, name), steps=steps)
+        return
+    named = _names_a_secret(old) or _names_a_secret(new)
+    for key in {**old, **new}:
+        hidden = hide or is_secret_name(key) or (secret_kind and not path and key in ("data", "stringData"))
+        hidden = hidden or (named and _is_value(key))
+        hidden = hidden or _is_secret_text(key, old.get(key)) or _is_secret_text(key, new.get(key))
+        yield from _walk(
+            old.get(key, _ABSENT),
+            new.get(key, _ABSENT),
+            join(path, key),
+            steps if in_list else (*steps, key),
+            secret_kind,
+            hidden,
+            in_list,
+        )
+
+
+def _list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
+
+
+def _masked_pair(left: Any, right: Any, hide: bool, name: str) -> tuple[Any, Any]:
+    before = None if left is _ABSENT else left
+    after = None if right is _ABSENT else right
+    if name == LAST_APPLIED:
+        return (None if before is None else "(last applied)"), (None if after is None else "(last applied)")
+    if hide:
+        before = _hidden(before)
+        return before, HIDDEN_NEW if before == HIDDEN and _hidden(after) == HIDDEN else _hidden(after)
+    return _told_apart(masked(before), masked(after))
+
+
+def _told_apart(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two values that differ in what is hidden alone, a URL's password or a secret in a text, that they do."""
+    if not isinstance(after, str) or before != after:
+        return before, after
+    return before, f"{after.removesuffix(chr(10))}{chr(10) if chr(10) in after else ' '}{HIDDEN_NEW}"
+
+
+def _hidden(value: Any, mark: str = HIDDEN) -> Any:
+    """Strings and numbers hidden, what can't be a secret left."""
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+        return value
+    if isinstance(value, dict):
+        return {key: _hidden(child, mark) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_hidden(child, mark) for child in value]
+    return mark
+
+
+def _names_a_secret(pair: dict[str, Any]) -> bool:
+    """Is it one of a list of environment variables and the like, whose name is a secret's?"""
+    return any(map(_is_value, pair)) and any(
+        isinstance(name, str) and _NAME_OF_PAIR.fullmatch(str(key)) and is_secret_name(name)
+        for key, name in pair.items()
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_value(key: Any) -> bool:
+    return bool(_VALUE_OF_PAIR.fullmatch(str(key)))
+
+
+def _is_secret_text(name: str, value: Any) -> bool:
+    return isinstance(value, str) and name[-1:] in "sS" and bool(_SECRET_TEXT_NAME.search(name))
+
+
+def _is_flag(argument: Any) -> bool:
+    """Is it the flag of a command line of which the next argument is the secret?"""
+    if not isinstance(argument, str) or not argument.startswith("-") or not re.fullmatch(r"[\w.-]+", argument):
+        return False
+    return is_secret_name(argument.lstrip("-"))
+
+
+def masked(value: Any, secret: Callable[[str], bool] | None = None, mark: str = HIDDEN) -> Any:
+    """`value` with everything under a password-like key hidden; YAML text in strings (service values) too.
+
+    :param secret: says of a text that it holds a secret, whatever its name.
+    :param mark: stands where a secret was.
+    """
+    if isinstance(value, dict):
+        named = _names_a_secret(value)
+        return {
+            key: _hidden(child, mark)
+            if is_secret_name(str(key)) or (named and _is_value(key)) or _is_secret_text(str(key), child)
+            else masked(child, secret, mark)
+            for key, child in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _hidden(child, mark) if index and _is_flag(value[index - 1]) else masked(child, secret, mark)
+            for index, child in enumerate(value)
+        ]
+    if isinstance(value, str):
+        return _masked_string(value, secret, mark)
+    return mark if secret and not isinstance(value, bool) and value is not None and secret(str(value)) else value
+
+
+@functools.lru_cache(maxsize=2048)  # most texts of a cluster, the values of some services too, are those of many others
+def _masked_string(value: str, secret: Callable[[str], bool] | None, mark: str) -> str:
+    # Who asks for secrets gets to see a URL's login, too.
+    value = value if secret else without_login(value)
+    if (len(value) > 4 and _MAY_NAME.search(value)) or _PRIVATE_KEY in value or (secret and "\n" in value):
+        value = _masked_text(value, secret, mark)
+    # In a text of several lines one may be over two of them, in a comment or in what is no YAML.
+    return mark if secret and secret(value) else value
+
+
+def _masked_text(text: str, secret: Callable[[str], bool] | None, mark: str) -> str:
+    """Text that names a secret: if it is a YAML or JSON mapping or list, its secrets are hidden; other text stays."""
+    if ":" not in text and "=" not in text and _PRIVATE_KEY not in text:
+        return mark if secret and secret(text) else _masked_lines(text, mark)
+    try:
+        tree = foreign_yaml.read(text, whole=True)
+    except foreign_yaml.NotYaml:
+        return mark  # names a secret and can't be read: better hidden than half shown
+    if not isinstance(tree, (dict, list)):
+        if _PRIVATE_KEY in text or (secret and secret(text)):
+            return mark
+        return _masked_lines(text, mark)
+    hidden = _masked_keys(masked(tree, secret, mark), mark)
+    # Our own writer, for what it escapes is known to those who look for secrets in it.
+    return text if same(hidden, tree) else yaml_text.dump(hidden)
+
+
+def _masked_keys(value: Any, mark: str) -> Any:
+    """A command with a colon in it, or a line of a log, is a key to YAML."""
+    if isinstance(value, list):
+        return [_masked_keys(each, mark) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        _masked_lines(key, mark) if re.search(r"[\s=:]", key) and _MAY_NAME.search(key) else key: _masked_keys(
+            each, mark
+        )
+        for key, each in value.items()
+    }
+
+
+def _masked_lines(text: str, mark: str) -> str:
+    """Text with assignments (INI, a script, a query, a connection string), flags of commands or JSON: what is assigned
+    to a secret's name."""
+
+    def named(name: str) -> bool:
+        return is_secret_name(name.lstrip("-").replace(" ", ""))
+
+    def is_reference(value: str) -> bool:
+        return bool(_REFERENCE.fullmatch(value.strip("\"'")))
+
+    def hidden(found: re.Match[str]) -> str:
+        return found[1] + mark if named(found[2]) and not is_reference(found[3]) else found[0]
+
+    def line(text: str) -> str:
+        whole = _LINE.fullmatch(text)
+        if whole and named(whole[2]) and not is_reference(whole[3]):
+            return whole[1] + mark
+        for separator, listed in _LISTED.items():
+            text = listed.sub(hidden, text) if separator in text else text
+        return text
+
+    if _SEVERAL_LINES.search(text):
+        return mark
+    for begun, value in _BEGUN:
+        pieces, at = [], 0
+        for found in begun.finditer(text):
+            if found.start() < at or not named(found["name"]):
+                continue
+            its = value.match(text, found.end())
+            if its and not is_reference(its[0]):
+                pieces += [text[at : found.end()], mark]
+                at = its.end()
+        text = "".join([*pieces, text[at:]])
+    return "\n".join(map(line, text.split("\n")))

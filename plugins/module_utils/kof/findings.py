@@ -1,0 +1,577 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be found in a fleet: by its code how bad it is, what it means, and what to do. Data only.
+
+Codes are stable: people search for them, programs match them. Which object is so, judges say (readiness.py, lines/,
+fleet/status.py); docs/findings.md is made of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FAILED, WARNING, PROGRESS = "failed", "warning", "progress"
+#: The worst first.
+SEVERITIES = (FAILED, WARNING, PROGRESS)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """
+    :ivar severity: failed: the cluster doesn't do its work; warning: somebody has to look; progress: normal in the
+        middle of a rollout.
+    :ivar title: a noun.
+    :ivar means: what it is, and how it comes about.
+    :ivar remedy: what to do.
+    :ivar later: the severity once it has lasted longer than is normal; of progress that is a warning.
+    """
+
+    severity: str
+    title: str
+    means: str
+    remedy: str
+    later: str = ""
+
+    def after(self, *, patience_is_over: bool) -> str:
+        """The severity of what has lasted so long."""
+        if not patience_is_over:
+            return self.severity
+        return self.later or (WARNING if self.severity == PROGRESS else self.severity)
+
+
+_OPERATOR = "See that `kof-mothership-kof-operator` runs, and its log."
+_SVELTOS = "See that Sveltos runs: `kubectl get pods -n projectsveltos`."
+_LATER_LINES = "Only of lines in which kof's operator attaches clusters by labels."
+
+FINDINGS: Mapping[str, Meaning] = {
+    # -- a cluster as a whole
+    "cluster-missing": Meaning(
+        PROGRESS,
+        "A cluster of the inventory isn't there",
+        "There is no ClusterDeployment of its name: its turn hasn't come yet, it was refused, or somebody deleted it.",
+        "Run `k0rdent.kof.site` (or `.regional`, `.child`) for it, or take it out of the inventory.",
+        later=FAILED,
+    ),
+    "mothership-missing": Meaning(
+        FAILED,
+        "kof isn't on the management cluster",
+        "The namespace of kof isn't there, and so nothing of what is installed in it.",
+        "Run `k0rdent.kof.site`. If kof is there under another name, set `kof_namespace`.",
+    ),
+    "namespace-terminating": Meaning(
+        FAILED,
+        "The namespace of kof is being deleted",
+        "Kubernetes takes everything in it along; it hangs where an object has a finalizer whose controller is "
+        "gone, as those of VictoriaMetrics are (`apps.victoriametrics.com/finalizer`) once their operator is gone.",
+        "Let the controllers finish, or take the finalizers off the objects that are named; then run "
+        "`k0rdent.kof.site`.",
+    ),
+    "cluster-of-another-fleet": Meaning(
+        WARNING,
+        "A cluster belongs to another fleet",
+        "Its ClusterDeployment carries the label `app.kubernetes.io/part-of` of another fleet: no run with this "
+        "inventory changes it.",
+        "Take it out of this inventory, or set `kof_fleet` to its fleet; to take it over see docs/guards.md.",
+    ),
+    "being-deleted": Meaning(
+        WARNING,
+        "Something that is wanted is being deleted",
+        "It has a deletionTimestamp and is held by the finalizers that are named. Of a ClusterDeployment that takes as "
+        "long as its machines need to go.",
+        "If it shall go, take it out of the inventory. If it hangs, look at the log of the controller of its first "
+        "finalizer; of a cluster also at load balancers and volumes that keep its network.",
+    ),
+    "deletion-held": Meaning(
+        FAILED,
+        "A deletion can't end",
+        "kcm checks Credential and ServiceTemplates of a ClusterDeployment even when it takes its own finalizer off: "
+        "without them it stays for ever.",
+        "Make again what is named as missing, or mend what isn't valid; the deletion goes on by itself.",
+    ),
+    "not-being-deleted": Meaning(
+        PROGRESS,
+        "A deletion hasn't begun",
+        "Something is to go when its owner goes, and nobody has begun to delete it.",
+        "Wait; if it lasts, look at the log of the controller that made it.",
+    ),
+    "cluster-dry-run": Meaning(
+        FAILED,
+        "A cluster is only tried",
+        "`spec.dryRun` of its ClusterDeployment is set: kcm checks it, and makes no cluster of it, though it calls it "
+        "Ready.",
+        "Unset `spec.dryRun`.",
+    ),
+    "change-not-seen": Meaning(
+        PROGRESS,
+        "The controller hasn't seen the latest change",
+        "The status is older than what is wanted (`observedGeneration`).",
+        "Wait. If it lasts, its controller doesn't run or is refused: `kubectl get pods -n kcm-system`.",
+    ),
+    "cluster-not-ready": Meaning(
+        PROGRESS,
+        "A cluster isn't ready",
+        "Its ClusterDeployment isn't Ready, for a reason that has no code of its own: see the message.",
+        "See the conditions of the ClusterDeployment.",
+    ),
+    "cluster-template-not-ready": Meaning(
+        FAILED,
+        "A cluster's ClusterTemplate isn't valid",
+        "kcm can't read the chart of the ClusterTemplate, or it doesn't fit this k0rdent.",
+        "See `status.validationError` of the ClusterTemplate; name another one by `regional_template`, "
+        "`child_template` if it can't be mended.",
+    ),
+    "credential-not-ready": Meaning(
+        FAILED,
+        "A cluster's Credential isn't ready",
+        "The identity object that it names, or the Secret of that, is missing or refused. kcm then changes nothing of "
+        "the cluster, and refuses new ones.",
+        "See the conditions of the Credential: the identity object and its Secret must exist.",
+    ),
+    "credential-missing": Meaning(
+        FAILED,
+        "A cluster's Credential isn't there",
+        "The Credential that its ClusterDeployment names was deleted. No change of the cluster is accepted, and its "
+        "deletion would hang.",
+        "Make the Credential again, under the same name.",
+    ),
+    "cluster-chart-not-ready": Meaning(
+        PROGRESS,
+        "The chart of a cluster can't be had",
+        "Flux hasn't fetched the chart of the ClusterTemplate.",
+        "See its HelmChart and HelmRepository: address, login, CA of the registry.",
+    ),
+    "cluster-config-refused": Meaning(
+        FAILED,
+        "The chart refuses a cluster's config",
+        "kcm renders the chart of the ClusterTemplate with `spec.config`, and the chart's schema doesn't allow a value "
+        "in it. It fails so each time.",
+        "Change `regional_config` or `child_config` at the key that is named, and run again.",
+    ),
+    "cluster-release-not-ready": Meaning(
+        PROGRESS,
+        "The release of a cluster isn't ready",
+        "Flux installs or upgrades the chart that makes the cluster's machines.",
+        "Wait. If it lasts, see the HelmRelease of the cluster's name: `kubectl describe helmrelease -n kcm-system`.",
+    ),
+    "infrastructure-not-ready": Meaning(
+        PROGRESS,
+        "A cluster's infrastructure isn't ready",
+        "Network, load balancer and permissions are being made at the cloud.",
+        "Wait. If it lasts, see the events of the infrastructure cluster (AWSCluster): quotas, permissions, limits of "
+        "VPCs and addresses.",
+    ),
+    "control-plane-not-ready": Meaning(
+        PROGRESS,
+        "A cluster's control plane isn't ready",
+        "Its machines are being made, or are broken.",
+        "Wait. If it lasts, see the Machines of the cluster and their events.",
+    ),
+    "machines-not-ready": Meaning(
+        PROGRESS,
+        "A cluster's machines aren't all available",
+        "Workers are being made or replaced, or are broken.",
+        "Wait. If it lasts, see the MachineDeployments and Machines of the cluster and their events.",
+    ),
+    # -- what Sveltos does on a cluster
+    "cluster-not-connected": Meaning(
+        PROGRESS,
+        "Sveltos hasn't connected to a cluster yet",
+        "Its SveltosCluster has no connectionStatus.",
+        "Wait. If it lasts: " + _SVELTOS[0].lower() + _SVELTOS[1:],
+    ),
+    "cluster-unsteady": Meaning(
+        WARNING,
+        "Sveltos reaches a cluster not each time",
+        "Its SveltosCluster is Healthy, and the last try to reach it failed.",
+        "See that its API server isn't overloaded and the way to it is well; it heals by itself.",
+    ),
+    "cluster-unreached": Meaning(
+        FAILED,
+        "A cluster can't be reached from the management cluster",
+        "Sveltos or Cluster API doesn't reach its API server: it is down, the way is cut, or the kubeconfig isn't "
+        "accepted any more. What is changed meanwhile doesn't come there, and old states look well.",
+        "See that its API server runs and answers the management cluster; of an adopted cluster renew the kubeconfig "
+        "in the Secret that its Credential names.",
+    ),
+    "cluster-paused": Meaning(
+        WARNING,
+        "A cluster is paused",
+        "`spec.paused` of its Cluster or SveltosCluster is set: nothing is deployed there.",
+        "Unset it, once whoever paused it is done.",
+    ),
+    "sveltos-cluster-missing": Meaning(
+        WARNING,
+        "An adopted cluster isn't registered with Sveltos",
+        "Its ClusterSummary is there, and its SveltosCluster isn't: it was deleted, or its release is broken.",
+        "See the HelmRelease of the cluster's name.",
+    ),
+    "services-not-handed-over": Meaning(
+        PROGRESS,
+        "kcm hasn't handed a cluster's services over to Sveltos",
+        "kcm can't write the Profile: a ServiceTemplate is missing or not valid.",
+        "See that every ServiceTemplate exists and is valid: `kubectl get servicetemplates -n kcm-system`.",
+    ),
+    "service-status-unread": Meaning(
+        PROGRESS,
+        "kcm can't read what Sveltos says of the services",
+        "The condition FetchServicesStatusSuccess isn't True.",
+        "Wait. If it lasts, see the log of kcm-controller-manager.",
+    ),
+    "services-not-taken-over": Meaning(
+        PROGRESS,
+        "Sveltos hasn't taken over what a cluster wants",
+        "The ClusterSummary is missing, or has other services, values or versions than the ClusterDeployment.",
+        "Wait. If it lasts: " + _SVELTOS[0].lower() + _SVELTOS[1:],
+    ),
+    "service-not-deployed": Meaning(
+        PROGRESS,
+        "A service isn't deployed yet",
+        "Sveltos has not yet installed or upgraded it as it is wanted.",
+        "Wait. If it lasts, see the ClusterSummary of the cluster: `kubectl get clustersummaries -A -o wide`.",
+    ),
+    "service-being-retried": Meaning(
+        PROGRESS,
+        "A service failed and is being tried again",
+        "Helm refused it; Sveltos tries again by itself. That is how it looks when a chart needs what another one "
+        "brings, kof-storage and kof-collectors the copied login for example; then it heals within a minute.",
+        "Read the message: where it stays, the service's values or its chart don't fit.",
+    ),
+    "service-failed": Meaning(
+        FAILED,
+        "A service failed",
+        "Helm refused it in a way that trying again doesn't mend.",
+        "Read the message, and change the service's values, or what it asks for on the cluster.",
+    ),
+    "service-reference-missing": Meaning(
+        FAILED,
+        "A ConfigMap or Secret that services refer to isn't there",
+        "Sveltos deploys nothing to the cluster until it is. Often it is `<identity>-resource-template`, which kcm "
+        "wants beside the identity object of every Credential.",
+        "Make it: of `<identity>-resource-template` an empty ConfigMap with the annotation "
+        '`projectsveltos.io/template: "true"` will do. It goes on by itself.',
+    ),
+    "service-of-others": Meaning(
+        FAILED,
+        "Somebody else has installed a service on the cluster",
+        "Helm doesn't take over objects of another release, or of nobody's.",
+        "Leave it out (`regional_disabled_services`, `child_disabled_services`), or uninstall the other one.",
+    ),
+    "service-conflict": Meaning(
+        FAILED,
+        "Two profiles want the same release on a cluster",
+        "Sveltos lets the one with the better priority have it, and leaves this one undone.",
+        "Remove it from the other profile, change `regional_service_priority` or `child_service_priority`, or leave it "
+        "out here.",
+    ),
+    "service-still-deployed": Meaning(
+        PROGRESS,
+        "A service that isn't wanted any more is still deployed",
+        "Sveltos hasn't uninstalled it yet.",
+        "Wait. If it lasts, see the ClusterSummary of the cluster.",
+    ),
+    "secrets-not-copied": Meaning(
+        PROGRESS,
+        "A cluster hasn't got the login",
+        "The ClusterProfile that copies the Secret with the login to the cluster doesn't select it, or isn't done: "
+        "collectors can't send, and kof-storage fails.",
+        "Wait. If it lasts, see that the Cluster or SveltosCluster carries the label that is named, and the "
+        "ClusterSummary of that ClusterProfile.",
+    ),
+    "secrets-still-copied": Meaning(
+        PROGRESS,
+        "A login is being withdrawn from a cluster",
+        "The Secrets of a ClusterProfile that doesn't select the cluster any more are still there.",
+        "Wait. If it lasts, see the ClusterSummary of that ClusterProfile.",
+    ),
+    "another-repository": Meaning(
+        WARNING,
+        "A cluster's charts still come from another repository",
+        "`kof_chart_repository` was changed: kcm hands the new address on only when a ClusterDeployment changes.",
+        "Touch the ClusterDeployment as the message says, or change it by a run.",
+    ),
+    "service-missing": Meaning(
+        PROGRESS,
+        "A cluster doesn't want a service of kof",
+        "Its ClusterDeployment lacks a service that the inventory wants, or has it disabled: its run hasn't been made "
+        "yet, or somebody changed it.",
+        "Run `k0rdent.kof.site` for it, with `--check --diff` first; or leave the service out "
+        "(`regional_disabled_services`, `child_disabled_services`).",
+        later=FAILED,
+    ),
+    "version-skew": Meaning(
+        PROGRESS,
+        "A cluster has another version of a service than the inventory says",
+        "Its ClusterDeployment names another ServiceTemplate than this inventory's `kof_version` and variables: its "
+        "run hasn't been made yet, or stopped half-way, or somebody changed it.",
+        "Run `k0rdent.kof.site` for it, with `--check --diff` first.",
+    ),
+    # -- what the management cluster has
+    "k0rdent-not-ready": Meaning(
+        WARNING,
+        "k0rdent isn't well",
+        "The Management object isn't there, isn't Ready, or says of a component that it failed.",
+        "See `kubectl get management -o yaml`, status.components.",
+    ),
+    "chart-being-installed": Meaning(
+        PROGRESS,
+        "One of kof's charts isn't installed yet",
+        "Its Helm release isn't there, or an installation or upgrade is under way, or was left in the middle.",
+        "Wait. If it lasts, run `k0rdent.kof.mothership`: it brings a release that was left half-way forward.",
+        later=FAILED,
+    ),
+    "chart-not-deployed": Meaning(
+        FAILED,
+        "One of kof's charts isn't deployed",
+        "The newest revision of its Helm release failed; an older one may still be deployed.",
+        "Run `k0rdent.kof.mothership`, which says why, or mends it.",
+    ),
+    "kof-version-differs": Meaning(
+        WARNING,
+        "Another version of kof is installed than the inventory says",
+        "The Helm release has another chart version than this inventory's `kof_version`.",
+        "Set `kof_version` to what is there, or run `k0rdent.kof.site` (`preflight` says whether it may).",
+    ),
+    "kind-not-served": Meaning(
+        PROGRESS,
+        "A kind of kof isn't served",
+        "The CustomResourceDefinition is missing: kof's charts aren't installed, or somebody deleted it, and all "
+        "objects of its kind with it.",
+        "Run `k0rdent.kof.mothership`, then `.regional`.",
+        later=FAILED,
+    ),
+    "object-missing": Meaning(
+        PROGRESS,
+        "An object of ours isn't there",
+        "A run makes it together with its cluster: it was deleted, or the run was stopped.",
+        "Run `k0rdent.kof.site` for the cluster.",
+    ),
+    "deployment-missing": Meaning(
+        PROGRESS,
+        "A Deployment of kof isn't there",
+        "The chart that brings it isn't installed yet, or somebody deleted it.",
+        "Wait. If it lasts, run `k0rdent.kof.mothership`: it repairs deleted objects.",
+    ),
+    "deployment-not-available": Meaning(
+        PROGRESS,
+        "A Deployment's replicas aren't all available",
+        "Its pods are starting, or can't. Of promxy at kof 0.0 that is so until the first region is there.",
+        "See its pods and their events: image, Secrets, PersistentVolumeClaims, memory.",
+    ),
+    "deployment-pods-refused": Meaning(
+        WARNING,
+        "A Deployment's pods are refused",
+        "The API server lets no pod of it be made: a quota, a policy, or a missing ServiceAccount.",
+        "Read the message, and see the events of its ReplicaSet.",
+    ),
+    "deployment-stuck": Meaning(
+        FAILED,
+        "A Deployment doesn't get on",
+        "Its progress deadline has passed and its replicas aren't available.",
+        "See its pods and their events: image, Secrets, PersistentVolumeClaims, memory.",
+    ),
+    "deployment-scaled-down": Meaning(
+        FAILED,
+        "A Deployment has no replicas",
+        "It is scaled to 0, by hand or by values: what it does isn't done.",
+        "Scale it up again (`kubectl scale`), or see the values of its chart.",
+    ),
+    "secret-missing": Meaning(
+        PROGRESS,
+        "A Secret of kof isn't there",
+        "The chart or operator that makes it hasn't done so. promxy's pod waits for its configuration so.",
+        "Wait. If it lasts, run `k0rdent.kof.mothership`; of promxy's configuration see the log of its operator.",
+    ),
+    "secret-empty": Meaning(
+        PROGRESS,
+        "A Secret of kof has no value yet",
+        "A key that is needed is missing or empty: promxy's configuration is, until the first region is in it.",
+        "Wait. If it lasts, see the log of the operator that writes it.",
+    ),
+    "template-missing": Meaning(
+        PROGRESS,
+        "A ServiceTemplate isn't there",
+        "kof's charts bring it; without it no cluster with that service is accepted, and none with it can be deleted.",
+        "Wait. If it lasts, run `k0rdent.kof.mothership`.",
+    ),
+    "template-not-valid": Meaning(
+        PROGRESS,
+        "A ServiceTemplate isn't valid",
+        "kcm can't fetch its chart. New clusters with it are refused, and deletions of its clusters hang; for a minute "
+        "after its creation that is normal.",
+        "See its HelmChart and HelmRepository: address, login, CA of the registry.",
+    ),
+    # -- regions in the global view
+    "region-not-in-promxy": Meaning(
+        PROGRESS,
+        "promxy doesn't know a region",
+        "kof's operator hasn't written it into promxy's configuration. One PromxyServerGroup whose login Secret is "
+        "missing keeps it from writing any. Of kof 0.1 nobody looks.",
+        "See that the Secrets that all PromxyServerGroups name exist, and the log of the promxy operator.",
+    ),
+    "region-still-in-promxy": Meaning(
+        PROGRESS,
+        "promxy still asks a region that is gone",
+        f"kof's operator hasn't taken it out of its configuration; of the last region it never does. {_LATER_LINES}",
+        "Wait. If it lasts, see the log of the promxy operator.",
+    ),
+    "datasource-missing": Meaning(
+        PROGRESS,
+        "A region's GrafanaDatasource isn't there",
+        "A run makes it together with the regional cluster: it was deleted, or the run was stopped.",
+        "Run `k0rdent.kof.regional` for the region.",
+    ),
+    "datasource-not-seen": Meaning(
+        PROGRESS,
+        "The Grafana operator hasn't seen a GrafanaDatasource",
+        "It has no status.",
+        "Wait. If it lasts, see that the Grafana operator runs.",
+    ),
+    "datasource-unmatched": Meaning(
+        WARNING,
+        "A GrafanaDatasource is in no Grafana",
+        "No Grafana in its namespace has the labels that its instanceSelector selects.",
+        "See that the Grafana is in its namespace, with label `dashboards: grafana`.",
+    ),
+    "datasource-refused": Meaning(
+        WARNING,
+        "A GrafanaDatasource isn't accepted",
+        "The Grafana operator can't put it into Grafana: its Secret is missing, or Grafana doesn't answer.",
+        "Read the message; see the Secret and keys in its valuesFrom.",
+    ),
+    # -- lines that are told by labels
+    "helm-release-missing": Meaning(
+        PROGRESS,
+        "A HelmRelease of kof isn't there",
+        f"Chart kof makes it. {_LATER_LINES}",
+        "Run `k0rdent.kof.mothership`.",
+    ),
+    "helm-release-not-ready": Meaning(
+        PROGRESS,
+        "A HelmRelease isn't ready",
+        f"Flux installs or upgrades it. {_LATER_LINES}",
+        "Wait. If it lasts, see its events.",
+    ),
+    "helm-release-stalled": Meaning(
+        FAILED,
+        "Flux has given a HelmRelease up",
+        f"It failed as often as it may. {_LATER_LINES}",
+        "See its events, mend the cause, then `flux reconcile hr` it.",
+    ),
+    "helm-release-version": Meaning(
+        PROGRESS,
+        "A HelmRelease has another version than is wanted",
+        f"Flux hasn't upgraded it yet. {_LATER_LINES}",
+        "Wait. If it lasts, see its HelmChart.",
+    ),
+    "multi-cluster-service-missing": Meaning(
+        PROGRESS,
+        "A MultiClusterService isn't there",
+        f"kof's charts or its operator make it. {_LATER_LINES}",
+        "See the HelmReleases of kof. " + _OPERATOR,
+    ),
+    "multi-cluster-service-not-valid": Meaning(
+        PROGRESS,
+        "A MultiClusterService isn't valid",
+        f"kcm doesn't know all of its ServiceTemplates. {_LATER_LINES}",
+        "See that they exist and are valid.",
+    ),
+    "multi-cluster-service-unmatched": Meaning(
+        PROGRESS,
+        "A MultiClusterService doesn't select a cluster",
+        f"The cluster lacks the label that it selects by. {_LATER_LINES}",
+        "See the labels of the ClusterDeployment.",
+    ),
+    "service-set-missing": Meaning(
+        PROGRESS,
+        "A ServiceSet isn't there",
+        f"kcm makes one for each MultiClusterService and cluster. {_LATER_LINES}",
+        "Wait. If it lasts, see the log of kcm-controller-manager.",
+    ),
+    "service-set-empty": Meaning(
+        PROGRESS,
+        "A MultiClusterService has no services",
+        f"It brings nothing to a cluster. {_LATER_LINES}",
+        "See the HelmReleases of kof.",
+    ),
+    "regional-not-known": Meaning(
+        PROGRESS,
+        "kof's operator doesn't know a regional cluster",
+        f"It has made no ConfigMap for it. {_LATER_LINES}",
+        "The ClusterTemplate's status.providers must name an infrastructure that kof knows. " + _OPERATOR,
+    ),
+    "regional-known-otherwise": Meaning(
+        PROGRESS,
+        "kof's operator knows a regional cluster otherwise",
+        f"Its ConfigMap has another address or name. {_LATER_LINES}",
+        _OPERATOR,
+    ),
+    "child-not-attached": Meaning(
+        PROGRESS,
+        "A child isn't attached to its regional cluster",
+        f"kof's operator has made no ConfigMap for it, or the regional's isn't there. {_LATER_LINES}",
+        "See that the regional cluster is there, and the event RegionalClusterDiscoveryFailed. " + _OPERATOR,
+    ),
+    "child-sends-elsewhere": Meaning(
+        FAILED,
+        "A child sends to another regional cluster",
+        f"kof's operator has attached it to another one than the inventory says. {_LATER_LINES}",
+        "Set the label with the regional's name on its ClusterDeployment, by a run of `k0rdent.kof.child`.",
+    ),
+    "child-config-old": Meaning(
+        PROGRESS,
+        "A child's configuration is an older one of its regional",
+        f"The regional's address changed since. {_LATER_LINES}",
+        "kof's operator looks again when the ClusterDeployment is applied again.",
+    ),
+    "server-group-missing": Meaning(
+        PROGRESS,
+        "A region's PromxyServerGroup isn't there",
+        f"kof's operator makes it. {_LATER_LINES}",
+        _OPERATOR,
+    ),
+    "server-group-otherwise": Meaning(
+        PROGRESS,
+        "A region's PromxyServerGroup says something else",
+        f"Its cluster, target or login isn't that of the region. {_LATER_LINES}",
+        _OPERATOR,
+    ),
+}
+
+#: What goes wrong with kof and can't be seen through the API of the management cluster, and why.
+UNSEEN: Mapping[str, str] = {
+    "promxy answers nothing, or restarts (a quote in a login that its operator doesn't escape, too little memory)": (
+        "only its pods and their logs tell; preflight checks logins and memory before. As long as it isn't available "
+        "that is `deployment-not-available`"
+    ),
+    "the operator of promxy can't read a login": (
+        "only its log tells; what follows is `region-not-in-promxy`, for which at kof 0.1 nobody looks"
+    ),
+    "PersistentVolumeClaims of a regional cluster stay Pending; its StorageClass is missing": "they are inside of it",
+    "logs are lost at a restart (no volume for VictoriaLogs)": "it is inside; the role sets a volume",
+    "a certificate isn't issued, an Ingress has no address, DNS names don't resolve": "they are inside of the cluster",
+    "external-dns has no access": "only its log tells, inside of the cluster",
+    "kof-storage's upgrade took the Grafana login away": (
+        "the Secret is inside; `regional` warns before each such upgrade, and its README says how to keep one"
+    ),
+    "the login of VictoriaMetrics was changed on the mothership": (
+        "its copies follow, but collectors and promxy keep the old one until they are restarted: what they use is "
+        "inside of their pods"
+    ),
+    "a Deployment was deleted on a regional or child cluster": (
+        "Sveltos doesn't bring it back, and still calls the service deployed: only a look inside sees it"
+    ),
+    "collectors, OpenCost or the OpenTelemetry operator fail (webhook's certificate, memory, `strconv.ParseFloat`)": (
+        "they are inside of the cluster"
+    ),
+    "two regions' load balancers have one name; metrics lose labels; too many open files": (
+        "only events and logs inside of the clusters tell"
+    ),
+    "the management cluster was adopted as its own regional or child": "preflight and apply refuse it before",
+    "a helm time-out, helm 4": "they are the run's own: `mothership` and preflight tell them",
+    "a template upgrade or a deletion of a chart in use is refused": "kcm refuses the write, and the run tells it",
+    "promxy's replicas answer differently, a template of Sveltos fails for lack of an annotation": (
+        "faults of lines that aren't written by this collection"
+    ),
+}

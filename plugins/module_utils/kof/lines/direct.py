@@ -1,0 +1,142 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Style "direct": services, PromxyServerGroup and GrafanaDatasource are written by us. Lines 0.0 and 0.1."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, strangers
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
+    Given,
+    Goes,
+    Installed,
+    Kind,
+    Part,
+    Signs,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import promxy
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
+    cluster_deployment,
+    grafana_datasource,
+    namespace,
+    promxy_server_group,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import (
+    expected_deployments,
+    releases,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Mothership, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import (
+    GRAFANA_DATASOURCE,
+    PROMXY_SERVER_GROUP,
+)
+
+
+def mothership(cluster: Mothership, given: Given[Direct]) -> tuple[Part, ...]:
+    """kof's namespace, kof-operators and kof-mothership, and what they bring there and in kcm's namespace."""
+    release, home = given.release, cluster.namespace
+    wanted = namespace.namespace(home, cluster.fleet)
+    deployments = (Ref("apps/v1", "Deployment", home, name) for name in sorted(expected_deployments(cluster, release)))
+    secrets = ((Ref("v1", "Secret", home, name), keys) for name, keys in release.secrets.items())
+    templates = (
+        Ref(given.kcm_api, "ServiceTemplate", cluster.kcm_namespace, name) for name in release.service_templates
+    )
+    return (
+        Part(Ref("v1", "Namespace", None, home), manifest=lambda: wanted, needed=True),
+        *(
+            Part(Installed(each["namespace"], each["name"]), manifest=functools.partial(dict, each))
+            for each in releases(cluster, release)
+        ),
+        Part(Kind(release.promxy.api_version, PROMXY_SERVER_GROUP), needed=True),
+        Part(Kind(release.grafana.api_version, GRAFANA_DATASOURCE), needed=True),
+        *(Part(ref, target=functools.partial(awaited.deployment, ref)) for ref in deployments),
+        *(Part(ref, target=functools.partial(awaited.secret, ref, keys)) for ref, keys in secrets),
+        *(
+            Part(
+                ref,
+                target=functools.partial(awaited.service_template, ref) if cluster.install_templates else None,
+                needed=True,
+            )
+            for ref in templates
+        ),
+    )
+
+
+def regional(cluster: Regional, given: Given[Direct]) -> tuple[Part, ...]:
+    """The cluster with its services, and where promxy and Grafana of the management cluster read from it."""
+    release, name = given.release, cluster.cluster_name
+    group = Ref(release.promxy.api_version, PROMXY_SERVER_GROUP, cluster.namespace, promxy_server_group.name_of(name))
+    source = Ref(release.grafana.api_version, GRAFANA_DATASOURCE, cluster.namespace, grafana_datasource.name_of(name))
+    signs = strangers.signs(cluster)
+    return (
+        _deployment(
+            cluster,
+            given,
+            lambda: cluster_deployment.regional(
+                cluster, release=release, kcm_version=given.kcm_version, template=given.template
+            ),
+        ),
+        Part(
+            group,
+            manifest=lambda: promxy_server_group.of_regional(cluster, release),
+            goes=Goes.DELETED,
+            stand_in=Signs(strangers.read_from, signs),
+        ),
+        Part(
+            source,
+            manifest=lambda: grafana_datasource.of_regional(cluster, release),
+            target=functools.partial(awaited.grafana_datasource, source),
+            goes=Goes.DELETED,
+            stand_in=Signs(strangers.shown_from, signs),
+        ),
+        *(_promxy(cluster, release) if release.promxy.needs_regions else ()),
+    )
+
+
+def _promxy(cluster: Regional, release: Direct) -> Iterator[Part]:
+    """What of the mothership comes to life with its first region."""
+    secret = Ref("v1", "Secret", cluster.namespace, release.promxy.secret)
+    yield Part(secret, target=functools.partial(promxy.asks, secret, cluster.cluster_name))
+    deployment = Ref("apps/v1", "Deployment", cluster.namespace, release.promxy.deployment)
+    yield Part(deployment, target=functools.partial(awaited.deployment, deployment))
+
+
+def child(cluster: Child, given: Given[Direct]) -> tuple[Part, ...]:
+    """The cluster with its services."""
+    return (
+        _deployment(
+            cluster,
+            given,
+            lambda: cluster_deployment.child(
+                cluster,
+                release=given.release,
+                kcm_version=given.kcm_version,
+                template=given.template,
+                regional_domain=given.regional_domain,
+            ),
+        ),
+    )
+
+
+def _deployment(cluster: Regional | Child, given: Given[Direct], manifest: Callable[[], dict[str, Any]]) -> Part:
+    ref = Ref(given.kcm_api, "ClusterDeployment", cluster.kcm_namespace, cluster.cluster_name)
+    return Part(
+        ref,
+        manifest=manifest,
+        target=functools.partial(awaited.cluster_deployment, ref),
+        goes=Goes.DELETED,
+        gone=functools.partial(awaited.cluster_gone, ref),
+    )
+
+
+PARTS: Mapping[str, Callable[[Any, Given[Direct]], tuple[Part, ...]]] = {
+    "mothership": mothership,
+    "regional": regional,
+    "child": child,
+}

@@ -1,0 +1,128 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Line 0.1 of kof: charts kof-operators and kof-mothership out of an OCI registry, ServiceTemplates with versions. Data
+only."""
+
+from __future__ import annotations
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import (
+    Chart,
+    Direct,
+    Dns,
+    Entrance,
+    ExpectedDeployment,
+    Grafana,
+    Needs,
+    Paths,
+    Service,
+    WrittenPromxy,
+)
+
+_ADMINISTRATOR = "grafana-admin-credentials"
+_ADMINISTRATOR_KEYS = ("GF_SECURITY_ADMIN_USER", "GF_SECURITY_ADMIN_PASSWORD")
+
+KOF_0_1_1 = Direct(
+    version="0.1.1",
+    charts={
+        # Its subchart opentelemetry-operator 0.75.1 has text for `examples` of manager.featureGates, which must be a
+        # list.
+        "kof-operators": Chart("0.1.1", invalid_schema=True),
+        "kof-mothership": Chart(
+            "0.1.1", needed_objects=("Secret/storage-vmuser-credentials", "ClusterProfile/kof-storage-secrets")
+        ),
+    },
+    needs=Needs(
+        kcm="v1alpha1",
+        k0rdent="0.0.7",
+        kubernetes="1.32",
+        operators={
+            "opentelemetry-operator": ("0.75", "0.75.1", "kof-operators 0.1.1"),
+            "victoria-metrics-operator": ("0.40", "0.40.5", "kof-storage 0.1.1"),
+        },
+    ),
+    cluster_template_version="0-1-0",
+    promxy=WrittenPromxy(
+        api_version=f"kof.{KCM_GROUP}/v1alpha1",
+        label=f"{KCM_GROUP}/promxy-secret-name",
+        secret="kof-mothership-promxy-config",
+        deployment="kof-mothership-promxy",
+        memory="128Mi",
+        path_prefix="/vm/select/0/prometheus/",
+        remote_write_url="http://vminsert-cluster:8480/insert/0/prometheus/api/v1/write",
+    ),
+    grafana=Grafana(
+        api_version="grafana.integreatly.org/v1beta1",
+        selector={"dashboards": "grafana"},
+        logs_type="victoriametrics-logs-datasource",
+        secret=_ADMINISTRATOR,
+        # charts/kof-storage/templates/grafana/secret.yaml renders it only where it isn't there yet (kof pull request
+        # 100).
+        upgrade_drops_secret=True,
+    ),
+    paths=Paths(
+        read_logs="/vls",
+        read_metrics="/vm/select/0/prometheus",
+        write_logs="/vls/insert/opentelemetry/v1/logs",
+        write_metrics="/vm/insert/0/prometheus/api/v1/write",
+    ),
+    # List order is the order of installation: kof-storage needs an ingress and certificates.
+    services={
+        "regional": (
+            Service("ingress-nginx", "ingress-nginx-4-11-3", "ingress-nginx"),
+            Service("cert-manager", "cert-manager-1-16-2", "cert-manager"),
+            Service(
+                "kof-storage",
+                "kof-storage-0-1-1",
+                fixed_values=(
+                    ("global", "storageClass"),
+                    ("victoria-logs-single", "server", "persistentVolume", "size"),
+                    ("victoria-logs-single", "server", "persistentVolume", "storageClassName"),
+                ),
+            ),
+        ),
+        "child": (
+            Service("cert-manager", "cert-manager-1-16-2"),
+            Service("kof-operators", "kof-operators-0-1-1"),
+            Service("kof-collectors", "kof-collectors-0-1-1"),
+        ),
+    },
+    cluster_labels={"regional": {"kof": "storage"}, "child": {"kof": "collector"}},
+    vmuser_label=f"{KCM_GROUP}/kof-storage-secrets",
+    dns=Dns(
+        secret="external-dns-aws-credentials",
+        label=f"{KCM_GROUP}/kof-aws-dns-secrets",
+        copier="kof-aws-dns-secrets",
+        # The chart's lists can only be replaced as a whole; the SDK still wants a region, Route 53 is in all of them.
+        without_secret={
+            "env": [{"name": "AWS_DEFAULT_REGION", "value": "us-east-2"}],
+            "extraVolumes": [],
+            "extraVolumeMounts": [],
+        },
+    ),
+    cert_manager_values={"cert-manager": {"crds": {"enabled": True}}},
+    service_templates=(
+        "cert-manager-1-16-2",
+        "ingress-nginx-4-11-3",
+        "kof-collectors-0-1-1",
+        "kof-operators-0-1-1",
+        "kof-storage-0-1-1",
+    ),
+    deployments=(
+        ExpectedDeployment(
+            "kof-operators-opentelemetry-operator", "kof-operators", ("opentelemetry-operator", "enabled")
+        ),
+        ExpectedDeployment("kof-mothership-grafana-operator", "kof-mothership", ("grafana", "enabled")),
+        ExpectedDeployment(
+            "kof-mothership-victoria-metrics-operator", "kof-mothership", ("victoria-metrics-operator", "enabled")
+        ),
+        ExpectedDeployment("kof-mothership-promxy", "kof-mothership", ("promxy", "enabled")),
+        ExpectedDeployment("kof-mothership-promxy-operator", "kof-mothership", ("promxy", "enabled")),
+    ),
+    secrets={"storage-vmuser-credentials": ("username", "password"), _ADMINISTRATOR: _ADMINISTRATOR_KEYS},
+    entrances=(
+        Entrance("Grafana", "grafana-vm-service", 3000, _ADMINISTRATOR, _ADMINISTRATOR_KEYS, ("grafana", "enabled")),
+        Entrance("promxy", "kof-mothership-promxy", 8082, "", (), ("promxy", "enabled")),
+    ),
+)

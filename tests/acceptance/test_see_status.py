@@ -1,0 +1,183 @@
+"""The status of a fleet on real control planes: each fault alone at its cluster, and nothing where all is well."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import example_fleet
+import jsonschema
+import pytest
+from support import DEPLOYMENTS, REPOSITORY, Run, Sandbox
+
+Findings = set[tuple[str, str, str]]
+REGION, CHILD = "aws-us-east-1-1", "aws-us-east-1-1-child1"
+FLEET = example_fleet.fleet(1, 2)
+CREDENTIAL = "aws-cluster-identity-cred"
+
+
+class Fleet:
+    """A fleet that is well, and looks at it."""
+
+    def __init__(self, sandbox: Sandbox, where: str, folder: pathlib.Path) -> None:
+        self.sandbox, self.where, self.folder = sandbox, where, folder
+        self.last: Run | None = None
+
+    def look(self, *arguments: str, patience: int = 60) -> dict[str, Any]:
+        """The JSON face; the run itself is `last`."""
+        asked = {"status_format": ["text", "json"], "status_folder": str(self.folder), "status_patience": patience}
+        arguments = ("-e", json.dumps(asked), *arguments)
+        self.last = self.sandbox.playbook("status", *arguments, inventory=self.where)
+        assert self.last.code in (0, 2), self.last.output
+        return json.loads((self.folder / "status.json").read_text())
+
+    def until(self, expected: Findings, *, on_the_way: str = "", **options: Any) -> dict[str, Any]:
+        """Look until this is found and nothing else, of earlier faults neither; controllers take their time.
+
+        :param on_the_way: severities that may be found before; empty for any.
+        """
+        end = time.monotonic() + 60
+        while (found := told(seen := self.look(**options))) != expected:
+            assert time.monotonic() < end, (found, self.last and self.last.output)
+            alarms = {each for each in found if on_the_way and each[1] not in on_the_way.split()}
+            assert not alarms, self.last and self.last.output
+            time.sleep(0.5)
+        return seen
+
+
+def told(seen: dict[str, Any]) -> Findings:
+    return {(each["host"], each["severity"], each["code"]) for each in seen["findings"]}
+
+
+@pytest.fixture(scope="module")
+def fleet(fleet_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("status")
+    where = fleet_sandbox.inventory(folder / "fleet", FLEET)
+    try:
+        made = fleet_sandbox.playbook("site", "--tags", "regional,child", inventory=where)
+        assert made.code == 0, made.output
+        yield Fleet(fleet_sandbox, where, folder / "faces")
+    finally:
+        fleet_sandbox.command("fault", "--clear")
+        fleet_sandbox.delete_clusters()
+
+
+def test_of_a_fleet_that_is_well_nothing_is_found_and_nothing_is_sent(fleet: Fleet) -> None:
+    mark = fleet.sandbox.audit_mark()
+    seen = fleet.look("-e", json.dumps({"status_format": ["text", "json", "prometheus", "junit"]}))
+    assert told(seen) == set()
+    assert seen["counts"]["clusters"]["ready"] == 4
+    assert set(seen["versions"]["charts"]) == {"kof-operators", "kof-mothership"}
+    assert seen["not_looked_at"] == []
+    jsonschema.validate(seen, json.loads((REPOSITORY / "docs" / "status.schema.json").read_text()))
+    run = fleet.last
+    assert run is not None
+    assert (run.code, run.total("changed"), run.total("failures")) == (0, 0, 0), run.output
+    assert "4 of 4 clusters ready; nothing is wrong" in run.output
+    assert fleet.sandbox.mutations_since(mark) == []
+    requests = fleet.sandbox.requests_since(mark)
+    assert {each["verb"] for each in requests} <= {"get", "list"}
+    lists = [each["requestURI"].partition("?")[0] for each in requests if each["verb"] == "list"]
+    assert len(lists) == len(set(lists))
+    # Secrets by name, but for helm's own record.
+    listed = [each["requestURI"] for each in requests if each["verb"] == "list"]
+    assert all("secrets" not in each or "owner%3Dhelm" in each for each in listed)
+    names = {"status.txt", "status.json", "kof_status.prom", "status.xml"}
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in fleet.folder.iterdir()} == dict.fromkeys(
+        names, "0o644"
+    )
+
+
+def everybody(*what: str) -> Findings:
+    return {(host, *what) for host in (*FLEET.regionals, *FLEET.children)}  # type: ignore[misc]
+
+
+def edited(fleet: Fleet, number: int) -> None:
+    """Another text of the same values: Sveltos upgrades for it."""
+    live = next(each for each in fleet.sandbox.items(DEPLOYMENTS) if each["metadata"]["name"] == CHILD)
+    service = live["spec"]["serviceSpec"]["services"][2]
+    assert service["name"] == "kof-collectors"
+    edit = {"op": "replace", "path": "/spec/serviceSpec/services/2/values", "value": f"{service['values']}# {number}\n"}
+    command = ("patch", "clusterdeployment", CHILD, "-n", "kcm-system", "--type=json", "-p", json.dumps([edit]))
+    fleet.sandbox.kubectl(*command)
+
+
+#: By switches of the simulator: whether a service has to change for it to show, minutes of patience, what is found.
+SWITCHES: dict[str, tuple[bool, int, Findings]] = {
+    f"unreachable={CHILD}": (True, 60, {(CHILD, "failed", "cluster-unreached")}),
+    f"credential_not_ready={CREDENTIAL}": (False, 60, everybody("failed", "credential-not-ready")),
+    # After one that leaves no message at the summary, which stays until Sveltos looks again.
+    "slow_sveltos_seconds=20": (True, 0, {(CHILD, "warning", "service-not-deployed")}),
+    f"helm_failed_non_retriable={CHILD}/kof-collectors": (True, 60, {(CHILD, "failed", "service-failed")}),
+    f"helm_fails_first={CHILD}/kof-collectors step_seconds=8": (
+        True,
+        60,
+        {(CHILD, "progress", "service-being-retried")},
+    ),
+}
+
+
+@pytest.mark.parametrize("switches", SWITCHES)
+def test_each_fault_alone_names_its_cluster_code_and_remedy(fleet: Fleet, switches: str) -> None:
+    changes, patience, expected = SWITCHES[switches]
+    fleet.sandbox.command("fault", *switches.split())
+    try:
+        if changes:
+            edited(fleet, list(SWITCHES).index(switches))
+        seen = fleet.until(expected, patience=patience)
+    finally:
+        fleet.sandbox.command("fault", "--clear")
+    run = fleet.last
+    assert run is not None
+    for each in seen["findings"]:
+        assert each["why"]
+        assert each["severity"] == "progress" or each["remedy"] in run.output
+        assert each["code"] in run.output
+    failed = {host for host, severity, _code in expected if severity == "failed"}
+    assert {host for host, counts in run.stats.items() if counts["failures"]} == failed
+    assert run.code == (2 if failed else 0)
+
+
+def test_a_rollout_in_progress_gives_no_alarm_until_patience_is_over(fleet: Fleet) -> None:
+    other = sorted(FLEET.children)[1]
+    fleet.sandbox.kubectl("delete", "clusterdeployment", other, "-n", "kcm-system", "--timeout=60s")
+    fleet.until({(other, "progress", "cluster-missing")}, on_the_way="progress")
+    assert fleet.last is not None
+    assert fleet.last.code == 0
+    fleet.until({(other, "failed", "cluster-missing")}, patience=0)
+    assert fleet.last.code == 2
+
+    fleet.sandbox.command("fault", f"never_ready={other}")
+    made = fleet.sandbox.playbook("child", "--limit", other, "-e", '{"kof_wait": false}', inventory=fleet.where)
+    assert made.code == 0, made.output
+    fleet.until({(other, "progress", "infrastructure-not-ready")}, on_the_way="progress")
+    assert fleet.last.code == 0
+    seen = fleet.until({(other, "warning", "infrastructure-not-ready")}, patience=0)
+    assert "VpcLimitExceeded" in seen["findings"][0]["why"]
+    assert fleet.last.code == 0
+
+    fleet.sandbox.command("fault", "--clear")
+    fleet.sandbox.command("fault", f"stuck_finalizer={other}")
+    fleet.sandbox.kubectl("delete", "clusterdeployment", other, "-n", "kcm-system", "--wait=false")
+    seen = fleet.until({(other, "warning", "being-deleted")})
+    assert "k0rdent.mirantis.com/cluster-deployment" in seen["findings"][0]["why"]
+    fleet.sandbox.command("fault", "--clear")
+
+
+def test_who_only_reads_is_told_what_he_may_not_see(fleet: Fleet) -> None:
+    """With docs/rbac/reader.yaml, as it is shipped."""
+    manifest = (REPOSITORY / "docs" / "rbac" / "reader.yaml").read_text()
+    fleet.sandbox.kubectl("apply", "-f", "-", stdin=manifest)
+    try:
+        reader = json.dumps({"kof_impersonate_user": "reader", "kof_impersonate_groups": ["k0rdent-kof-reader"]})
+        admin = json.dumps({"kof_kubeconfig": str(fleet.sandbox.folder / "mothership.kubeconfig")})
+        seen = fleet.look("-e", reader, "-e", admin, "--limit", f"mothership,{REGION},{CHILD}")
+    finally:
+        fleet.sandbox.kubectl("delete", "-f", "-", stdin=manifest)
+    assert told(seen) == set()
+    assert {each.partition(":")[0] for each in seen["not_looked_at"]} == {"Helm releases of kof's charts", "Secret"}
+    states = {each["host"]: each["state"] for each in seen["clusters"]}
+    assert states == {"mothership": "unknown", REGION: "ready", CHILD: "ready"}

@@ -1,0 +1,757 @@
+"""How a fleet is, by objects that a fake source holds: what is told, how bad it is, and of whom."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import datetime
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status as under_test
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.status import Chart
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.sveltos import values_hash
+from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
+
+NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
+LONG_AGO, JUST_NOW = "2026-02-01T00:00:00Z", "2026-03-01T11:50:00Z"
+KCM = "k0rdent.mirantis.com/v1alpha1"
+SVELTOS = "config.projectsveltos.io/v1beta1"
+CHARTS = [
+    Chart("kof-operators", "0.1.1", "deployed", LONG_AGO),
+    Chart("kof-mothership", "0.1.1", "deployed", LONG_AGO),
+]
+SHARED = {
+    "kof_version": "0.1.1",
+    "kof_namespace": "kof",
+    "kof_kcm_namespace": "kcm-system",
+    "kof_fleet": "prod",
+    "kof_chart_repository": "oci://here/charts",
+}
+REGION = {"regional_domain": "eu1.example.com", "regional_admin_email": "a@example.com"}
+
+
+def fleet(*, mothership: bool = True) -> Fleet:
+    parsed = {
+        "mothership": model.parse_mothership("mothership", SHARED)[0],
+        "eu1": model.parse_regional("eu1", {**SHARED, **REGION})[0],
+        "eu1-a": model.parse_child("eu1-a", {**SHARED, "child_regional": "eu1"})[0],
+    }
+    layers = {"mothership": "mothership", "eu1": "regional", "eu1-a": "child"}
+    batch = {layer: [host] for host, layer in layers.items() if mothership or host != "mothership"}
+    return Fleet(
+        {"mothership": [], **batch},
+        dict.fromkeys(layers, SHARED),
+        parsed,
+        layers,  # type: ignore[arg-type]
+    )
+
+
+def item(api: str, kind: str, namespace: str | None, name: str, **parts: Any) -> dict[str, Any]:
+    metadata = {"name": name, "creationTimestamp": LONG_AGO, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **parts}
+
+
+def condition(kind: str, state: str, message: str = "", since: str = LONG_AGO) -> dict[str, str]:
+    return {"type": kind, "status": state, "message": message, "lastTransitionTime": since}
+
+
+def cluster(name: str, layer: str) -> list[dict[str, Any]]:
+    """A cluster that is as it should be."""
+    services = [
+        {"name": each.name, "namespace": each.namespace or "kof", "template": each.template}
+        for each in KOF_0_1_1.services[layer]
+    ]
+    charts = [
+        {"releaseNamespace": each["namespace"], "releaseName": each["name"], "chartVersion": "1.0.0"}
+        for each in services
+    ]
+    releases = [
+        {"releaseNamespace": each["namespace"], "releaseName": each["name"], "valuesHash": values_hash("")}
+        for each in services
+    ]
+    features = [{"featureID": each, "status": "Provisioned"} for each in ("Helm", "Resources")]
+    of = {"clusterNamespace": "kcm-system", "clusterName": name, "clusterType": "Capi"}
+
+    def summary(title: str, profile: str, kind: str, **spec: Any) -> dict[str, Any]:
+        made = item(SVELTOS, "ClusterSummary", "kcm-system", title, spec={**of, "clusterProfileSpec": spec})
+        made["metadata"]["ownerReferences"] = [{"kind": kind, "name": profile}]
+        made["status"] = {"featureSummaries": features, "helmReleaseSummaries": releases if spec else []}
+        return made
+
+    deployment = item(KCM, "ClusterDeployment", "kcm-system", name)
+    deployment["spec"] = {"credential": "aws", "template": "aws-0-1-0", "serviceSpec": {"services": services}}
+    deployment["status"] = {"conditions": [condition("Ready", "True")]}
+    return [
+        deployment,
+        summary(f"p--{name}-capi-{name}", name, "Profile", helmCharts=charts),
+        summary(f"kof-storage-secrets-capi-{name}", "kof-storage-secrets", "ClusterProfile"),
+        *(
+            [summary(f"kof-aws-dns-secrets-capi-{name}", "kof-aws-dns-secrets", "ClusterProfile")]
+            if layer == "regional"
+            else []
+        ),
+    ]
+
+
+def objects() -> list[dict[str, Any]]:
+    """A fleet that is well."""
+    found = [
+        item("v1", "Namespace", None, "kof"),
+        item(KCM, "Management", None, "kcm", status={"components": {"capi": {"success": True}}}),
+        item(KCM, "Credential", "kcm-system", "aws", status={"ready": True}),
+        item("kof.k0rdent.mirantis.com/v1alpha1", "PromxyServerGroup", "kof", "eu1-metrics"),
+        item("grafana.integreatly.org/v1beta1", "GrafanaDatasource", "kof", "eu1-logs", status={"uid": "x"}),
+        *cluster("eu1", "regional"),
+        *cluster("eu1-a", "child"),
+    ]
+    found += [
+        item(KCM, "ServiceTemplate", "kcm-system", name, status={"valid": True}) for name in KOF_0_1_1.service_templates
+    ]
+    for each in KOF_0_1_1.deployments:
+        status = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+        found.append(item("apps/v1", "Deployment", "kof", each.name, spec={"replicas": 1}, status=status))
+    for name, keys in KOF_0_1_1.secrets.items():
+        found.append(item("v1", "Secret", "kof", name, data=dict.fromkeys(keys, "eA==")))
+    return found
+
+
+class Source:
+    """Lists and gets what it holds, and nothing else."""
+
+    server = "https://fake:6443"
+
+    def __init__(self, held: list[dict[str, Any]], *, forbidden: tuple[str, ...] = (), unserved: tuple[str, ...] = ()):
+        self.held, self.forbidden, self.unserved = held, forbidden, unserved
+        self.asked: list[str] = []
+
+    def api_groups(self, group: str) -> dict[str, Any]:
+        return {"preferred": "v1alpha1", "versions": ["v1alpha1"]}
+
+    def resource(self, api_version: str, kind: str) -> Any:
+        return None if kind in self.unserved else (api_version, kind)
+
+    def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        return "|".join((kind, namespace or "", name or ""))
+
+    def _of(self, path: str) -> list[dict[str, Any]]:
+        kind, namespace, name = path.split("|")
+        self.asked.append(path)
+        if kind in self.forbidden or f"{kind}/{name}" in self.forbidden:
+            raise ApiError(403, "Forbidden", f"cannot list {kind}")
+        return [
+            each
+            for each in self.held
+            if each["kind"] == kind
+            and (not namespace or each["metadata"].get("namespace") == namespace)
+            and (not name or each["metadata"]["name"] == name)
+        ]
+
+    def list_objects(self, path: str, **_options: Any) -> tuple[list[dict[str, Any]], str]:
+        return copy.deepcopy(self._of(path)), "1"
+
+    def request(self, method: str, path: str, **_options: Any) -> dict[str, Any]:
+        assert method == "GET"
+        found = self._of(path)
+        if not found:
+            raise ApiError(404, "NotFound", path)
+        return copy.deepcopy(found[0])
+
+
+def look(source: Source, *, patience: float = 60, mothership: bool = True, charts: Any = CHARTS) -> dict[str, Any]:
+    return under_test.look(
+        source,
+        fleet(mothership=mothership),
+        charts,
+        patience=patience,
+        now=NOW,  # type: ignore[arg-type]
+    )
+
+
+def told(seen: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {(each["host"], each["severity"], each["code"]) for each in seen["findings"]}
+
+
+def states(seen: dict[str, Any]) -> dict[str, str]:
+    return {each["host"]: each["state"] for each in seen["clusters"]}
+
+
+def named(held: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    return next(each for each in held if (each["kind"], each["metadata"]["name"]) == (kind, name))
+
+
+def test_of_a_fleet_that_is_well_nothing_is_found_and_each_kind_is_listed_once() -> None:
+    source = Source(objects())
+    seen = look(source)
+    assert seen["findings"] == []
+    assert states(seen) == {"mothership": "ready", "eu1": "ready", "eu1-a": "ready"}
+    assert seen["counts"]["clusters"]["ready"] == 3
+    assert seen["versions"]["charts"] == {"kof-operators": "0.1.1", "kof-mothership": "0.1.1"}
+    assert {"name": "cert-manager-1-16-2", "count": 2} in seen["versions"]["service_templates"]
+    assert seen["versions"]["cluster_templates"] == [{"name": "aws-0-1-0", "count": 2}]
+    assert len(source.asked) == len(set(source.asked))
+    assert all("|kof|" in each and each.split("|")[2] for each in source.asked if each.startswith("Secret"))
+
+
+def change(kind: str, name: str, **parts: Any) -> list[dict[str, Any]]:
+    held = objects()
+    named(held, kind, name).update(parts)
+    return held
+
+
+def edited(kind: str, name: str, *path: Any, value: Any) -> list[dict[str, Any]]:
+    held = objects()
+    place = named(held, kind, name)
+    for key in path[:-1]:
+        place = place[key] if isinstance(key, int) else place.setdefault(key, {})
+    place[path[-1]] = value
+    return held
+
+
+def without(kind: str, name: str) -> list[dict[str, Any]]:
+    return [each for each in objects() if (each["kind"], each["metadata"]["name"]) != (kind, name)]
+
+
+def conditions(*entries: dict[str, str]) -> list[dict[str, Any]]:
+    return change("ClusterDeployment", "eu1-a", status={"conditions": [condition("Ready", "False"), *entries]})
+
+
+def reached(status: dict[str, Any], **spec: Any) -> list[dict[str, Any]]:
+    kind = "SveltosCluster"
+    return [*objects(), item("lib.projectsveltos.io/v1beta1", kind, "kcm-system", "eu1-a", status=status, spec=spec)]
+
+
+def summary(features: list[dict[str, str]], name: str = "p--eu1-a-capi-eu1-a", **more: Any) -> list[dict[str, Any]]:
+    return change("ClusterSummary", name, status={"featureSummaries": features, **more})
+
+
+HELM = {"featureID": "Helm", "status": "Failed"}
+CASES = {
+    "a Credential that isn't ready": (
+        conditions(condition("CredentialReady", "False", "no Secret", JUST_NOW)),
+        {("eu1-a", "failed", "credential-not-ready")},
+    ),
+    "the same, that kcm forgets": (
+        change("Credential", "aws", status={"ready": False}),
+        {("eu1", "failed", "credential-not-ready"), ("eu1-a", "failed", "credential-not-ready")},
+    ),
+    "a Credential that is gone": (
+        without("Credential", "aws"),
+        {("eu1", "failed", "credential-missing"), ("eu1-a", "failed", "credential-missing")},
+    ),
+    "machines being made": (
+        conditions(condition("InfrastructureReady", "Unknown", "creating", JUST_NOW)),
+        {("eu1-a", "progress", "infrastructure-not-ready")},
+    ),
+    "machines that have been made for too long": (
+        conditions(condition("InfrastructureReady", "Unknown", "creating", LONG_AGO)),
+        {("eu1-a", "warning", "infrastructure-not-ready")},
+    ),
+    "a config that the chart refuses": (
+        conditions(
+            condition("HelmChartReady", "False", "failed to validate template with provided configuration: workers")
+        ),
+        {("eu1-a", "failed", "cluster-config-refused")},
+    ),
+    "a ClusterTemplate that isn't valid": (
+        conditions(condition("TemplateReady", "False")),
+        {("eu1-a", "failed", "cluster-template-not-ready")},
+    ),
+    "a cluster that is gone": (without("ClusterDeployment", "eu1-a"), {("eu1-a", "failed", "cluster-missing")}),
+    "a cluster that isn't reached": (
+        reached({"connectionStatus": "Down", "failureMessage": "no route"}),
+        {("eu1-a", "failed", "cluster-unreached")},
+    ),
+    "a cluster that isn't reached each time": (
+        reached({"connectionStatus": "Healthy", "connectionFailures": 1}),
+        {("eu1-a", "warning", "cluster-unsteady")},
+    ),
+    "a cluster that is paused": (
+        reached({"connectionStatus": "Healthy"}, paused=True),
+        {("eu1-a", "warning", "cluster-paused")},
+    ),
+    "a release that failed for good": (
+        summary([{**HELM, "status": "FailedNonRetriable", "failureMessage": "no"}]),
+        {("eu1-a", "failed", "service-failed")},
+    ),
+    "a release that has been tried again for too long": (
+        summary([{**HELM, "status": "Provisioning", "failureMessage": "no"}]),
+        {("eu1-a", "warning", "service-being-retried")},
+    ),
+    "a cluster that helm doesn't reach": (
+        summary([{**HELM, "failureMessage": "Kubernetes cluster unreachable: Get https://x/version: dial tcp"}]),
+        {("eu1-a", "failed", "cluster-unreached")},
+    ),
+    "a reference that is missing": (
+        summary([{**HELM, "failureMessage": "Referenced resource: ConfigMap x-resource-template does not exist"}]),
+        {("eu1-a", "failed", "service-reference-missing")},
+    ),
+    "a release of two profiles": (
+        summary(
+            [], helmReleaseSummaries=[{"releaseNamespace": "kof", "releaseName": "kof-operators", "status": "Conflict"}]
+        ),
+        {("eu1-a", "failed", "service-conflict")},
+    ),
+    "a release of somebody else's": (
+        summary([{**HELM, "failureMessage": "x cannot be imported into the current release"}]),
+        {("eu1-a", "failed", "service-of-others")},
+    ),
+    "services that aren't deployed": (summary([]), {("eu1-a", "warning", "service-not-deployed")}),
+    "a login that isn't copied": (
+        without("ClusterSummary", "kof-storage-secrets-capi-eu1-a"),
+        {("eu1-a", "warning", "secrets-not-copied")},
+    ),
+    "a login that is being copied": (
+        summary([{"featureID": "Resources", "status": "Provisioning"}], "kof-aws-dns-secrets-capi-eu1"),
+        {("eu1", "warning", "secrets-not-copied")},
+    ),
+    "a login that is being copied anew": (
+        summary(
+            [{"featureID": "Resources", "status": "Provisioning", "lastAppliedTime": JUST_NOW}],
+            "kof-aws-dns-secrets-capi-eu1",
+        ),
+        {("eu1", "progress", "secrets-not-copied")},
+    ),
+    "a login that is tried to be copied again and again": (
+        summary(
+            [{**HELM, "featureID": "Resources", "failureMessage": "no", "lastAppliedTime": JUST_NOW}],
+            "kof-aws-dns-secrets-capi-eu1",
+        ),
+        {("eu1", "warning", "secrets-not-copied")},
+    ),
+    "another version": (
+        [
+            *edited("ClusterDeployment", "eu1-a", "spec", "serviceSpec", "services", 0, "template", value="own-1"),
+            item(KCM, "ServiceTemplate", "kcm-system", "own-1", status={"valid": True}),
+        ],
+        {("eu1-a", "warning", "version-skew")},
+    ),
+    "another fleet's cluster": (
+        edited(
+            "ClusterDeployment",
+            "eu1-a",
+            "metadata",
+            "labels",
+            value={"app.kubernetes.io/managed-by": "k0rdent.kof", "app.kubernetes.io/part-of": "other"},
+        ),
+        {("eu1-a", "warning", "cluster-of-another-fleet")},
+    ),
+    "a change that kcm hasn't seen": (
+        edited("ClusterDeployment", "eu1-a", "metadata", "generation", value=2),
+        {("eu1-a", "warning", "change-not-seen")},
+    ),
+    "a dry run": (
+        edited("ClusterDeployment", "eu1-a", "spec", "dryRun", value=True),
+        {("eu1-a", "failed", "cluster-dry-run")},
+    ),
+    "a ServiceTemplate that isn't valid": (
+        change("ServiceTemplate", "kof-storage-0-1-1", status={"validationError": "no chart"}),
+        {("mothership", "warning", "template-not-valid")},
+    ),
+    "a ServiceTemplate that is gone": (
+        without("ServiceTemplate", "kof-storage-0-1-1"),
+        {("mothership", "warning", "template-missing")},
+    ),
+    "a Deployment that is gone": (
+        without("Deployment", "kof-mothership-promxy"),
+        {("mothership", "warning", "deployment-missing")},
+    ),
+    "a Deployment that doesn't get on": (
+        change(
+            "Deployment",
+            "kof-mothership-promxy",
+            status={"conditions": [{**condition("Progressing", "False"), "reason": "ProgressDeadlineExceeded"}]},
+        ),
+        {("mothership", "failed", "deployment-stuck")},
+    ),
+    "a Deployment whose pods are refused": (
+        change(
+            "Deployment", "kof-mothership-promxy", status={"conditions": [condition("ReplicaFailure", "True", "quota")]}
+        ),
+        {("mothership", "warning", "deployment-pods-refused")},
+    ),
+    "a Deployment that starts": (
+        change(
+            "Deployment",
+            "kof-mothership-promxy",
+            status={"conditions": [condition("Available", "False", "", JUST_NOW)]},
+        ),
+        {("mothership", "progress", "deployment-not-available")},
+    ),
+    "a Deployment of which one pod after the other is replaced": (
+        change(
+            "Deployment",
+            "kof-mothership-promxy",
+            status={
+                "replicas": 2,
+                "updatedReplicas": 1,
+                "availableReplicas": 1,
+                "conditions": [
+                    condition("Available", "True"),
+                    {**condition("Progressing", "True"), "lastUpdateTime": JUST_NOW},
+                ],
+            },
+        ),
+        {("mothership", "progress", "deployment-not-available")},
+    ),
+    "a Deployment that somebody has scaled down": (
+        change("Deployment", "kof-mothership-promxy", spec={"replicas": 0}, status={}),
+        {("mothership", "failed", "deployment-scaled-down")},
+    ),
+    "a Secret that is empty": (
+        change("Secret", "storage-vmuser-credentials", data={"username": "eA=="}),
+        {("mothership", "warning", "secret-empty")},
+    ),
+    "a Secret that is gone": (
+        without("Secret", "storage-vmuser-credentials"),
+        {("mothership", "warning", "secret-missing")},
+    ),
+    "k0rdent isn't well": (
+        change("Management", "kcm", status={"components": {"capi": {"error": "no image"}}}),
+        {("mothership", "warning", "k0rdent-not-ready")},
+    ),
+    "a datasource in no Grafana": (
+        change("GrafanaDatasource", "eu1-logs", status={"NoMatchingInstances": True}),
+        {("eu1", "warning", "datasource-unmatched")},
+    ),
+    "a datasource that isn't accepted": (
+        change("GrafanaDatasource", "eu1-logs", status={"lastMessage": "no Secret"}),
+        {("eu1", "warning", "datasource-refused")},
+    ),
+    "a datasource that is gone": (
+        without("GrafanaDatasource", "eu1-logs"),
+        {("eu1", "warning", "datasource-missing")},
+    ),
+    "a place in promxy that is gone": (
+        without("PromxyServerGroup", "eu1-metrics"),
+        {("eu1", "warning", "object-missing")},
+    ),
+    "kof's namespace is going": (
+        edited("Namespace", "kof", "metadata", "deletionTimestamp", value=JUST_NOW),
+        {("mothership", "failed", "namespace-terminating")},
+    ),
+    "a cluster that is going": (
+        edited("ClusterDeployment", "eu1-a", "metadata", "deletionTimestamp", value=JUST_NOW),
+        {("eu1-a", "warning", "being-deleted")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_fault_alone_is_found_at_its_cluster_and_nothing_else(name: str) -> None:
+    held, expected = CASES[name]
+    seen = look(Source(held))
+    assert told(seen) == expected
+    assert all(each["why"] and each["remedy"] for each in seen["findings"])
+    hosts = {host for host, _severity, _code in expected}
+    assert {host for host, state in states(seen).items() if state != "ready"} == hosts
+    assert set(under_test.failures(seen)) == {host for host, severity, _code in expected if severity == "failed"}
+
+
+def test_objects_of_which_nobody_has_written_a_status_are_looked_at_all_the_same() -> None:
+    """Just made, or by hand: all that the API server wants of them is there, and nothing else."""
+    held = objects()
+    for each in held:
+        for part in ("status", "data"):
+            each.pop(part, None)
+        if each["kind"] == "ClusterSummary":
+            each["metadata"].pop("ownerReferences")
+            each["spec"].pop("clusterProfileSpec")
+    deployment = named(held, "ClusterDeployment", "eu1-a")
+    deployment["spec"] = {"template": "aws-0-1-0"}
+    seen = look(Source(held))
+    assert states(seen) == {"mothership": "warning", "eu1": "failed", "eu1-a": "failed"}
+    assert ("eu1", "failed", "credential-not-ready") in told(seen)
+    assert {code for host, _severity, code in told(seen) if host == "eu1-a"} == {"cluster-not-ready", "service-missing"}
+    assert {"name": "cert-manager-1-16-2", "count": 1} in seen["versions"]["service_templates"]
+
+
+def test_a_deletion_that_can_not_end_says_by_what() -> None:
+    held = edited("ClusterDeployment", "eu1-a", "metadata", "deletionTimestamp", value=JUST_NOW)
+    named(held, "ClusterDeployment", "eu1-a")["metadata"]["finalizers"] = ["k0rdent.mirantis.com/cluster-deployment"]
+    held.remove(named(held, "Credential", "aws"))
+    seen = look(Source(held))
+    assert ("eu1-a", "failed", "deletion-held") in told(seen)
+    assert ("eu1-a", "warning", "being-deleted") not in told(seen)
+
+
+def test_without_the_namespace_there_is_one_finding_and_not_twenty() -> None:
+    held = [each for each in objects() if each["kind"] in ("Management", "Credential")]
+    seen = look(Source(held, unserved=("PromxyServerGroup", "GrafanaDatasource")), charts=[])
+    assert told(seen) == {
+        ("mothership", "failed", "mothership-missing"),
+        ("eu1", "failed", "cluster-missing"),
+        ("eu1-a", "failed", "cluster-missing"),
+    }
+    assert len(seen["findings"]) == 3
+    assert states(seen) == {"mothership": "missing", "eu1": "missing", "eu1-a": "missing"}
+
+
+@pytest.mark.parametrize(
+    ("charts", "severity"),
+    [
+        (CHARTS, "failed"),
+        ([CHARTS[0], replace(CHARTS[1], since=JUST_NOW)], "progress"),
+        (None, "warning"),  # nobody says since when
+    ],
+)
+def test_a_kind_that_is_not_served_is_one_finding(charts: Any, severity: str) -> None:
+    seen = look(Source(objects(), unserved=("PromxyServerGroup",)), charts=charts)
+    assert told(seen) == {("mothership", severity, "kind-not-served")}
+    assert len(seen["findings"]) == 1
+
+
+def a_rollout(held: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Another cluster of the fleet was changed just now."""
+    fields = [{"manager": "k0rdent.kof", "operation": "Apply", "time": JUST_NOW}]
+    named(held, "ClusterDeployment", "eu1")["metadata"]["managedFields"] = fields
+    return held
+
+
+def skewed() -> list[dict[str, Any]]:
+    return CASES["another version"][0]
+
+
+def bare(*names: str, disabled: bool = False) -> list[dict[str, Any]]:
+    """The child without these services."""
+    held = objects()
+    spec = named(held, "ClusterDeployment", "eu1-a")["spec"]["serviceSpec"]
+    if disabled:
+        spec["services"] = [each | ({"disable": True} if each["name"] in names else {}) for each in spec["services"]]
+    else:
+        spec["services"] = [each for each in spec["services"] if each["name"] not in names]
+    kept = {each["name"] for each in spec["services"] if not each.get("disable")}
+    summary = named(held, "ClusterSummary", "p--eu1-a-capi-eu1-a")
+    for part, key in (
+        (summary["spec"]["clusterProfileSpec"], "helmCharts"),
+        (summary["status"], "helmReleaseSummaries"),
+    ):
+        part[key] = [each for each in part[key] if each["releaseName"] in kept]
+    return held
+
+
+@pytest.mark.parametrize(
+    ("held", "code", "severity"),
+    [
+        (lambda: without("ClusterDeployment", "eu1-a"), "cluster-missing", "failed"),
+        (skewed, "version-skew", "warning"),
+        (lambda: bare("kof-collectors", "kof-operators"), "service-missing", "failed"),
+        (lambda: bare("kof-collectors", disabled=True), "service-missing", "failed"),
+    ],
+)
+def test_whose_turn_has_not_come_is_in_progress_until_the_rollout_rests(held: Any, code: str, severity: str) -> None:
+    assert told(look(Source(held()))) == {("eu1-a", severity, code)}
+    seen = look(Source(a_rollout(held())))
+    assert told(seen) == {("eu1-a", "progress", code)}
+    assert states(seen)["eu1-a"] == "progressing"
+    assert under_test.failures(seen) == {}
+
+
+def test_services_that_the_inventory_leaves_out_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHARED, "child_disabled_services", ["kof-collectors"])
+    assert look(Source(bare("kof-collectors", disabled=True)))["findings"] == []
+
+
+def test_of_a_cluster_that_is_going_no_service_is_missed() -> None:
+    held = bare("kof-collectors")
+    named(held, "ClusterDeployment", "eu1-a")["metadata"]["deletionTimestamp"] = JUST_NOW
+    assert told(look(Source(held))) == {("eu1-a", "warning", "being-deleted")}
+
+
+@pytest.mark.parametrize(("charts", "code"), [([], "chart-being-installed"), (None, "")])
+def test_without_the_date_of_the_namespace_the_first_cluster_gives_it(charts: Any, code: str) -> None:
+    seen = look(Source(objects(), forbidden=("Namespace",), unserved=("GrafanaDatasource",)), charts=charts)
+    expected = {("mothership", "warning", each) for each in ("kind-not-served", code) if each}
+    assert told(seen) == expected
+
+
+def test_a_chart_that_is_being_installed_is_as_old_as_its_revision() -> None:
+    for since, severity in ((JUST_NOW, "progress"), (LONG_AGO, "failed")):
+        charts = [CHARTS[0], Chart("kof-mothership", "0.1.1", "pending-install", since)]
+        assert told(look(Source(objects()), charts=charts)) == {("mothership", severity, "chart-being-installed")}
+
+
+@pytest.mark.parametrize(
+    ("charts", "expected"),
+    [
+        ([], {"chart-being-installed"}),
+        (
+            [Chart("kof-operators", "0.1.1", "deployed"), Chart("kof-mothership", "0.1.1", "failed")],
+            {"chart-not-deployed"},
+        ),
+        ([CHARTS[0], Chart("kof-mothership", "0.1.0", "deployed")], {"kof-version-differs"}),
+        ([CHARTS[0], Chart("kof-mothership", "0.1.1", "pending-install")], {"chart-being-installed"}),
+        ([CHARTS[0], Chart("kof-mothership", "0.1.0", "failed", JUST_NOW, "0.1.1")], {"chart-not-deployed"}),
+        ([CHARTS[0], Chart("kof-mothership", "0.1.1", "pending-upgrade")], {"chart-being-installed"}),
+        (None, set()),
+    ],
+)
+def test_kofs_charts(charts: Any, expected: set[str]) -> None:
+    seen = look(Source(objects()), charts=charts)
+    assert {code for _host, _severity, code in told(seen)} == expected
+    assert bool(seen["not_looked_at"]) == (charts is None)
+
+
+def elsewhere() -> list[dict[str, Any]]:
+    held = objects()
+    charts = named(held, "ClusterSummary", "p--eu1-a-capi-eu1-a")["spec"]["clusterProfileSpec"]["helmCharts"]
+    charts[1] |= {"chartName": "kof-operators", "repositoryURL": "oci://old/charts"}
+    held.append(
+        item("source.toolkit.fluxcd.io/v1", "HelmRepository", "kcm-system", "kof", spec={"url": "oci://here/charts"})
+    )
+    return held
+
+
+def test_where_charts_come_from_another_repository() -> None:
+    seen = look(Source(elsewhere()))
+    assert told(seen) == {("eu1-a", "warning", "another-repository")}
+    assert "annotate clusterdeployment eu1-a" in seen["findings"][0]["remedy"]
+
+
+#: By kind that may not be read, of which clusters not all is known then.
+UNREAD = {
+    "Secret": {"mothership"},
+    "Deployment": {"mothership"},
+    "Namespace": {"mothership"},
+    "Management": {"mothership"},
+    "Credential": {"eu1", "eu1-a"},
+    "ServiceTemplate": {"mothership", "eu1", "eu1-a"},
+    "SveltosCluster": {"eu1", "eu1-a"},
+    "Cluster": {"eu1", "eu1-a"},
+    "ClusterSummary": {"eu1", "eu1-a"},
+    "PromxyServerGroup": {"eu1"},
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_what_may_not_be_read_is_told_and_its_clusters_are_not_called_ready(kind: str) -> None:
+    seen = look(Source(objects(), forbidden=(kind,)))
+    assert seen["findings"] == []
+    assert any(kind in each for each in seen["not_looked_at"])
+    assert {host for host, state in states(seen).items() if state == "unknown"} == UNREAD[kind]
+    assert {host for host, state in states(seen).items() if state == "ready"} == states(seen).keys() - UNREAD[kind]
+
+
+@pytest.mark.parametrize("kind", ["SveltosCluster", "Cluster", "ClusterSummary", "ClusterConfiguration"])
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (
+            lambda: conditions(condition("ControlPlaneReady", "False", "machines are gone")),
+            ("warning", "control-plane-not-ready"),
+        ),
+        (
+            lambda: edited("ClusterDeployment", "eu1-a", "metadata", "deletionTimestamp", value=JUST_NOW),
+            ("warning", "being-deleted"),
+        ),
+        (lambda: conditions(condition("CredentialReady", "False")), ("failed", "credential-not-ready")),
+    ],
+)
+def test_what_a_cluster_says_itself_counts_whatever_else_may_not_be_read(
+    kind: str, held: Any, expected: tuple[str, str]
+) -> None:
+    seen = look(Source(held(), forbidden=(kind,)))
+    assert told(seen) == {("eu1-a", *expected)}
+    assert states(seen) == {"mothership": "ready", "eu1": "unknown", "eu1-a": expected[0]}
+
+
+def test_where_releases_of_charts_may_not_be_read_the_mothership_is_not_called_ready() -> None:
+    seen = look(Source(objects()), charts=None)
+    assert states(seen)["mothership"] == "unknown"
+    assert seen["counts"]["clusters"] == {**dict.fromkeys(report.STATES, 0), "unknown": 1, "ready": 2}
+
+
+def test_a_repository_that_may_not_be_read_is_told_where_charts_come_from_elsewhere() -> None:
+    seen = look(Source(elsewhere(), forbidden=("HelmRepository",)))
+    assert seen["findings"] == []
+    assert [each.partition(":")[0] for each in seen["not_looked_at"]] == ["HelmRepository"]
+    assert states(seen) == {"mothership": "ready", "eu1": "unknown", "eu1-a": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "hosts"), [("Management", {"mothership"}), ("Credential", {"eu1", "eu1-a"}), ("ClusterSummary", None)]
+)
+def test_a_kind_of_k0rdent_or_sveltos_that_is_not_served_is_told(kind: str, hosts: set[str] | None) -> None:
+    seen = look(Source(objects(), unserved=(kind,)))
+    assert any(each.startswith(f"{kind} (") for each in seen["not_looked_at"])
+    if hosts is not None:
+        assert {host for host, state in states(seen).items() if state == "unknown"} == hosts
+
+
+def test_without_a_management_k0rdent_is_not_well() -> None:
+    seen = look(Source(without("Management", "kcm")))
+    assert told(seen) == {("mothership", "warning", "k0rdent-not-ready")}
+
+
+def test_clusters_that_may_not_be_listed_are_an_error() -> None:
+    with pytest.raises(ApiError):
+        look(Source(objects(), forbidden=("ClusterDeployment",)))
+
+
+def test_what_is_of_a_mothership_outside_the_batch_fails_no_host() -> None:
+    held = edited("Namespace", "kof", "metadata", "deletionTimestamp", value=JUST_NOW)
+    seen = look(Source(held), mothership=False)
+    assert told(seen) == {("", "failed", "namespace-terminating")}
+    assert under_test.failures(seen) == {}
+    assert states(seen) == {"eu1": "ready", "eu1-a": "ready"}
+
+
+@pytest.mark.parametrize(("patience", "severity"), [(5, "warning"), (15, "progress")])
+def test_patience(patience: float, severity: str) -> None:
+    held = conditions(condition("InfrastructureReady", "Unknown", "creating", JUST_NOW))
+    assert told(look(Source(held), patience=patience)) == {("eu1-a", severity, "infrastructure-not-ready")}
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"), [("eu1", set()), ("us1", {("eu1", "warning", "region-not-in-promxy")})]
+)
+def test_a_region_that_promxy_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, region: str, expected: set[tuple[str, str, str]]
+) -> None:
+    """Where the line has promxy come to life with its first region."""
+    release = replace(KOF_0_1_1, promxy=replace(KOF_0_1_1.promxy, needs_regions=True))
+    monkeypatch.setattr(Fleet, "release", release)
+    config = base64.b64encode(f"- promxyCluster: {region}\n".encode()).decode()
+    seen = look(Source([*objects(), item("v1", "Secret", "kof", release.promxy.secret, data={"config.yaml": config})]))
+    assert told(seen) == expected
+    assert config not in str(seen)
+
+
+def test_whatever_a_cluster_says_is_one_line() -> None:
+    forged = "x\nchild       1 ready\n3 of 3 clusters ready"
+    held = edited("ClusterDeployment", "eu1-a", "spec", "template", value=forged)
+    named(held, "Management", "kcm")["status"] = {"components": {"capi": {"error": forged}}}
+    services = named(held, "ClusterDeployment", "eu1-a")["spec"]["serviceSpec"]["services"]
+    services[0]["template"] = forged
+    seen = look(Source(held, forbidden=("Credential",)))
+    texts = [each[key] for each in seen["findings"] for key in ("object", "why")]
+    texts += [each["name"] for part in ("service_templates", "cluster_templates") for each in seen["versions"][part]]
+    assert sum("child 1 ready" in each for each in texts) >= 4
+    assert not [each for each in (*texts, *seen["not_looked_at"]) if "\n" in each]
+
+
+def test_a_secret_that_may_not_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = replace(KOF_0_1_1, promxy=replace(KOF_0_1_1.promxy, needs_regions=True))
+    monkeypatch.setattr(Fleet, "release", release)
+    config = base64.b64encode(b"- promxyCluster: us1\n").decode()
+    held = [*objects(), item("v1", "Secret", "kof", release.promxy.secret, data={"config.yaml": config})]
+    forbidden = next(each for each in sorted(release.secrets) if each != release.promxy.secret)
+    seen = look(Source(held, forbidden=(f"Secret/{forbidden}",)))
+    assert ("eu1", "warning", "region-not-in-promxy") in told(seen)
+    assert states(seen)["mothership"] == "unknown"
+
+
+def test_what_nobody_dates_is_as_old_as_what_is_wanted() -> None:
+    """A change of just now isn't deployed yet, however old its cluster is."""
+    held = summary([])
+    fields = [{"manager": "k0rdent.kof", "operation": "Apply", "time": JUST_NOW}]
+    named(held, "ClusterDeployment", "eu1-a")["metadata"]["managedFields"] = fields
+    seen = look(Source(held))
+    assert told(seen) == {("eu1-a", "progress", "service-not-deployed")}
+    assert seen["findings"][0]["since"] == ""

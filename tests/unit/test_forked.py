@@ -1,0 +1,108 @@
+"""A run that is a fork is what the program itself does: same words, same exit code, its own environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from forked import REPOSITORY, Forks
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug: {msg: "{{ lookup('ansible.builtin.env', 'KOF_WORD') }} at {{ playbook_dir }}"}
+    - k0rdent.kof.fleet_preflight:
+"""
+
+WHERE = """
+import os
+import tempfile
+
+from ansible import constants
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **_options):
+        open(os.path.join(constants.DEFAULT_LOCAL_TMP, "left"), "w").close()
+        return [constants.DEFAULT_LOCAL_TMP, tempfile.gettempdir()]
+"""
+OF_A_HOME = """
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **_options):
+        return ["of this home"]
+"""
+
+
+def test_a_fork_does_what_the_program_does(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "play.yml").write_text(PLAY)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KOF_")}
+    environment = {**clean, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    arguments = ["-i", "localhost,", str(tmp_path / "play.yml")]
+    forks = Forks()
+    try:
+        code, told = forks.run(arguments, environment | {"KOF_WORD": "first"}, timeout=300)
+        assert f"first at {tmp_path}" in told
+        done = subprocess.run(
+            ["ansible-playbook", *arguments],
+            cwd=REPOSITORY,
+            env=environment | {"KOF_WORD": "first"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (code, told) == (done.returncode, done.stdout)
+        assert code == 2
+        _code, told = forks.run(arguments, environment, timeout=300)
+        assert "first" not in told
+        with pytest.raises(AssertionError, match=r"no end in 0\.01 seconds"):
+            forks.run(arguments, environment, timeout=0.01)
+    finally:
+        forks.end()
+
+
+def test_a_fork_is_at_its_own_home_and_leaves_nothing_there(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "lookup_plugins").mkdir()
+    (tmp_path / "lookup_plugins" / "where.py").write_text(WHERE)
+    play = {"hosts": "localhost", "gather_facts": False, "connection": "local"}
+    tasks = [{"ansible.builtin.debug": {"msg": "{{ query('where') | join(' ') }}"}}, {"ansible.builtin.ping": None}]
+    (tmp_path / "play.yml").write_text(json.dumps([{**play, "tasks": tasks}]))
+    asks = "{{ query('of_a_home') }}"
+    (tmp_path / "home.yml").write_text(json.dumps([{**play, "tasks": [{"ansible.builtin.debug": {"msg": asks}}]}]))
+    config = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KOF_")} | config
+    forks = Forks()
+    try:
+        for name in ("first", "second"):
+            home, scratch = tmp_path / name, tmp_path / f"{name}-tmp"
+            home.mkdir()
+            scratch.mkdir()
+            environment = clean | {"HOME": str(home), "TMPDIR": str(scratch)}
+            arguments = ["-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"]
+            code, told = forks.run([*arguments, str(tmp_path / "play.yml")], environment, timeout=300)
+            assert code == 0, told
+            ((local, temporary),) = re.findall(r'"msg": "(\S+) (\S+)"', told)
+            assert local.startswith(f"{home}/.ansible/tmp/ansible-local-"), told
+            assert temporary == str(scratch)
+            assert not pathlib.Path(local).exists()
+        assert len(forks._idle) == 1  # both homes were bare
+        assert not [*(tmp_path / "second").glob(".ansible/tmp/*")]
+        (home / ".ansible" / "plugins" / "lookup").mkdir(parents=True)
+        (home / ".ansible" / "plugins" / "lookup" / "of_a_home.py").write_text(OF_A_HOME)
+        code, told = forks.run([*arguments, str(tmp_path / "home.yml")], environment, timeout=300)
+        assert code == 0, told
+        assert "of this home" in told
+    finally:
+        forks.end()
+    assert not [*(tmp_path / "first").glob(".ansible/tmp/*")]
