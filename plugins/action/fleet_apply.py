@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import apply, render, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import apply, installed, render, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault, members
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import (
     NO_OUTCOMES,
@@ -24,7 +24,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import (
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets

@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import rendered, status
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import installed, rendered, status
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     FAULTS_KEPT,
     FAULTS_SHOWN,
@@ -24,7 +24,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
@@ -111,15 +110,9 @@ def _as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
     return leaves
 
 
-def _charts(connection: Connection, namespace: str) -> list[status.Chart] | None:
+def _charts(connection: Connection, namespace: str) -> tuple[installed.InstalledChart, ...] | None:
     """The Helm releases of kof's charts; None where they may not be read."""
     try:
-        found = installed.look(connection, namespace)
+        return installed.look(connection, namespace)
     except NotARelease as problem:
         raise FleetFault(str(problem)) from None
-    return None if found is None else [_chart(each) for each in found]
-
-
-def _chart(found: installed.InstalledChart) -> status.Chart:
-    last = found.last or installed.LastRevision(found.version, found.status, "")
-    return status.Chart(found.name, found.version, last.status, last.since, last.version)

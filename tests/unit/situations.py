@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given, Part
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts, Helm
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS, Walk
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Subject
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import FAILED, Check

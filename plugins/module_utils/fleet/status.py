@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import side_effects
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import readiness as core_readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
@@ -59,27 +60,10 @@ def rights(layer: str, given: Given[Any], namespace: str, kcm_namespace: str) ->
         yield right("status", Ref(api, kind, kcm_namespace, name), "get", name=name)
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A Helm release of one of kof's charts, as it is there.
-
-    :ivar version: of what is deployed, where anything is.
-    :ivar status: of the newest revision, which may have failed, or be under way, beside what is deployed.
-    :ivar since: when that was begun; RFC 3339.
-    :ivar last: its version; empty where that is the deployed one.
-    """
-
-    name: str
-    version: str
-    status: str
-    since: str = ""
-    last: str = ""
-
-
 def look(
     connection: Connection,
     fleet: Fleet,
-    charts: Sequence[Chart] | None,
+    charts: Sequence[InstalledChart] | None,
     *,
     patience: float,
     now: datetime.datetime,
@@ -146,7 +130,7 @@ class _Look:
 
     # -- the management cluster
 
-    def whole(self, charts: Sequence[Chart] | None) -> None:
+    def whole(self, charts: Sequence[InstalledChart] | None) -> None:
         """What concerns the management cluster as a whole."""
         home = self.fleet.shared("kof_namespace")
         mine = functools.partial(_Found, **self._whole)
@@ -173,20 +157,22 @@ class _Look:
         elif home not in self.absent and self.fleet.of("mothership"):
             self._charts(mine, {each.name: each for each in charts})
 
-    def _charts(self, mine: Callable[..., _Found], there: Mapping[str, Chart]) -> None:
+    def _charts(self, mine: Callable[..., _Found], there: Mapping[str, InstalledChart]) -> None:
         dates = [
-            there[name].since for name in self.release.charts if name in there and there[name].status == "deployed"
+            there[name].newest.since
+            for name in self.release.charts
+            if name in there and there[name].newest.status == "deployed"
         ]
         self.installed = max(dates) if len(dates) == len(self.release.charts) else ""
         for name, wanted in self.release.charts.items():
             chart, what = there.get(name), f"Helm release {name}"
-            if chart is None or chart.status.startswith("pending"):
-                why = f"{chart.last or chart.version} is {chart.status}" if chart else "isn't installed"
-                since = chart.since if chart else ""
+            if chart is None or chart.newest.status.startswith("pending"):
+                why = f"{chart.newest.version} is {chart.newest.status}" if chart else "isn't installed"
+                since = chart.newest.since if chart else ""
                 self._add(mine(code="chart-being-installed", what=what, why=why, since=since, at_most_since=self.began))
-            elif chart.status != "deployed":
-                why = f"{chart.last or chart.version} is {chart.status}"
-                self._add(mine(code="chart-not-deployed", what=what, why=why, since=chart.since))
+            elif chart.newest.status != "deployed":
+                why = f"{chart.newest.version} is {chart.newest.status}"
+                self._add(mine(code="chart-not-deployed", what=what, why=why, since=chart.newest.since))
             elif chart.version != wanted.version:
                 why = f"{chart.version} is installed, {wanted.version} is wanted"
                 self._add(mine(code="kof-version-differs", what=what, why=why))
@@ -437,7 +423,7 @@ class _Look:
             return False
         return (self.now - began).total_seconds() > self.patience * 60
 
-    def told(self, charts: Sequence[Chart] | None) -> dict[str, Any]:
+    def told(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:
         """All of it as plain data; the worst first, and by layer."""
         findings = [
             {
@@ -483,7 +469,7 @@ class _Look:
             "not_looked_at": list(self.not_looked_at),
         }
 
-    def _versions(self, charts: Sequence[Chart] | None) -> dict[str, Any]:
+    def _versions(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:
         names = [_name(cluster) for layer in ("regional", "child") for cluster in self.fleet.of(layer)]
         live = [self.live[name] for name in names if name in self.live]
         services = Counter(service["template"] for each in live for service in _services(each))

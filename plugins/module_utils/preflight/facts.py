@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import installed
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.side_effects import REPOSITORY
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.registry_login import missing_helper, wants_login
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import Foreseen, NotARelease
@@ -27,8 +29,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiE
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.exec_plugin import of_a_child
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, own_cluster
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP, served_version
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts, controller, installed
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import InstalledChart
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import charts, controller
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import Need, Walk
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import cut
 

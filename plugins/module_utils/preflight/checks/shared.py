@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import hindrances, kept, older
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import shared_by_another
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import LINES, RELEASES
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import hindrances, kept, older
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import ANNOUNCED, FAILED, WARNING, Check
 

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status as under_test
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.status import Chart
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart, Revision
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
@@ -23,9 +23,16 @@ NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 LONG_AGO, JUST_NOW = "2026-02-01T00:00:00Z", "2026-03-01T11:50:00Z"
 KCM = "k0rdent.mirantis.com/v1alpha1"
 SVELTOS = "config.projectsveltos.io/v1beta1"
+
+
+def installed(name: str, version: str, status: str, since: str = "", last: str = "") -> InstalledChart:
+    """:param version: what is deployed; `status`, `since` and `last` are of the newest revision."""
+    return InstalledChart(name, version, "deployed", "0.1", last=Revision(last or version, status, since))
+
+
 CHARTS = [
-    Chart("kof-operators", "0.1.1", "deployed", LONG_AGO),
-    Chart("kof-mothership", "0.1.1", "deployed", LONG_AGO),
+    installed("kof-operators", "0.1.1", "deployed", LONG_AGO),
+    installed("kof-mothership", "0.1.1", "deployed", LONG_AGO),
 ]
 SHARED = {
     "kof_version": "0.1.1",
@@ -497,7 +504,7 @@ def test_without_the_namespace_there_is_one_finding_and_not_twenty() -> None:
     ("charts", "severity"),
     [
         (CHARTS, "failed"),
-        ([CHARTS[0], replace(CHARTS[1], since=JUST_NOW)], "progress"),
+        ([CHARTS[0], installed("kof-mothership", "0.1.1", "deployed", JUST_NOW)], "progress"),
         (None, "warning"),  # nobody says since when
     ],
 )
@@ -573,7 +580,7 @@ def test_without_the_date_of_the_namespace_the_first_cluster_gives_it(charts: An
 
 def test_a_chart_that_is_being_installed_is_as_old_as_its_revision() -> None:
     for since, severity in ((JUST_NOW, "progress"), (LONG_AGO, "failed")):
-        charts = [CHARTS[0], Chart("kof-mothership", "0.1.1", "pending-install", since)]
+        charts = [CHARTS[0], installed("kof-mothership", "0.1.1", "pending-install", since)]
         assert told(look(Source(objects()), charts=charts)) == {("mothership", severity, "chart-being-installed")}
 
 
@@ -582,13 +589,13 @@ def test_a_chart_that_is_being_installed_is_as_old_as_its_revision() -> None:
     [
         ([], {"chart-being-installed"}),
         (
-            [Chart("kof-operators", "0.1.1", "deployed"), Chart("kof-mothership", "0.1.1", "failed")],
+            [installed("kof-operators", "0.1.1", "deployed"), installed("kof-mothership", "0.1.1", "failed")],
             {"chart-not-deployed"},
         ),
-        ([CHARTS[0], Chart("kof-mothership", "0.1.0", "deployed")], {"kof-version-differs"}),
-        ([CHARTS[0], Chart("kof-mothership", "0.1.1", "pending-install")], {"chart-being-installed"}),
-        ([CHARTS[0], Chart("kof-mothership", "0.1.0", "failed", JUST_NOW, "0.1.1")], {"chart-not-deployed"}),
-        ([CHARTS[0], Chart("kof-mothership", "0.1.1", "pending-upgrade")], {"chart-being-installed"}),
+        ([CHARTS[0], installed("kof-mothership", "0.1.0", "deployed")], {"kof-version-differs"}),
+        ([CHARTS[0], installed("kof-mothership", "0.1.1", "pending-install")], {"chart-being-installed"}),
+        ([CHARTS[0], installed("kof-mothership", "0.1.0", "failed", JUST_NOW, "0.1.1")], {"chart-not-deployed"}),
+        ([CHARTS[0], installed("kof-mothership", "0.1.1", "pending-upgrade")], {"chart-being-installed"}),
         (None, set()),
     ],
 )

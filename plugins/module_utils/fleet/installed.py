@@ -29,12 +29,12 @@ FLUX_HELM_GROUP = "helm.toolkit.fluxcd.io"
 
 
 @dataclass(frozen=True)
-class LastRevision:
-    """:ivar since: when its Secret was made, RFC 3339."""
+class Revision:
+    """:ivar since: when its Secret was made, RFC 3339; empty where that isn't known."""
 
     version: str
     status: str
-    since: str
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,11 @@ class InstalledChart:
     status: str
     line: str | None
     keeper: str | None = None
-    last: LastRevision | None = None
+    last: Revision | None = None
+
+    @property
+    def newest(self) -> Revision:
+        return self.last or Revision(self.version, self.status)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}" + ("" if self.status == "deployed" else f" ({self.status})")
@@ -111,9 +115,7 @@ def of_secrets(secrets: Iterable[Mapping[str, Any]], kept: Mapping[str, str]) ->
                     revision.status,
                     ways.line_of_chart(name, revision.chart_version, revision.manifest),
                     kept.get(name) or flux_keeper(revision.manifest),
-                    LastRevision(
-                        last[name].chart_version, last[name].status, f"{last[name].started:%Y-%m-%dT%H:%M:%SZ}"
-                    ),
+                    Revision(last[name].chart_version, last[name].status, f"{last[name].started:%Y-%m-%dT%H:%M:%SZ}"),
                 )
             )
     return tuple(charts)

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.installed import (
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import (
     InstalledChart,
     hindrances,
     look,
     of_secrets,
     older,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 
 RELEASE = RELEASES["0.1.1"]
 FLUX = (
