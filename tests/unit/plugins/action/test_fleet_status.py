@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import gzip
 import json
 import os
 import pathlib
@@ -21,7 +19,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fle
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
 
-EARLIER, LATER = "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z"
 FORMATS = ["text", "json", "prometheus", "junit"]
 HOSTS = {"mothership": "mothership", "eu1": "regional", "us1": "regional", "eu1-child1": "child"}
 FINDING = {
@@ -172,33 +169,3 @@ def test_what_nobody_means_is_refused_before_anything_is_read(options: dict[str,
     action: Any = None  # nothing of it is needed
     with pytest.raises(FleetFault, match=told):
         ActionModule.fleet(action, {"format": ["text"], "folder": None, "patience": 60, **options}, {})
-
-
-def revision(number: int, version: str, status: str, made: str) -> dict[str, Any]:
-    payload = {
-        "name": "kof-mothership",
-        "version": number,
-        "info": {"status": status},
-        "chart": {"metadata": {"name": "kof-mothership", "version": version}},
-        "manifest": "",
-    }
-    stored = base64.b64encode(gzip.compress(json.dumps(payload).encode()))
-    return {
-        "metadata": {"name": f"sh.helm.release.v1.kof-mothership.v{number}", "creationTimestamp": made},
-        "data": {"release": base64.b64encode(stored).decode()},
-    }
-
-
-@pytest.mark.parametrize("state", ["failed", "pending-upgrade"])
-def test_of_a_chart_the_newest_revision_is_judged_not_the_deployed_one(
-    monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    secrets = [revision(2, "0.1.1", state, LATER), revision(1, "0.1.0", "deployed", EARLIER)]
-    there = fleet_status.installed.of_secrets(secrets, {})
-    monkeypatch.setattr(fleet_status.installed, "look", lambda *_arguments: there)
-    connection: Any = None
-    assert fleet_status._charts(connection, "kof") == [
-        fleet_status.status.Chart("kof-mothership", "0.1.0", state, LATER, "0.1.1")
-    ]
-    # What stands in the way of an upgrade is still what is deployed.
-    assert [(each.version, each.status) for each in there] == [("0.1.0", "deployed")]

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import (
     InstalledChart,
+    Revision,
     hindrances,
     look,
     of_secrets,
@@ -57,6 +58,15 @@ def test_the_deployed_revision_counts_else_the_last() -> None:
         secret("kof-operators", "0.1.0", 1, "failed"),
         secret("kof-operators", "0.1.1", 2, "pending-install"),
     ) == [("kof-operators", "0.1.1", "0.1", None), ("kof-mothership", "0.1.1", "0.1", None)]
+
+
+@pytest.mark.parametrize("state", ["failed", "pending-upgrade"])
+def test_beside_the_deployed_revision_the_newest_is_known(state: str) -> None:
+    last = secret("kof-mothership", "0.1.1", 2, state)
+    last["metadata"]["creationTimestamp"] = "2026-03-01T11:00:00Z"
+    (found,) = of_secrets([last, secret("kof-mothership", "0.1.0")], {})
+    assert (found.version, found.status) == ("0.1.0", "deployed")
+    assert found.newest == Revision("0.1.1", state, "2026-03-01T11:00:00Z")
 
 
 def test_charts_of_line_0_0_are_told_by_their_templates_not_by_their_number() -> None:
