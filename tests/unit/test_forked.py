@@ -106,3 +106,27 @@ def test_a_fork_is_at_its_own_home_and_leaves_nothing_there(tmp_path: pathlib.Pa
     finally:
         forks.end()
     assert not [*(tmp_path / "first").glob(".ansible/tmp/*")]
+
+
+#: What a run imports that was not there before, as its last line.
+AS_A_FORK = """
+import os, sys
+from forked import __main__ as server
+server.warm()
+there, path = set(sys.modules), sys.argv[1:]
+try:
+    server.PROGRAMS["playbook"](["ansible-playbook", *path])
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted(set(sys.modules) - there))
+"""
+
+
+def test_a_short_run_finds_all_that_it_imports(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "play.yml").write_text(PLAY.replace("    - k0rdent.kof.fleet_preflight:\n", ""))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KOF_")}
+    environment = {**clean, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "PYTHONPATH": str(REPOSITORY / "tests")}
+    command = [sys.executable, "-c", AS_A_FORK, "-i", "localhost,", str(tmp_path / "play.yml")]
+    told = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "ok=1" in told
+    assert not re.findall(r"\bansible\.plugins\.\S+", told.splitlines()[-1])
