@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from unit.known_faults import FAULTS
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FINDINGS, UNSEEN, Meaning
 
@@ -17,8 +19,8 @@ _HEAD = """\
 <!-- Not written by hand: tests/unit/findings.py says how. -->
 # Findings
 
-What `k0rdent.kof.status` can find in a fleet, by code. Codes are stable: a dashboard or a script may match them; texts
-are not. How to run it, and its faces: [status.md](status.md).
+What `k0rdent.kof.status` and `k0rdent.kof.verify` can find in a fleet, by code. Codes are stable: a dashboard or a
+script may match them; texts are not. How to run it, and its faces: [status.md](status.md).
 
 - **failed**: the cluster doesn't do its work. It fails its host of the run, and so the run.
 - **warning**: somebody has to look.
@@ -29,23 +31,35 @@ How long something has lasted is taken from the condition that says it, else fro
 what only the latter dates is never worse than a warning by its age. A cluster whose turn may not have come yet is in
 progress as long as any ClusterDeployment of the fleet has changed within that time.
 """
+_KNOWN = """
+## What is known to go wrong, and how it is found
+
+Status asks the API of the management cluster and nothing else; what is inside of the other clusters is seen by verify,
+where it looks inside.
+
+| what goes wrong | found as | by |
+| --- | --- | --- |
+"""
 _UNSEEN = """
-## What status can't see
-
-It asks the API of the management cluster and nothing else. So these are not among the findings:
-
+## What is no finding
 """
 
 
 def page() -> str:
     sections = [_section(code, FINDINGS[code]) for code in sorted(FINDINGS)]
+    known = [f"| {each.what} | {_links(each.codes)} | {each.where} |" for each in FAULTS if each.codes]
     unseen = [f"- {what}: {why}." for what, why in UNSEEN.items()]
-    return "\n".join([_HEAD, *sections]) + _UNSEEN + "\n".join(unseen) + "\n"
+    return "\n".join([_HEAD, *sections]) + _KNOWN + "\n".join([*known, _UNSEEN, *unseen]) + "\n"
+
+
+def _links(codes: Iterable[str]) -> str:
+    return ", ".join(f"[{code}](#{code})" for code in codes)
 
 
 def _section(code: str, meaning: Meaning) -> str:
     later = meaning.after(patience_is_over=True)
     severity = meaning.severity + (f", {later} when it lasts" if later != meaning.severity else "")
+    severity += "; only verify's look inside sees it" if meaning.inside else ""
     return f"## {code}\n\n**{meaning.title}** ({severity}). {meaning.means}\n\n{meaning.remedy}\n"
 
 

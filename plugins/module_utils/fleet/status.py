@@ -21,12 +21,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAY
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import readiness as core_readiness
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait, workloads
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import Readiness
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, identity, readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, identity, operators, readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
     Given,
     Kind,
@@ -36,13 +36,25 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
     right,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FAILED, FINDINGS, SEVERITIES, WARNING
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import promxy
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import switched_on
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Object = dict[str, Any]
 
+#: What runs in kof's namespace, and what volumes are made of.
+_RUNS = (("v1", "Pod"), ("v1", "PersistentVolumeClaim"))
+_CLASS = ("storage.k8s.io/v1", "StorageClass")
+_PROMXY_SWITCH = ("promxy", "enabled")
+#: Minutes for which it matters that a container was killed for its memory, though it runs again.
+_RECENT = 24 * 60
+#: What is no more than that pods of a Deployment aren't there: a pod itself may tell why.
+_OF_PODS = ("deployment-not-available", "deployment-stuck")
 #: For what no rollout can be the reason of, since there is none.
 _EVER = "1970-01-01T00:00:00Z"
 #: Codes of what isn't there at all: nothing else is said of it then.
@@ -53,6 +65,10 @@ def rights(layer: str, given: Given[Any], namespace: str, kcm_namespace: str) ->
     """What a look reads beside the parts. A chart's release, too, but without it the rest is told all the same."""
     yield right("status", Ref("v1", "Namespace", None, namespace), "get", name=namespace)
     yield right("status", Ref(given.kcm_api, "Management", None, ""), "list")
+    if layer == "mothership" and isinstance(given.release, Direct):
+        for api, kind in (*_RUNS, operators.GRAFANA, (given.release.promxy.api_version, PROMXY_SERVER_GROUP)):
+            yield right("status", Ref(api, kind, namespace, ""), "list")
+        yield right("status", Ref(*_CLASS, None, ""), "list")
     if layer in ("regional", "child"):
         for kind in ("Credential", "ServiceTemplate"):
             yield right("status", Ref(given.kcm_api, kind, kcm_namespace, ""), "list")
@@ -99,6 +115,8 @@ class _Found:
     at_most_since: str = ""
     #: Since when no rollout can be the reason.
     settled: str = ""
+    #: A code that it is as bad as, beside its own.
+    also: str = ""
 
 
 @dataclass
@@ -120,6 +138,8 @@ class _Look:
     began: str = ""
     #: When a ClusterDeployment of the fleet last changed; where there is none, `began`.
     rolled: str = ""
+    #: Secrets of kof's namespace that were read, by name.
+    secrets: dict[str, Object | None] = field(default_factory=dict)
     #: Since when all of kof's charts are deployed, "" as long as they aren't, or nobody knows.
     installed: str = ""
 
@@ -200,6 +220,12 @@ class _Look:
             found = self._list(api_version, kind, space, "regional", "child") if of_clusters else None
             if found is not None:
                 listed[kind] = found
+        if isinstance(self.release, Direct) and not self.absent:
+            group = self.release.promxy.api_version
+            if self.connection.resource(group, PROMXY_SERVER_GROUP) is not None:
+                found = self._list(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
+                if found is not None:
+                    listed[PROMXY_SERVER_GROUP] = found
         asked = [each for layer in LAYERS for each in self._asked(layer)]
         targets = [_target(part) for _cluster, part in asked]
         seen = wait.look(self.connection, targets, listed, forbidden=True)
@@ -217,10 +243,15 @@ class _Look:
             obj = each.live or self.live.get(_name(cluster))
             make = self._about(cluster)
             self._judged(make, str(part.what), held.get(str(part.what), verdict), obj)
+            if _kind(part) == "Secret":
+                self.secrets[part.what.name] = each.live  # type: ignore[union-attr]
             if each.verdict.ready and _kind(part) == "ClusterDeployment":
                 ready.add(cluster.host)
         if of_clusters:
             self._beside(listed, ready)
+        if isinstance(self.release, Direct) and not self.absent:
+            self._running()
+            self._promxy(listed)
 
     def _asked(self, layer: str) -> Iterator[tuple[Any, Part]]:
         """The parts of a layer's clusters that can be looked at; what there is instead is found here."""
@@ -263,6 +294,63 @@ class _Look:
             if not each.unread and each.verdict.code == "deletion-held"
         }
 
+    # -- what runs on the management cluster
+
+    def _running(self) -> None:
+        """Pods, volumes and Grafana of kof's namespace: of the mothership, and what they tell of its Deployments."""
+        if not self.fleet.of("mothership"):
+            return
+        home = self.fleet.shared("kof_namespace")
+        pods, claims = (self._list(*kind, home, "mothership") or [] for kind in _RUNS)
+        unbound = any((each.get("status") or {}).get("phase") != "Bound" for each in claims)
+        classes = (self._list(*_CLASS, None, "mothership") if unbound else []) or []
+        make = functools.partial(_Found, **self._whole)
+        late = {each.what: each for each in self.findings if each.code in _OF_PODS}
+        for trouble in workloads.troubles(pods, claims, classes, lambda when: not self._lasts(when, _RECENT)):
+            deployment = late.get(str(Ref("apps/v1", trouble.of[0], home, trouble.of[1])))
+            if deployment is None:
+                self._judged(make, str(ref_of(trouble.obj)), trouble.verdict, trouble.obj)
+            elif not trouble.plain and deployment.code in _OF_PODS:
+                deployment.also = deployment.code
+                deployment.code = trouble.verdict.code
+                deployment.why = f"{deployment.why}; {trouble.verdict.why}"
+                deployment.advice = ""
+        if self.connection.resource(*operators.GRAFANA) is not None:
+            for each in self._list(*operators.GRAFANA, home, "mothership") or ():
+                self._judged(make, str(ref_of(each)), operators.grafana(each), each)
+
+    def _promxy(self, listed: Mapping[str, Sequence[Object]]) -> None:
+        """Whether promxy knows its regions: each of its cluster; what is of nobody's is the mothership's."""
+        groups = listed.get(PROMXY_SERVER_GROUP, ())
+        mothership = next(iter(self.fleet.of("mothership")), None)
+        if not groups or (mothership and not switched_on(mothership.values, _PROMXY_SWITCH)):
+            return
+        home, of = self.fleet.shared("kof_namespace"), {_name(each): each for each in self.fleet.of("regional")}
+        told = {each.what for each in self.findings} | {(each.name, each.code) for each in self.findings}
+        try:
+            config = self._secret(self.release.promxy.secret)
+            found = list(promxy.troubles(self.release, groups, config, self._secret))
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return self._unread(f"promxy's regions: {error}", "mothership")
+        for each in found:
+            group = each.group
+            name = str(((group or {}).get("spec") or {}).get("cluster_name"))
+            make = self._about(of[name]) if name in of else functools.partial(_Found, **self._whole)
+            what = str(ref_of(group) if group else Ref("v1", "Secret", home, self.release.promxy.secret))
+            secret = str(Ref("v1", "Secret", home, promxy.login_of(group))) if group else ""
+            lacks = each.verdict.code == "server-group-login-missing" and secret in told
+            if what not in told and not lacks and (name, each.verdict.code) not in told:
+                self._judged(make, what, each.verdict, group)
+
+    def _secret(self, name: str) -> Object | None:
+        """A Secret of kof's namespace."""
+        if name not in self.secrets:
+            ref = ("v1", "Secret", self.fleet.shared("kof_namespace"), name)
+            self.secrets[name] = get_or_none(self.connection, ref)
+        return self.secrets[name]
+
     # -- beside the parts
 
     def _beside(self, listed: Mapping[str, Sequence[Object]], ready: set[str]) -> None:
@@ -297,6 +385,8 @@ class _Look:
                             self._judged(make, what, verdict, templates.get(name) or live)
                 if isinstance(self.release, Direct):
                     self._skew(make, layer, cluster, live)
+                    if layer == "regional":
+                        self._logs(make, cluster, live)
                     if "ClusterSummary" in listed and cluster.host in ready:
                         self._copied(make, cluster, live, copied.get(_name(cluster), ()))
         self._repository(listed.get("ClusterSummary", ()))
@@ -318,6 +408,15 @@ class _Look:
         missing = [name for name in wanted if name not in there and name not in cluster.disabled_services]
         if missing and "deletionTimestamp" not in live["metadata"]:  # before a deletion they are taken out
             self._add(make(code="service-missing", what=what, why=f"it doesn't want {some(missing)}"))
+
+    def _logs(self, make: Callable[..., _Found], cluster: Any, live: Object) -> None:
+        """Whether a region keeps its logs; where the inventory itself wants it otherwise, that is told by nobody."""
+        storage = next((each for each in _services(live) if each["name"] == side_effects.STORAGE), None)
+        wanted = dig(cluster.service_values.get(side_effects.STORAGE), operators.LOGS_VOLUME)
+        on = dig(cluster.service_values.get(side_effects.STORAGE), (operators.LOGS_VOLUME[0], "enabled"))
+        if storage is not None and wanted in (None, True) and on is not False:
+            verdict = operators.logs_kept(str(storage.get("values") or ""))
+            self._judged(make, str(ref_of(live)), verdict, live)
 
     def _copied(self, make: Callable[..., _Found], cluster: Any, live: Object, summaries: Sequence[Object]) -> None:
         """Whether the Secrets that this cluster's labels ask for are on it."""
@@ -387,7 +486,9 @@ class _Look:
         self.not_looked_at[one_line(what)] = None
         self.unread.update(cluster.host for layer in layers for cluster in self.fleet.of(layer))
 
-    def _judged(self, make: Callable[..., _Found], what: str, verdict: Readiness, obj: Object | None) -> None:
+    def _judged(
+        self, make: Callable[..., _Found], what: str, verdict: Readiness, obj: Mapping[str, Any] | None
+    ) -> None:
         """
         :param obj: what was judged; where it isn't there, its cluster; where that has none, kof's namespace counts.
         """
@@ -408,20 +509,26 @@ class _Look:
         self.findings.append(found)
 
     def _severity(self, found: _Found) -> str:
-        meaning = FINDINGS[found.code]
+        codes = filter(None, (found.code, found.also))
+        return min((self._severity_as(code, found) for code in codes), key=SEVERITIES.index)
+
+    def _severity_as(self, code: str, found: _Found) -> str:
+        meaning = FINDINGS[code]
         known = found.since or found.settled
         severity = meaning.after(patience_is_over=self._lasts(known or found.at_most_since or self.began))
         # A guess makes nothing worse than a warning.
         return severity if known or severity == meaning.severity else WARNING
 
-    def _lasts(self, since: str) -> bool:
+    def _lasts(self, since: str, minutes: float | None = None) -> bool:
+        """:param minutes: None for the patience."""
         try:
             began = datetime.datetime.fromisoformat(since)
         except ValueError:
             return False
         if began.tzinfo is None:
             return False
-        return (self.now - began).total_seconds() > self.patience * 60
+        patience = self.patience if minutes is None else minutes
+        return (self.now - began).total_seconds() > patience * 60
 
     def told(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:
         """All of it as plain data; the worst first, and by layer."""

@@ -26,6 +26,7 @@ class Meaning:
     :ivar means: what it is, and how it comes about.
     :ivar remedy: what to do.
     :ivar later: the severity once it has lasted longer than is normal; of progress that is a warning.
+    :ivar inside: whether only a look inside of a cluster sees it (verify's); else status sees it, too.
     """
 
     severity: str
@@ -33,6 +34,7 @@ class Meaning:
     means: str
     remedy: str
     later: str = ""
+    inside: bool = False
 
     def after(self, *, patience_is_over: bool) -> str:
         """The severity of what has lasted so long."""
@@ -285,6 +287,12 @@ FINDINGS: Mapping[str, Meaning] = {
         "The Secrets of a ClusterProfile that doesn't select the cluster any more are still there.",
         "Wait. If it lasts, see the ClusterSummary of that ClusterProfile.",
     ),
+    "logs-not-kept": Meaning(
+        WARNING,
+        "A region's logs are lost with their pod",
+        "Its kof-storage has no volume for VictoriaLogs: the guide's values name a key that the chart doesn't know.",
+        "Run `k0rdent.kof.regional` for it, with `--check --diff` first: what is there now is lost once more.",
+    ),
     "another-repository": Meaning(
         WARNING,
         "A cluster's charts still come from another repository",
@@ -377,6 +385,61 @@ FINDINGS: Mapping[str, Meaning] = {
         "It is scaled to 0, by hand or by values: what it does isn't done.",
         "Scale it up again (`kubectl scale`), or see the values of its chart.",
     ),
+    "grafana-not-ready": Meaning(
+        PROGRESS,
+        "Grafana isn't ready",
+        "The Grafana operator hasn't brought it through all its stages.",
+        "Wait. If it lasts, see the pods of grafana-vm-deployment and the log of the Grafana operator.",
+    ),
+    # -- what runs, on the management cluster or inside of another one
+    "pod-out-of-memory": Meaning(
+        WARNING,
+        "A container was killed for its memory",
+        "It took more than its limit: now, or within the last day. promxy's default limit is too small for many "
+        "regions or a large query.",
+        "Raise its limit: of promxy by `mothership_values: {promxy: {resources: {limits: {memory: 1Gi}}}}` and a run "
+        "of `k0rdent.kof.mothership`, of a region's or child's by `regional_service_values`, `child_service_values`.",
+    ),
+    "pod-crashing": Meaning(
+        PROGRESS,
+        "A container ends again and again",
+        "It ends with an error and is started again, ever more slowly. So does what waits for something that isn't "
+        "there yet; of promxy also what can't read its configuration, of external-dns what has no access to the zone.",
+        "Read why in its log: `kubectl logs --previous -n <namespace> <pod>`.",
+    ),
+    "image-not-pulled": Meaning(
+        PROGRESS,
+        "An image can't be pulled",
+        "Registry, name, tag or login aren't right, or the node doesn't reach the registry.",
+        "Read the message; see the image in the values, and the registry from that cluster's nodes.",
+    ),
+    "pod-not-scheduled": Meaning(
+        PROGRESS,
+        "No node takes a pod",
+        "None has the room, or all are kept for others (taints, selectors).",
+        "Read the message: more or larger nodes, or smaller requests in the values.",
+    ),
+    "pod-not-started": Meaning(
+        PROGRESS,
+        "A pod doesn't start",
+        "It waits for a Secret, ConfigMap or volume that it mounts. promxy of kof 0.0 does until the first region is "
+        "there, an OpenTelemetry operator until cert-manager has made the certificate of its webhook.",
+        "Wait. If it lasts, see its events: `kubectl describe pod -n <namespace> <pod>`.",
+    ),
+    "pod-not-ready": Meaning(
+        PROGRESS,
+        "A pod isn't ready",
+        "It runs, and its probe fails.",
+        "Wait. If it lasts, see its events and log.",
+    ),
+    "volume-not-bound": Meaning(
+        PROGRESS,
+        "A PersistentVolumeClaim has no volume",
+        "Its StorageClass doesn't exist, makes none, or hasn't yet; whatever mounts it waits. A cluster of k0s has no "
+        "StorageClass by itself.",
+        "Mark a StorageClass as default, or name one: `mothership_storage_class`, `regional_storage_class`. A claim "
+        "that is there keeps its class: delete it, if nothing is on it.",
+    ),
     "secret-missing": Meaning(
         PROGRESS,
         "A Secret of kof isn't there",
@@ -403,11 +466,40 @@ FINDINGS: Mapping[str, Meaning] = {
         "See its HelmChart and HelmRepository: address, login, CA of the registry.",
     ),
     # -- regions in the global view
+    "server-group-unlabelled": Meaning(
+        WARNING,
+        "A PromxyServerGroup lacks its label",
+        "promxy's operator goes by the label that names the Secret with promxy's configuration, and passes it over.",
+        "Run `k0rdent.kof.regional` for the region; of another one set the label that is named.",
+    ),
+    "server-group-login-missing": Meaning(
+        FAILED,
+        "A PromxyServerGroup names a login that isn't there",
+        "promxy's operator then writes the configuration of no region any more, until it is there or the group is "
+        "gone.",
+        "Make the Secret in kof's namespace, or delete the PromxyServerGroup if nobody needs it.",
+    ),
+    "promxy-config-broken": Meaning(
+        FAILED,
+        "promxy's configuration doesn't read",
+        "promxy's operator of kof 0.1 writes texts between quotes as they are: a quote or backslash in a login or "
+        "name, an address that is missing or a wrong duration break it for all regions. promxy goes on with what it "
+        "has until it is started again.",
+        "Correct what is named (letters and digits, as the chart makes logins), then touch the PromxyServerGroups.",
+    ),
+    "login-outdated": Meaning(
+        WARNING,
+        "An old login is still in use",
+        "The Secret with the login was changed. Its copies follow, but promxy's operator and the collectors' chart "
+        "have written the old one down, and look at it no more.",
+        "For promxy touch the PromxyServerGroups (any annotation will do); for collectors have kof-collectors deployed "
+        "again by another text of its values.",
+    ),
     "region-not-in-promxy": Meaning(
         PROGRESS,
         "promxy doesn't know a region",
-        "kof's operator hasn't written it into promxy's configuration. One PromxyServerGroup whose login Secret is "
-        "missing keeps it from writing any. Of kof 0.1 nobody looks.",
+        "kof's operator hasn't written it into promxy's configuration, or with another address. One PromxyServerGroup "
+        "whose login Secret is missing keeps it from writing any.",
         "See that the Secrets that all PromxyServerGroups name exist, and the log of the promxy operator.",
     ),
     "region-still-in-promxy": Meaning(
@@ -439,6 +531,57 @@ FINDINGS: Mapping[str, Meaning] = {
         "A GrafanaDatasource isn't accepted",
         "The Grafana operator can't put it into Grafana: its Secret is missing, or Grafana doesn't answer.",
         "Read the message; see the Secret and keys in its valuesFrom.",
+    ),
+    # -- inside of a cluster only
+    "workload-missing": Meaning(
+        PROGRESS,
+        "A workload of kof isn't on a cluster",
+        "What a chart of kof brings isn't there: not yet, or somebody deleted it, which Sveltos neither sees nor "
+        "mends: it goes on calling the service deployed.",
+        "Have Sveltos deploy the service again: change its values (`regional_service_values`, `child_service_values`) "
+        "by a run, or delete its Helm release on the cluster.",
+        later=FAILED,
+        inside=True,
+    ),
+    "workload-not-ready": Meaning(
+        PROGRESS,
+        "Not all pods of a workload are ready",
+        "They are being started or replaced, or can't start.",
+        "Wait. If it lasts, see its pods and their events.",
+        inside=True,
+    ),
+    "certificate-not-ready": Meaning(
+        PROGRESS,
+        "A certificate isn't issued",
+        "cert-manager hasn't got it: the DNS name doesn't lead to the cluster yet, port 80 isn't reached, Let's "
+        "Encrypt gives no more this week, or it has no mail address.",
+        "See its Order and Challenges: `kubectl describe challenges -n kof`; `regional_domain` and its records, "
+        "`regional_admin_email`.",
+        inside=True,
+    ),
+    "load-balancer-missing": Meaning(
+        PROGRESS,
+        "A load balancer has no address",
+        "The cloud has made none for the Service: quota, permissions or subnets, or another cluster's has its name. "
+        "Nothing can be sent to the region.",
+        "Wait. If it lasts, see the events of the Service.",
+        inside=True,
+    ),
+    "collector-not-ready": Meaning(
+        PROGRESS,
+        "Not all pods of a collector are ready",
+        "The OpenTelemetry operator counts less than there should be: they are starting, take more memory than they "
+        "may, or their configuration doesn't fit.",
+        "Wait. If it lasts, see its pods and their logs.",
+        inside=True,
+    ),
+    "grafana-login-missing": Meaning(
+        WARNING,
+        "The login of a region's Grafana is gone",
+        "kof-storage 0.1.1 takes the Secret away with each upgrade. The Grafana goes on with the old one until its pod "
+        "is replaced, and then doesn't start.",
+        "Make one of your own, as the README of role `k0rdent.kof.regional` says; or upgrade kof-storage once more.",
+        inside=True,
     ),
     # -- lines that are told by labels
     "helm-release-missing": Meaning(
@@ -539,39 +682,25 @@ FINDINGS: Mapping[str, Meaning] = {
     ),
 }
 
-#: What goes wrong with kof and can't be seen through the API of the management cluster, and why.
+#: What goes wrong with kof and is no finding, and why.
 UNSEEN: Mapping[str, str] = {
-    "promxy answers nothing, or restarts (a quote in a login that its operator doesn't escape, too little memory)": (
-        "only its pods and their logs tell; preflight checks logins and memory before. As long as it isn't available "
-        "that is `deployment-not-available`"
+    "OpenCost ends with `strconv.ParseFloat` where a cloud has no prices": (
+        "only its log says so; as long as its pod ends again and again that is `pod-crashing`"
     ),
-    "the operator of promxy can't read a login": (
-        "only its log tells; what follows is `region-not-in-promxy`, for which at kof 0.1 nobody looks"
+    "VictoriaMetrics drops labels of series that have too many": "only its log says so",
+    "a pod has too many open files": "only its log says so; where it ends of it that is `pod-crashing`",
+    "helm 4 doesn't get on with kof's charts": "it is the run's own: preflight refuses it before",
+    "a chart of kof can't be uninstalled, since clusters still use its ServiceTemplates": (
+        "kcm refuses the request, which whoever made it is told"
     ),
-    "PersistentVolumeClaims of a regional cluster stay Pending; its StorageClass is missing": "they are inside of it",
-    "logs are lost at a restart (no volume for VictoriaLogs)": "it is inside; the role sets a volume",
-    "a certificate isn't issued, an Ingress has no address, DNS names don't resolve": "they are inside of the cluster",
-    "external-dns has no access": "only its log tells, inside of the cluster",
-    "kof-storage's upgrade took the Grafana login away": (
-        "the Secret is inside; `regional` warns before each such upgrade, and its README says how to keep one"
-    ),
-    "the login of VictoriaMetrics was changed on the mothership": (
-        "its copies follow, but collectors and promxy keep the old one until they are restarted: what they use is "
-        "inside of their pods"
-    ),
-    "a Deployment was deleted on a regional or child cluster": (
-        "Sveltos doesn't bring it back, and still calls the service deployed: only a look inside sees it"
-    ),
-    "collectors, OpenCost or the OpenTelemetry operator fail (webhook's certificate, memory, `strconv.ParseFloat`)": (
-        "they are inside of the cluster"
-    ),
-    "two regions' load balancers have one name; metrics lose labels; too many open files": (
-        "only events and logs inside of the clusters tell"
-    ),
+    "a cluster can't be upgraded from one template to another": "kcm refuses the request, which the run tells",
     "the management cluster was adopted as its own regional or child": "preflight and apply refuse it before",
-    "a helm time-out, helm 4": "they are the run's own: `mothership` and preflight tell them",
-    "a template upgrade or a deletion of a chart in use is refused": "kcm refuses the write, and the run tells it",
-    "promxy's replicas answer differently, a template of Sveltos fails for lack of an annotation": (
-        "faults of lines that aren't written by this collection"
+    "a MultiClusterService is refused as long as its templates aren't valid": (
+        "the lines that this collection writes have none"
+    ),
+    "promxy's replicas answer differently": "the lines that this collection writes have one promxy",
+    "a template of Sveltos fails for lack of an annotation": "the lines that this collection writes have none such",
+    "an external-dns writes to a zone that isn't the cluster's": (
+        "only its log says so; preflight looks for the zone before, and what ends of it is `pod-crashing`"
     ),
 }

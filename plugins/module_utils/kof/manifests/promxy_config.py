@@ -89,15 +89,11 @@ def faults(
     :param release: None for 0.1.1.
     """
     found = []
-    safe = _anything if release and release.promxy.escapes else syntax.promxy_safe
     clusters: dict[str, str] = {}
     for group in groups:
         name = (group.get("metadata") or {}).get("name", "?")
         spec = group.get("spec") or {}
-        found += [
-            Fault(name, field, problem, example)
-            for field, problem, example in _group_faults(spec, credentials or {}, safe)
-        ]
+        found += group_faults(group, credentials, release)
         cluster = spec.get("cluster_name", "")
         if cluster in clusters:
             found.append(
@@ -120,6 +116,16 @@ def faults(
             )
         )
     return found
+
+
+def group_faults(
+    group: Mapping[str, Any], credentials: Credentials | None = None, release: Direct | None = None
+) -> list[Fault]:
+    """As `faults`, of one group alone."""
+    safe = _anything if release and release.promxy.escapes else syntax.promxy_safe
+    name = (group.get("metadata") or {}).get("name", "?")
+    found = _group_faults(group.get("spec") or {}, credentials or {}, safe)
+    return [Fault(name, field, problem, example) for field, problem, example in found]
 
 
 def _anything(_text: str) -> str | None:

@@ -14,11 +14,14 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status as
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart, Revision
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model, operators
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import promxy_config, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.sveltos import values_hash
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 
+#: Values of a kof-storage whose logs have a volume.
+KEPT = "victoria-logs-single: {server: {persistentVolume: {enabled: true}}}\n"
 NOW = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 LONG_AGO, JUST_NOW = "2026-02-01T00:00:00Z", "2026-03-01T11:50:00Z"
 KCM = "k0rdent.mirantis.com/v1alpha1"
@@ -92,6 +95,9 @@ def cluster(name: str, layer: str) -> list[dict[str, Any]]:
         made["status"] = {"featureSummaries": features, "helmReleaseSummaries": releases if spec else []}
         return made
 
+    if layer == "regional":
+        charts[2]["values"] = services[2]["values"] = KEPT
+        releases[2]["valuesHash"] = values_hash(KEPT)
     deployment = item(KCM, "ClusterDeployment", "kcm-system", name)
     deployment["spec"] = {"credential": "aws", "template": "aws-0-1-0", "serviceSpec": {"services": services}}
     deployment["status"] = {"conditions": [condition("Ready", "True")]}
@@ -107,13 +113,29 @@ def cluster(name: str, layer: str) -> list[dict[str, Any]]:
     ]
 
 
+def group(name: str = "eu1") -> dict[str, Any]:
+    """A PromxyServerGroup as a run makes it."""
+    region = replace(fleet().of("regional")[0], cluster_name=name, host=name)
+    made = promxy_server_group.of_regional(region, KOF_0_1_1)
+    made["metadata"]["creationTimestamp"] = LONG_AGO
+    return made
+
+
+def configuration(*groups: dict[str, Any], login: tuple[str, str] = ("x", "x")) -> dict[str, Any]:
+    """The Secret that promxy's operator makes of groups."""
+    text = promxy_config.render(groups, {"storage-vmuser-credentials": login})
+    data = {"config.yaml": base64.b64encode(text.encode()).decode()}
+    return item("v1", "Secret", "kof", KOF_0_1_1.promxy.secret, data=data)
+
+
 def objects() -> list[dict[str, Any]]:
     """A fleet that is well."""
     found = [
         item("v1", "Namespace", None, "kof"),
         item(KCM, "Management", None, "kcm", status={"components": {"capi": {"success": True}}}),
         item(KCM, "Credential", "kcm-system", "aws", status={"ready": True}),
-        item("kof.k0rdent.mirantis.com/v1alpha1", "PromxyServerGroup", "kof", "eu1-metrics"),
+        group(),
+        configuration(group()),
         item("grafana.integreatly.org/v1beta1", "GrafanaDatasource", "kof", "eu1-logs", status={"uid": "x"}),
         *cluster("eu1", "regional"),
         *cluster("eu1-a", "child"),
@@ -236,6 +258,50 @@ def reached(status: dict[str, Any], **spec: Any) -> list[dict[str, Any]]:
 
 def summary(features: list[dict[str, str]], name: str = "p--eu1-a-capi-eu1-a", **more: Any) -> list[dict[str, Any]]:
     return change("ClusterSummary", name, status={"featureSummaries": features, **more})
+
+
+PROMXY = KOF_0_1_1.promxy.deployment
+
+
+def pod(
+    *,
+    waiting: dict[str, str] | None = None,
+    ready: bool = False,
+    killed: str = "",
+    owner: tuple[str, str] = ("ReplicaSet", f"{PROMXY}-5d4f"),
+    claim: str = "",
+) -> dict[str, Any]:
+    made = item("v1", "Pod", "kof", f"{owner[1]}-x")
+    made["metadata"] |= {
+        "ownerReferences": [{"kind": owner[0], "name": owner[1], "controller": True}],
+        "labels": {"pod-template-hash": "5d4f"},
+    }
+    container: dict[str, Any] = {"name": "one", "ready": ready, "restartCount": 7, "state": {"running": {}}}
+    if waiting:
+        container["state"] = {"waiting": waiting}
+    if killed:
+        container["lastState"] = {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": killed}}
+    conditions = [condition("PodScheduled", "True"), condition("Ready", str(ready))]
+    made["status"] = {"startTime": LONG_AGO, "conditions": conditions, "containerStatuses": [container]}
+    if claim:
+        made["spec"] = {"volumes": [{"persistentVolumeClaim": {"claimName": claim}}]}
+    return made
+
+
+def storage(values: str) -> list[dict[str, Any]]:
+    """The region with these values of kof-storage, deployed."""
+    held = objects()
+    named(held, "ClusterDeployment", "eu1")["spec"]["serviceSpec"]["services"][2]["values"] = values
+    summary = named(held, "ClusterSummary", "p--eu1-capi-eu1")
+    summary["spec"]["clusterProfileSpec"]["helmCharts"][2]["values"] = values
+    summary["status"]["helmReleaseSummaries"][2]["valuesHash"] = values_hash(values)
+    return held
+
+
+def stranger() -> dict[str, Any]:
+    made = group("elsewhere")
+    made["spec"]["http_client"]["basic_auth"]["credentials_secret_name"] = "gone"
+    return made
 
 
 HELM = {"featureID": "Helm", "status": "Failed"}
@@ -419,6 +485,76 @@ CASES = {
         without("Secret", "storage-vmuser-credentials"),
         {("mothership", "warning", "secret-missing")},
     ),
+    "a Deployment whose image isn't there": (
+        [
+            *change("Deployment", PROMXY, status={"conditions": [condition("Available", "False")]}),
+            pod(waiting={"reason": "ImagePullBackOff", "message": "no such tag"}),
+        ],
+        {("mothership", "warning", "image-not-pulled")},
+    ),
+    "the same, given up": (
+        [
+            *change(
+                "Deployment",
+                PROMXY,
+                status={"conditions": [{**condition("Progressing", "False"), "reason": "ProgressDeadlineExceeded"}]},
+            ),
+            pod(waiting={"reason": "ImagePullBackOff"}),
+        ],
+        {("mothership", "failed", "image-not-pulled")},
+    ),
+    "a Deployment whose pod just starts": (
+        [
+            *change("Deployment", PROMXY, status={"conditions": [condition("Available", "False", "", JUST_NOW)]}),
+            pod(waiting={"reason": "ContainerCreating"}),
+        ],
+        {("mothership", "progress", "deployment-not-available")},
+    ),
+    "a container that was killed for its memory an hour ago": (
+        [*objects(), pod(ready=True, killed="2026-03-01T11:00:00Z")],
+        {("mothership", "warning", "pod-out-of-memory")},
+    ),
+    "a container that was killed for its memory last month": ([*objects(), pod(ready=True, killed=LONG_AGO)], set()),
+    "a volume that is missing, and who waits for it": (
+        [
+            *objects(),
+            item("v1", "PersistentVolumeClaim", "kof", "db", spec={}, status={"phase": "Pending"}),
+            pod(waiting={"reason": "ContainerCreating"}, owner=("StatefulSet", "vmstorage-cluster"), claim="db"),
+        ],
+        {("mothership", "warning", "volume-not-bound")},
+    ),
+    "a Grafana that doesn't come up": (
+        [*objects(), item(*operators.GRAFANA, "kof", "grafana-vm", status={"stage": "plugins", "stageStatus": "x"})],
+        {("mothership", "warning", "grafana-not-ready")},
+    ),
+    "a region whose logs have no volume": (
+        storage("victoria-logs-single: {server: {storage: {enabled: true}}}\n"),
+        {("eu1", "warning", "logs-not-kept")},
+    ),
+    "a place in promxy without its label": (
+        edited("PromxyServerGroup", "eu1-metrics", "metadata", "labels", value={"other": "label"}),
+        {("eu1", "warning", "server-group-unlabelled")},
+    ),
+    "a region that promxy doesn't know": (
+        change("Secret", KOF_0_1_1.promxy.secret, data=configuration()["data"]),
+        {("eu1", "warning", "region-not-in-promxy")},
+    ),
+    "an old login in promxy": (
+        change("Secret", KOF_0_1_1.promxy.secret, data=configuration(group(), login=("x", "old"))["data"]),
+        {("eu1", "warning", "login-outdated")},
+    ),
+    "a quote in a place in promxy": (
+        edited("PromxyServerGroup", "eu1-metrics", "spec", "path_prefix", value='/"vm"'),
+        {("eu1", "failed", "promxy-config-broken")},
+    ),
+    "promxy's configuration that can't be read": (
+        change("Secret", KOF_0_1_1.promxy.secret, data={"config.yaml": base64.b64encode(b'a: "b"c"').decode()}),
+        {("mothership", "failed", "promxy-config-broken")},
+    ),
+    "somebody's place in promxy without a login": (
+        [*objects(), stranger()],
+        {("mothership", "failed", "server-group-login-missing")},
+    ),
     "k0rdent isn't well": (
         change("Management", "kcm", status={"components": {"capi": {"error": "no image"}}}),
         {("mothership", "warning", "k0rdent-not-ready")},
@@ -459,6 +595,31 @@ def test_each_fault_alone_is_found_at_its_cluster_and_nothing_else(name: str) ->
     hosts = {host for host, _severity, _code in expected}
     assert {host for host, state in states(seen).items() if state != "ready"} == hosts
     assert set(under_test.failures(seen)) == {host for host, severity, _code in expected if severity == "failed"}
+
+
+def test_logs_that_the_inventory_wants_without_a_volume_are_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume: dict[str, Any] = {"enabled": False}
+    for part in reversed(operators.LOGS_VOLUME[:-1]):
+        volume = {part: volume}
+    monkeypatch.setitem(SHARED, "regional_service_values", {"kof-storage": volume})
+    assert look(Source(CASES["a region whose logs have no volume"][0]))["findings"] == []
+
+
+def test_promxys_regions_that_may_not_be_read_are_told_and_nothing_is_made_up() -> None:
+    seen = look(Source(objects(), forbidden=(f"Secret/{KOF_0_1_1.promxy.secret}",)))
+    assert seen["findings"] == []
+    assert ["promxy" in each for each in seen["not_looked_at"]] == [True]
+    assert states(seen) == {"mothership": "unknown", "eu1": "ready", "eu1-a": "ready"}
+
+
+def test_of_a_promxy_that_is_switched_off_nothing_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHARED, "mothership_values", {"promxy": {"enabled": False}})
+    assert look(Source(without("Secret", KOF_0_1_1.promxy.secret)))["findings"] == []
+
+
+def test_no_login_is_told_in_a_finding_of_promxys() -> None:
+    held = change("Secret", KOF_0_1_1.promxy.secret, data=configuration(group(), login=("CANARY", "CANARY"))["data"])
+    assert "CANARY" not in str(look(Source(held)))
 
 
 def test_objects_of_which_nobody_has_written_a_status_are_looked_at_all_the_same() -> None:
@@ -627,6 +788,9 @@ UNREAD = {
     "Deployment": {"mothership"},
     "Namespace": {"mothership"},
     "Management": {"mothership"},
+    "Pod": {"mothership"},
+    "PersistentVolumeClaim": {"mothership"},
+    "Grafana": {"mothership"},
     "Credential": {"eu1", "eu1-a"},
     "ServiceTemplate": {"mothership", "eu1", "eu1-a"},
     "SveltosCluster": {"eu1", "eu1-a"},
@@ -724,10 +888,10 @@ def test_a_region_that_promxy_does_not_know(
     """Where the line has promxy come to life with its first region."""
     release = replace(KOF_0_1_1, promxy=replace(KOF_0_1_1.promxy, needs_regions=True))
     monkeypatch.setattr(Fleet, "release", release)
-    config = base64.b64encode(f"- promxyCluster: {region}\n".encode()).decode()
-    seen = look(Source([*objects(), item("v1", "Secret", "kof", release.promxy.secret, data={"config.yaml": config})]))
+    held = change("Secret", release.promxy.secret, data=configuration(group(region))["data"])
+    seen = look(Source(held))
     assert told(seen) == expected
-    assert config not in str(seen)
+    assert len(seen["findings"]) == len(expected)
 
 
 def test_whatever_a_cluster_says_is_one_line() -> None:
@@ -746,8 +910,7 @@ def test_whatever_a_cluster_says_is_one_line() -> None:
 def test_a_secret_that_may_not_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     release = replace(KOF_0_1_1, promxy=replace(KOF_0_1_1.promxy, needs_regions=True))
     monkeypatch.setattr(Fleet, "release", release)
-    config = base64.b64encode(b"- promxyCluster: us1\n").decode()
-    held = [*objects(), item("v1", "Secret", "kof", release.promxy.secret, data={"config.yaml": config})]
+    held = change("Secret", release.promxy.secret, data=configuration(group("us1"))["data"])
     forbidden = next(each for each in sorted(release.secrets) if each != release.promxy.secret)
     seen = look(Source(held, forbidden=(f"Secret/{forbidden}",)))
     assert ("eu1", "warning", "region-not-in-promxy") in told(seen)
