@@ -25,6 +25,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import g
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.faces import FACES
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
@@ -35,7 +36,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 class ActionModule(fleets.FleetAction):
     OPTIONS: ClassVar = {
-        "format": {"type": "list", "elements": "str", "default": ["text"], "choices": list(report.FACES)},
+        "format": {"type": "list", "elements": "str", "default": ["text"], "choices": list(FACES)},
         "folder": {"type": "path"},
         "patience": {"type": "int", "default": 60},
         **booking.OPTION,
@@ -60,7 +61,7 @@ class ActionModule(fleets.FleetAction):
         found = _as_it_leaves({**found, "management_cluster": self._place})
         if "text" in formats:
             say(report.text(found))
-        files = {file: face(found) for face, file in map(report.FACES.__getitem__, dict.fromkeys(formats))}
+        files = {file: face(found) for face, file in map(FACES.__getitem__, dict.fromkeys(formats))}
         if folder and not self.check_mode:
             folder.write(files)
         result = nothing | {

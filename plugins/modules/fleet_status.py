@@ -23,15 +23,17 @@ options:
     description:
       - As what the status is given. V(text) is also printed; the others are only written to O(folder).
       - V(json) is described by C(docs/status.schema.json). V(prometheus) is for the textfile collector of
-        node_exporter. V(junit) has one test case a cluster.
+        node_exporter. V(junit) has one test case a cluster. V(html) is one page that stands
+        alone: no script, and nothing that is fetched.
     type: list
     elements: str
-    choices: [text, json, prometheus, junit]
+    choices: [text, json, prometheus, junit, html]
     default: [text]
   folder:
     description:
-      - Folder for C(status.txt), C(status.json), C(kof_status.prom) and C(status.xml), made if it isn't there. Each
-        file takes the place of the old one in one step, and everybody may read it. Nothing is written through links.
+      - Folder for C(status.txt), C(status.json), C(kof_status.prom), C(status.xml) and C(status.html), made if it isn't
+        there. Each file takes the place of the old one in one step, and everybody may read it. Nothing is written
+        through links.
       - In check mode nothing is written.
     type: path
   patience:

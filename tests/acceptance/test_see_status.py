@@ -67,7 +67,7 @@ def fleet(fleet_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def test_of_a_fleet_that_is_well_nothing_is_found_and_nothing_is_sent(fleet: Fleet) -> None:
     mark = fleet.sandbox.audit_mark()
-    seen = fleet.look("-e", json.dumps({"status_format": ["text", "json", "prometheus", "junit"]}))
+    seen = fleet.look("-e", json.dumps({"status_format": ["text", "json", "prometheus", "junit", "html"]}))
     assert told(seen) == set()
     assert seen["counts"]["clusters"]["ready"] == 4
     assert set(seen["versions"]["charts"]) == {"kof-operators", "kof-mothership"}
@@ -85,7 +85,7 @@ def test_of_a_fleet_that_is_well_nothing_is_found_and_nothing_is_sent(fleet: Fle
     # Secrets by name, but for helm's own record.
     listed = [each["requestURI"] for each in requests if each["verb"] == "list"]
     assert all("secrets" not in each or "owner%3Dhelm" in each for each in listed)
-    names = {"status.txt", "status.json", "kof_status.prom", "status.xml"}
+    names = {"status.txt", "status.json", "kof_status.prom", "status.xml", "status.html"}
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in fleet.folder.iterdir()} == dict.fromkeys(
         names, "0o644"
     )

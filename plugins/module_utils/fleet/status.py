@@ -557,7 +557,8 @@ class _Look:
                 own = of.get(cluster.host, [])
                 missing = any(each["code"] in _NOT_THERE and each["severity"] == FAILED for each in own)
                 state = report.state_of(own, missing=missing, unread=cluster.host in self.unread)
-                clusters.append({"host": cluster.host, "name": _name(cluster), "layer": layer, "state": state})
+                named = {"host": cluster.host, "name": _name(cluster), "layer": layer}
+                clusters.append({**named, "regional": getattr(cluster, "regional", ""), "state": state})
         states = Counter(each["state"] for each in clusters)
         severities = Counter(each["severity"] for each in findings)
         return {

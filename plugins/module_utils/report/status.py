@@ -12,7 +12,7 @@ import datetime
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -233,24 +233,15 @@ def _line(finding: Mapping[str, str]) -> str:
 
 
 def _xml(value: str) -> str:
-    return escape("".join(each if _in_xml(each) else "\ufffd" for each in value))
+    return escape("".join(each if in_xml(each) else "\ufffd" for each in value))
 
 
 def _attribute(value: str) -> str:
-    return quoteattr("".join(each if _in_xml(each) else "\ufffd" for each in value))
+    return quoteattr("".join(each if in_xml(each) else "\ufffd" for each in value))
 
 
-def _in_xml(character: str) -> bool:
+def in_xml(character: str) -> bool:
     """Whether XML 1.0 can have the character at all."""
     return character in "\t\n\r" or not (
         character < " " or "\ud800" <= character <= "\udfff" or character in "\ufffe\uffff"
     )
-
-
-#: By format, its face and the file that it is written to.
-FACES: Mapping[str, tuple[Callable[[Status], str], str]] = {
-    "text": (lambda status: text(status) + "\n", "status.txt"),
-    "json": (as_json, "status.json"),
-    "prometheus": (prometheus, "kof_status.prom"),
-    "junit": (junit, "status.xml"),
-}

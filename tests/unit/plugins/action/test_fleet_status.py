@@ -19,7 +19,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fle
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
 
-FORMATS = ["text", "json", "prometheus", "junit"]
+FORMATS = ["text", "json", "prometheus", "junit", "html"]
 HOSTS = {"mothership": "mothership", "eu1": "regional", "us1": "regional", "eu1-child1": "child"}
 FINDING = {
     "code": "service-failed",
@@ -38,7 +38,13 @@ FINDING = {
 def found(*findings: dict[str, str]) -> dict[str, Any]:
     failed = {each["host"] for each in findings if each["severity"] == "failed"}
     clusters = [
-        {"host": host, "name": host, "layer": layer, "state": "failed" if host in failed else "ready"}
+        {
+            "host": host,
+            "name": host,
+            "layer": layer,
+            "regional": "eu1" if layer == "child" else "",
+            "state": "failed" if host in failed else "ready",
+        }
         for host, layer in HOSTS.items()
     ]
     return {
@@ -110,7 +116,7 @@ def test_no_face_has_a_secret_or_a_character_that_does_something(run: Any, tmp_p
     finally:
         os.umask(before)
     texts = {file.name: file.read_text() for file in (tmp_path / "faces").iterdir()}
-    assert set(texts) == {"status.txt", "status.json", "kof_status.prom", "status.xml"}
+    assert set(texts) == {"status.txt", "status.json", "kof_status.prom", "status.xml", "status.html"}
     assert sorted(result["files"]) == sorted(str(tmp_path / "faces" / name) for name in texts)
     for text in (*texts.values(), result["said"], str(result)):
         assert "CANARY" not in text

@@ -5,64 +5,18 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from collections import Counter
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from unit.statuses import WELL, finding, hostile, status
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 
 SCHEMA = json.loads((pathlib.Path(__file__).parents[5] / "docs" / "status.schema.json").read_text())
 NASTY = 'a\\b"c</testcase>&\n{x="y"} \u202e\x07 é'
-
-
-def finding(host: str, severity: str = "failed", code: str = "credential-not-ready", **more: str) -> dict[str, str]:
-    layer = "child" if "child" in host else "regional"
-    about = {"title": "A Credential isn't ready", "object": f"ClusterDeployment kcm-system/{host}", "why": "no Secret"}
-    told = {"cluster": host, "since": "2026-03-01T10:00:00Z", "remedy": "kubectl describe credential x"}
-    return {"code": code, "severity": severity, "host": host, "layer": layer, **about, **told, **more}
-
-
-def status(clusters: dict[str, str], *findings: dict[str, str], **more: Any) -> dict[str, Any]:
-    """:param clusters: state by host."""
-    rows = [
-        {
-            "host": host,
-            "name": host,
-            "layer": "child" if "child" in host else "mothership" if host == "mothership" else "regional",
-            "state": state,
-        }
-        for host, state in clusters.items()
-    ]
-    states, severities = Counter(clusters.values()), Counter(each["severity"] for each in findings)
-    return {
-        "schema": report.SCHEMA,
-        "at": "2026-03-01T12:00:00Z",
-        "fleet": "prod",
-        "kof_version": "0.1.1",
-        "management_cluster": "https://127.0.0.1:6443",
-        "patience_minutes": 60,
-        "counts": {
-            "clusters": {state: states[state] for state in report.STATES},
-            "findings": {severity: severities[severity] for severity in ("failed", "warning", "progress")},
-        },
-        "versions": {
-            "kcm_api": "v1alpha1",
-            "charts": {"kof-operators": "0.1.1", "kof-mothership": "0.1.1"},
-            "service_templates": [{"name": "kof-storage-0-1-1", "count": 1}],
-            "cluster_templates": [],
-        },
-        "clusters": rows,
-        "findings": list(findings),
-        "not_looked_at": [],
-        **more,
-    }
-
-
-WELL = {"mothership": "ready", "eu1": "ready", "eu1-child1": "ready"}
 
 
 def test_a_small_fleet_that_is_well() -> None:
@@ -222,3 +176,21 @@ def test_the_documented_service_may_write_what_ansible_and_the_status_need() -> 
     folder = re.search(r'"status_folder": "([^"]+)"', unit["ExecStart"])
     assert folder is not None
     assert set(unit["ReadWritePaths"].split()) == {folder[1], f"{unit['WorkingDirectory']}/.ansible"}
+
+
+def test_hostile_texts_stay_texts_in_every_face_for_programs() -> None:
+    """The page has a test of its own (test_html.py), and so have the table's lines."""
+    seen = hostile()
+    jsonschema.validate(seen, SCHEMA)
+    assert json.loads(report.as_json(seen)) == seen
+    hosts = [each["host"] for each in seen["clusters"]]
+    families = {each.name: each.samples for each in text_string_to_metric_families(report.prometheus(seen))}
+    assert [sample.labels["cluster"] for sample in families["kof_cluster_state"]] == hosts
+    assert set(families) == {"kof_cluster_state", "kof_findings", "kof_status_timestamp_seconds"}
+    suite = ElementTree.fromstring(report.junit(seen))
+    shown = [re.sub(r"[\x00\x07\x1b\ufffe]", "\ufffd", host) for host in hosts]
+    assert [case.get("name") for case in suite] == shown
+    assert {each.tag for each in suite.iter()} == {"testsuite", "testcase", "failure", "system-out"}
+    assert [each for each in report.text(seen).splitlines() if each.startswith("child ")] == [
+        f"child       1 ready, {len(hosts) - 3} failed"
+    ]
