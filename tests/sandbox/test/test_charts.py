@@ -370,13 +370,24 @@ def test_collectors_carry_credentials_and_addresses(installed: Installed) -> Non
     metrics = {"metrics": {"endpoint": "https://vmauth.x/vm/insert/0/prometheus/api/v1/write"}}
     values = {"global": {"clusterName": "child-1"}, "kof": metrics}
     installed.upgrade("kof-collectors", values)
-    config = json.loads(installed.kubectl("get", "otelcol", "kof-collectors-k8s-cluster", "-o", "json"))["spec"][
-        "config"
-    ]
-    assert config["extensions"]["basicauth/metrics"]["client_auth"] == {"username": "u1", "password": "p1"}
-    writer = config["exporters"]["prometheusremotewrite"]
-    assert writer["endpoint"] == metrics["metrics"]["endpoint"]
-    assert writer["external_labels"] == {"clusterName": "child-1"}
+
+    def config(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(installed.kubectl("get", "otelcol", f"kof-collectors-{name}", "-o", "json"))
+        return found["spec"]["config"]
+
+    for each in (config("k8s-cluster"), config("node-exporter")):
+        assert each["extensions"]["basicauth/metrics"]["client_auth"] == {"username": "u1", "password": "p1"}
+        assert each["exporters"]["prometheusremotewrite"] == {
+            "endpoint": metrics["metrics"]["endpoint"],
+            "tls": {"insecure": True},
+            "auth": {"authenticator": "basicauth/metrics"},
+        }
+        assert each["exporters"]["otlphttp"]["auth"] == {"authenticator": "basicauth/logs"}
+    # Which cluster it is stands on what is scraped, and on nothing that comes another way.
+    assert config("node-exporter")["receivers"]["prometheus"]["config"]["global"] == {
+        "external_labels": {"clusterName": "child-1"}
+    }
+    assert "child-1" not in str(config("k8s-cluster"))
 
 
 # -- the registry
