@@ -49,6 +49,7 @@ class ActionModule(ModuleAction):
             if options["release_state"] != "present":
                 return None
             run = ReleaseRun(options, check_mode=bool(self._task.check_mode), scratch=None, guard=None)
+            run.connection.observe = lines.observer()
             try:
                 seen = run.as_wanted()
             finally:

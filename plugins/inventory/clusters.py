@@ -110,7 +110,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.shown import show
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import CONNECTION_VARIABLES
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import observer, warn
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -185,7 +185,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             if options["kubeconfig"]:
                 options["kubeconfig"] = place.readable(options["kubeconfig"], str, self.loader)
-            with warned(connect(options, place.controllers_environment()), warn) as connection:
+            with warned(connect(options, place.controllers_environment()), warn, observer()) as connection:
                 api = f"{KCM_GROUP}/{version_of(connection)}"
                 if not connection.resource(api, "ClusterDeployment"):
                     raise NoKcm(f"{connection.server} serves no ClusterDeployment ({api})")

@@ -121,7 +121,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes, sendable, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.access_key import OPTIONS, KeyAndSecret, Stop, result_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking, observed
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, connect, warned
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, UnsendableString
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import (
@@ -152,7 +152,7 @@ def work(module: AnsibleAWSModule) -> None:
 
     connection = None
     try:
-        connection = warned(connect(module.params), module.warn)
+        connection = warned(connect(module.params), module.warn, observed.by_module(module))
         report = KeyAndSecret(
             iam,
             connection,

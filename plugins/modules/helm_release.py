@@ -291,7 +291,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import (
     StuckObject,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease, secrets_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking, observed
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
     CONNECTION_OPTIONS,
     ApiError,
@@ -315,7 +315,7 @@ def work(module: AnsibleModule) -> None:
     run: ReleaseRun | None = None
     try:
         run = ReleaseRun(module.params, check_mode=module.check_mode, scratch=_scratch(module), guard=_guard(module))
-        warned(run.connection, module.warn)
+        warned(run.connection, module.warn, observed.by_module(module))
         result = run.present() if module.params["release_state"] == "present" else run.absent()
         if module._diff:
             result["diff"] = hide.all_of(result["diff"])

@@ -23,6 +23,7 @@ from ansible.errors import (
 from jinja2.exceptions import UndefinedError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quotes_nothing
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import lines
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving, of_action
 
 _SAID = (AnsibleAction, AnsibleConnectionFailure)
@@ -47,6 +48,8 @@ def action(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
                 if (message, result) == said:
                     raise
                 raise type(error)(message, **({"result": result} if result else {})) from None
+            finally:
+                lines.show_requests()
 
     return gated
 

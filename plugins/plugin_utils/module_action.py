@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import CONNECTION_OPTIONS, Said
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import LOCAL_TMP, unwritable
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, lines, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 
@@ -64,7 +64,10 @@ class ModuleAction(ActionBase):
             # not through a file, which a killed run would leave.
             self._connection.set_option("pipelining", True)
         try:
-            return self._execute_module(task_vars=task_vars)
+            result: dict[str, Any] = self._execute_module(task_vars=task_vars)
+            for each in result.pop("requests", ()):
+                lines.show_verbose(str(each))
+            return result
         except OSError as error:
             raise ApiUnavailable(unwritable(error, "the module", C.DEFAULT_LOCAL_TMP, LOCAL_TMP)) from None
         finally:

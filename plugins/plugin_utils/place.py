@@ -32,7 +32,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotP
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import LOCAL_TMP, unwritable
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals, leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import delegated
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import observer, warn
 
 #: kof_* variables that are kubernetes.core's connection options, by option name.
 CONNECTION_VARIABLES = {
@@ -195,7 +195,7 @@ def connected(options: Mapping[str, Any], said: Mapping[str, Said]) -> Connectio
     :param options: all that the action knows of it, and others.
     :param said: who said them. Raises ApiUnavailable.
     """
-    return warned(connect({name: options.get(name) for name in CONNECTION_OPTIONS}, said=said), warn)
+    return warned(connect({name: options.get(name) for name in CONNECTION_OPTIONS}, said=said), warn, observer())
 
 
 def readable(named: Any, find: Callable[[str], str], loader: Any) -> str:

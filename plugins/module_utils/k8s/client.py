@@ -34,6 +34,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import 
     Settings,
     settings,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.observed import Observer, Request
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.transport import (
     Answer,
     Failure,
@@ -98,10 +99,12 @@ def connect(
     return Connection(settings(chosen, surroundings, said), renew)
 
 
-def warned(connection: Connection, warn: Callable[[str], Any]) -> Connection:
-    """The connection, when `warn` has been told what a person must know of it before anything is sent."""
+def warned(connection: Connection, warn: Callable[[str], Any], observe: Observer | None = None) -> Connection:
+    """The connection, when `warn` has been told what a person must know of it before anything is sent; `observe` will
+    be told of each request."""
     for each in connection.warnings:
         warn(each)
+    connection.observe = observe
     return connection
 
 
@@ -143,6 +146,7 @@ class Connection:
         self.warnings = chosen.warnings  # for people, before anything is sent
         self.by_plugin = chosen.by_plugin
         self.user_agent = USER_AGENT
+        self.observe: Observer | None = None
         self.counts: dict[str, int] = {}  # requests sent by method, for benchmarks and tests
 
     def settings_for(self, seconds: float) -> Settings:
@@ -254,10 +258,11 @@ class Connection:
         if not self.pace.enter(give_up):
             return None, _NoTurn()
         overloaded, wait = False, None
+        began = time.monotonic()
         try:
             until = min(time.monotonic() + limit, max(give_up, time.monotonic() + 1.0))
             answer = self._transport.ask(method, target, self._headers(data, content_type), data, until)
-            self._count(method)
+            self._sent(method, target, began, answer.status)
             # A 500 may be about the object that was sent: then the server has no trouble.
             overloaded = answer.status in (429, 502, 503, 504) or (
                 answer.status == 500 and not self._refusal(answer).is_schema_refusal
@@ -267,16 +272,20 @@ class Connection:
                 self._trouble = f"it answered with HTTP status {answer.status}"
             return answer, None
         except Failure as error:
-            self._count(method)
-            overloaded = True
             self._trouble = describe(error)
+            self._sent(method, target, began, self._trouble)
+            overloaded = True
             return None, error
         finally:
             self.pace.leave(overloaded, wait)
 
-    def _count(self, method: str) -> None:
+    def _sent(self, method: str, target: str, began: float, came_of_it: int | str) -> None:
+        """Count a request and tell who observes of it; `began`: time.monotonic(); `came_of_it`: see Request."""
         with self._lock:
             self.counts[method] = self.counts.get(method, 0) + 1
+        if self.observe is not None:
+            target = target.removeprefix(self._transport.prefix)
+            self.observe(Request(self.server, method, target, came_of_it, time.monotonic() - began))
 
     def _headers(self, data: bytes | None, content_type: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": self.user_agent}
@@ -488,12 +497,11 @@ class Connection:
             generation = self._generation
             headers = self._headers(None, "")
             headers.pop("Accept-Encoding")  # events must not wait in a compressor
-            self._count("WATCH")
+            target, began, head_came = self._target(path, ask), time.monotonic(), False
             try:
-                with self._transport.stream(self._target(path, ask), headers, silence=read_timeout, opened=opened) as (
-                    head,
-                    lines,
-                ):
+                with self._transport.stream(target, headers, silence=read_timeout, opened=opened) as (head, lines):
+                    head_came = True
+                    self._sent("WATCH", target, began, head.status)
                     # A watch may outlive the token that the next one begins with.
                     if head.status == 401 and not renewed and self._renew_after(generation):
                         continue
@@ -511,6 +519,8 @@ class Connection:
                         yield event
                     return
             except Failure as error:
+                if not head_came:
+                    self._sent("WATCH", target, began, describe(error))
                 raise ApiUnavailable(
                     one_line(f"{self.server}: the watch of {path} broke off: {describe(error)}")
                 ) from None

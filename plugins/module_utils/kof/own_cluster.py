@@ -132,7 +132,7 @@ class _Ours:
             if address in self.addresses and not self._shared_with_another(address, config):
                 return Finding(f"its server {address[0]}:{address[1]} is the management cluster's own")
         for config in configs if inside and self.uid else ():
-            if _uid_behind(config) == self.uid:
+            if _uid_behind(config, self.connection) == self.uid:
                 return Finding("its cluster has the uid of the management cluster's own namespace kube-system")
         return Finding()
 
@@ -141,7 +141,7 @@ class _Ours:
 
         Only asked of the address that we speak to ourselves: one inside of the cluster may lead elsewhere from here.
         """
-        uid = _uid_behind(config) if self.uid and address == _address(self.connection.server) else None
+        uid = _uid_behind(config, self.connection) if self.uid and address == _address(self.connection.server) else None
         return uid not in (None, self.uid)
 
     def _addresses(self) -> set[Address]:
@@ -214,11 +214,15 @@ def _only(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: section[name] for name in names if section.get(name)}
 
 
-def _uid_behind(config: Mapping[str, Any]) -> str | None:
-    """The uid of a cluster's namespace kube-system; None if it can't be had: what is wrong there isn't ours to tell."""
+def _uid_behind(config: Mapping[str, Any], ours: Connection) -> str | None:
+    """The uid of a cluster's namespace kube-system; None if it can't be had: what is wrong there isn't ours to tell.
+
+    :param ours: the connection to the management cluster; who observes that one observes this one, too.
+    """
     deadline = time.monotonic() + LOOK_SECONDS
     try:
         with Connection(settings({"kubeconfig": dict(config)}, {})) as connection:
+            connection.observe = ours.observe
             answer = connection.request("GET", _KUBE_SYSTEM, timeout=LOOK_SECONDS, retries=False, deadline=deadline)
         return answer["metadata"]["uid"]
     except (ApiError, ApiUnavailable, KeyError, TypeError, ValueError, OSError):

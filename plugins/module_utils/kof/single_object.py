@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import changes
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import changes, observed
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, Policy, Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, connect, warned
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
@@ -50,7 +50,7 @@ def run(module: Any, ref: Ref, wanted: dict[str, Any] | None) -> None:
     policy, fleet, permissions = policy_from(module.params), module.params["fleet"], permissions_from(module.params)
     try:
         options = {name: module.params.get(name) for name in CONNECTION_OPTIONS}
-        with warned(connect(options), module.warn) as connection:
+        with warned(connect(options), module.warn, observed.by_module(module)) as connection:
             if wanted is None:
                 asked = guards.of_deleting(fleet, permissions)
                 (outcome,) = delete(connection, [ref], policy=policy, check_mode=module.check_mode, guards=asked)
