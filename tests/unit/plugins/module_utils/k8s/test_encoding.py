@@ -21,7 +21,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(JSON)
 def test_the_bytes_mean_the_same_as_json_and_as_yaml(value):
     data = encode({"value": value})

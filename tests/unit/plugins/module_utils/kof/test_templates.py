@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from unit.situations import CONFIG, template
 
@@ -25,7 +25,6 @@ def dashed(version: tuple[int, int, int], prerelease: str = "") -> str:
     return "-".join(map(str, version)) + (f"-{prerelease}" if prerelease else "")
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     st.lists(st.tuples(numbers, prereleases, st.booleans()), unique_by=lambda entry: entry[:2], max_size=8),
     st.randoms(),
@@ -45,7 +44,6 @@ def test_the_newest_valid_release_is_chosen_whatever_the_order(entries, random):
         assert chosen is None
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(numbers, numbers)
 def test_versions_are_ordered_as_numbers_not_as_text(one, other):
     assert (Version(one) < Version(other)) == (one < other)
@@ -180,7 +178,6 @@ maps = st.recursive(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(st.text(min_size=1, max_size=4), maps, max_size=5))
 def test_a_config_of_known_keys_is_never_complained_about(known):
     assert unknown_keys(known, known) == []

@@ -27,7 +27,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows, st.integers(60, 160))
 def test_a_line_is_longer_than_the_width_only_for_what_must_stay_whole(checks, width):
     for line in render(checks, width).splitlines():
@@ -35,7 +35,7 @@ def test_a_line_is_longer_than_the_width_only_for_what_must_stay_whole(checks, w
             assert max(map(len, line.split())) > 10, line
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows)
 def test_every_character_is_shown(checks):
     shown = "".join(render(checks).split())
@@ -49,7 +49,7 @@ NAME = "Secret external-dns-aws-credentials-of-a-fleet-with-a-very-long-name-ind
 COMMAND = "kubectl --context the-management-cluster get namespace kof -o yaml says what holds it, and who may let it go"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows, st.integers(60, 160))
 def test_no_name_and_no_command_is_broken(checks, width):
     check = Check(NAME, f"as `{COMMAND}`, -e kof_take_over_fleet={'x' * 40}", NAME, COMMAND, WARNING, (NAME,))

@@ -218,7 +218,7 @@ def flow(value: Any) -> str:
     return "[" + ", ".join(flow(each) for each in value) + "]"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, min_size=20, max_size=60), seed=st.integers(0, 2**32))
 def test_generated_documents(go: Judge, values: list[Any], seed: int) -> None:
     rng = random.Random(seed)
@@ -226,7 +226,7 @@ def test_generated_documents(go: Judge, values: list[Any], seed: int) -> None:
     held_against(go, [text for text in texts if not NAMED.search(text)])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(max_size=40) | st.sampled_from(strings.SPECIAL[:60]), min_size=20, max_size=60))
 def test_any_text(go: Judge, texts: list[str]) -> None:
     held_against(go, [text for text in texts if not NAMED.search(text)])

@@ -103,7 +103,7 @@ def test_go_and_pyyaml_read_every_character(go: Judge) -> None:
         assert same(yaml.load(text, Loader=yaml.CSafeLoader), value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(MAPS, min_size=5, max_size=25))
 def test_go_reads_what_was_written(go: Judge, values: list[dict[str, Any]]) -> None:
     for value, answer in zip(values, go([dump(value) for value in values]), strict=True):
