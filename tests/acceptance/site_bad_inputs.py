@@ -274,7 +274,7 @@ VARIABLES = (
     shared("drift managers a map", "kof_drift_managers: {kubectl: true}", r"kof_drift_managers\b.*(?i:list|array)"),
     shared("password a map", "kof_password: {word: TOPSECRET}", r"kof_password\b.*(?i:string)", hides=("TOPSECRET",)),
     shared(
-        "repository without oci", "kof_chart_repository: https://charts.example.com", r"kof_chart_repository\b.*oci://"
+        "repository of no kind", "kof_chart_repository: ftp://charts.example.com", r"kof_chart_repository\b.*oci://"
     ),
     BadInput(
         "repository CA no certificate",

@@ -210,11 +210,12 @@ def test_api_server_killed_while_it_is_sent_to(
 ) -> None:
     mark = fleet.sandbox.audit_mark()
     # Few clusters would all be there before the server is down, were they not held up on the way.
-    proxy.faults = (Fault("slow", "PATCH", delay=0.5),)
+    proxy.faults = (Fault("slow", "PATCH", after=fleet.size // 8, delay=5),)
     started = fleet.start(kubeconfig=None if fleet.many else through)
     until(lambda: requests_since(fleet.sandbox, mark)["patch 201"] >= fleet.size // 8)
     cluster.restart_apiserver(lifecycle.MOTHERSHIP, down_seconds=15 if fleet.many else 1, state=fleet.sandbox.folder)
     before = requests_since(fleet.sandbox, mark)
+    proxy.faults = ()
     run = finish(started)
     assert run.code == 0, run.output[-3000:]
     assert run.total("changed") == min(fleet.size, 201), "200 by name, and localhost for the rest"

@@ -424,6 +424,15 @@ def _fleet_problem(text: str) -> str | None:
     return syntax.label_value(text)
 
 
+def _repository_of_no_release(text: str) -> str | None:
+    problem = None
+    for release in RELEASES.values():
+        problem = repository_problem(text, release)
+        if not problem:
+            return None
+    return problem
+
+
 class _Reader:
     """Checks of one host's variables, one after the other; what fails is in `faults`, the rest in `values`.
 
@@ -442,6 +451,8 @@ class _Reader:
         self.release = said or next(iter(RELEASES.values()))
         if said:
             self._of_line(said, known)
+        else:
+            self.check("kof_chart_repository", _repository_of_no_release)
         for name, check in _shared_checks():
             self.check(name, check)
         self._both("kof_chart_repository_username", "kof_chart_repository_password")

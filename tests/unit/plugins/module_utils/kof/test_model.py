@@ -225,6 +225,15 @@ def test_an_extra_service_is_disabled_where_it_is() -> None:
     assert fault.example == "disable: true, there in regional_extra_services"
 
 
+def test_where_the_release_is_not_known_an_address_that_none_takes_is_a_fault() -> None:
+    def faulty(address: str) -> bool:
+        _none, faults = parse_regional("eu1", {**REGIONAL, "kof_version": "9.9.9", "kof_chart_repository": address})
+        return "kof_chart_repository" in {each.variable for each in faults}
+
+    assert faulty("ftp://charts.example.com")
+    assert not faulty("https://charts.example.com/kof")  # line 0.0 would take it
+
+
 @pytest.mark.parametrize(
     "address", ["oci://robot:hush-hush@ghcr.io/x", "oci://ghcr.io/x?sig=hush-hush", "robot:hush-hush@ghcr.io/x"]
 )
