@@ -146,7 +146,7 @@ def releases(bare: Releases) -> Releases:
     return bare
 
 
-def until(condition: Callable[[], bool], limit: float = 60) -> None:
+def until(condition: Callable[[], bool], limit: float = 180) -> None:
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "it did not come to that"

@@ -150,7 +150,8 @@ def test_a_hang_lasts_until_the_client_gives_up_or_for_its_time(proxy, tmp_path)
     with pytest.raises(TimeoutError):
         Api(kubeconfig, timeout=0.2).request("GET", NAMESPACES)
     proxy.faults = ()
-    assert "never-made" not in names(impatient)
+    with connect(kubeconfig) as patient:
+        assert "never-made" not in names(patient)
     assert (proxy.counts["hang"], proxy.counts["slow"]) == (2, 1)
 
 

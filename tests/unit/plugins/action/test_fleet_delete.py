@@ -565,7 +565,7 @@ def sveltos(control_plane: Any) -> Any:
     yield start
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     control_plane.kubectl("delete", "clustersummaries,sveltosclusters", "-n", "kcm-system", "-l", "test=adopted")
 
 

@@ -172,7 +172,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helm_run, "_POLL", 0.2)
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 120) -> None:
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
@@ -446,7 +446,7 @@ def test_a_living_helm_is_waited_for(release: Release, monkeypatch: pytest.Monke
         finish = threading.Timer(2, lambda: complete_job(release))
         finish.start()
         done = release.run(timeout="60s", values={"stall": "pre-upgrade"})
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()

@@ -109,9 +109,11 @@ def to(server: Any, **options: Any) -> under_test.Connection:
 
 
 def test_retry_after_is_honoured_by_all_threads(serve):
+    eight = threading.Barrier(8)
+
     def script(handler: Handler, number: int) -> None:
         if number <= 8:
-            time.sleep(0.1)  # all eight are in flight
+            eight.wait(60)  # all are in flight
             handler.refuse(429, "too many requests", "TooManyRequests", Retry_After="1")
         else:
             handler.answer(200, {"ok": True})
@@ -122,11 +124,11 @@ def test_retry_after_is_honoured_by_all_threads(serve):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     times = [seen[3] for seen in server.seen]
-    refused_last = times[7] + 0.1
     assert len(times) == 28
-    assert min(times[8:]) >= refused_last + 0.9, "somebody asked while everybody was asked to wait"
+    # None of the eight was refused before the last of them had come.
+    assert min(times[8:]) >= times[7] + 0.9, "somebody asked while everybody was asked to wait"
     assert connection.pace.backoffs >= 1
     assert connection.pace.limit < connection.pace.most
 
@@ -155,7 +157,7 @@ def test_fewer_requests_fly_at_once_while_the_server_has_trouble(serve, monkeypa
 
     def script(handler: Handler, number: int) -> None:
         if number <= 8 or (number <= 16 and not slower):
-            eight.wait(10)
+            eight.wait(60)
         if number <= 8:
             handler.refuse(status, message)
             return
@@ -193,11 +195,11 @@ def test_retry_after_as_a_date_and_limits_by_deadline(serve):
     server = serve(lambda handler, _n: handler.refuse(429, "busy", Retry_After="Wed, 21 Oct 2099 07:28:00 GMT"))
     started = time.monotonic()
     with pytest.raises(ApiError) as caught:
-        to(server).request("GET", "/x", deadline=time.monotonic() + 1)
+        to(server).request("GET", "/x", deadline=time.monotonic() + 20)
     assert caught.value.status == 429
     assert caught.value.retry_after is not None
     assert caught.value.retry_after > 1e6
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20
 
 
 def test_who_has_to_wait_too_long_for_his_turn_is_told_so(serve):
@@ -325,11 +327,11 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(serve):
 
 
 def test_a_hanging_server_costs_no_more_than_the_time_limit(serve):
-    server = serve(lambda _handler, _n: time.sleep(3))
+    server = serve(lambda _handler, _n: time.sleep(60))
     started = time.monotonic()
     with pytest.raises(ApiUnavailable, match=r"no answer within 0\.\d+ s"):
         to(server).request("GET", "/x", timeout=0.3, retries=False)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 30
 
 
 def test_a_server_that_dribbles_is_ended_too(serve):
@@ -338,7 +340,7 @@ def test_a_server_that_dribbles_is_ended_too(serve):
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
         try:
-            for _number in range(100):
+            for _number in range(1000):
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
                 time.sleep(0.05)
@@ -348,7 +350,7 @@ def test_a_server_that_dribbles_is_ended_too(serve):
     started = time.monotonic()
     with pytest.raises(ApiUnavailable, match="no answer within"):
         to(serve(script)).request("GET", "/x", timeout=0.5, retries=False)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 25  # half of what the server takes
 
 
 def test_a_wrong_address_is_told_soon():
@@ -418,7 +420,7 @@ def test_a_token_file_is_read_again_once_for_all_threads(serve, tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     accepted = [seen for seen in server.seen if seen[2]["Authorization"] == "Bearer new"]
     assert len(accepted) == 8
     assert len(server.seen) <= 16
