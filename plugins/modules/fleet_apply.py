@@ -90,7 +90,8 @@ took_back:
     - >-
       ClusterDeployment kcm-system/aws-us-east-2: spec.config.workersNumber from kubectl-edit (set 2026-01-01T00:00:00Z)
 refused:
-  description: Clusters that were refused or are not ready, with the reason. They don't stop the others.
+  description: Clusters that were refused or are not ready, with the reason. They don't stop the others. Of those that
+    are not ready, C(codes) are those of C(docs/findings.md), which stand in brackets in the reason, too.
   returned: success
   type: list
   elements: dict

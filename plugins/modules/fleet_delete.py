@@ -105,7 +105,8 @@ left_behind:
   elements: dict
   sample: [{host: adopted-2, releases: [cert-manager/cert-manager, kof/kof-storage]}]
 refused:
-  description: Clusters that may not be deleted, or aren't gone in time, with the reason. They don't stop the others.
+  description: Clusters that may not be deleted, or aren't gone in time, with the reason, in which the code of
+    C(docs/findings.md) stands in brackets. They don't stop the others.
   returned: unless nothing was tried
   type: list
   elements: dict

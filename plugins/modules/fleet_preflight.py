@@ -75,7 +75,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ---
 checks:
-  description: Every check that is not simply fine.
+  description: Every check that is not simply fine. C(code) is that of the finding in C(docs/findings.md) which it
+    would be on a live fleet, where it would be one.
   returned: always
   type: list
   elements: dict
@@ -85,6 +86,13 @@ checks:
       wanted: ">= 1.32"
       remedy: upgrade the management cluster
       status: failed
+      code: ""
+    - name: Credential aws-cluster-identity-cred
+      found: "not ready: Secret aws-cluster-identity-secret not found"
+      wanted: ready
+      remedy: see the identity it refers to and that identity's Secret
+      status: failed
+      code: credential-not-ready
 announced:
   description: How many checks are about what isn't there yet and this run will bring. With 0, no second look is needed.
   returned: always

@@ -73,7 +73,8 @@ pending:
   elements: list
   sample: [[Namespace, kof]]
 refused:
-  description: Clusters that were refused or are not ready, with the reason. They don't stop the others.
+  description: Clusters that were refused or are not ready, with the reason. They don't stop the others. Of those that
+    are not ready, C(codes) are those of C(docs/findings.md), which stand in brackets in the reason, too.
   returned: success
   type: list
   elements: dict

@@ -20,7 +20,8 @@ _HEAD = """\
 # Findings
 
 What `k0rdent.kof.status` and `k0rdent.kof.verify` can find in a fleet, by code. Codes are stable: a dashboard or a
-script may match them; texts are not. How to run it, and its faces: [status.md](status.md).
+script may match them; texts are not. The same codes stand in brackets behind what a run waited for in vain, and what
+preflight found. How to run it, and its faces: [status.md](status.md).
 
 - **failed**: the cluster doesn't do its work. It fails its host of the run, and so the run.
 - **warning**: somebody has to look.
@@ -80,9 +81,9 @@ def _codes(tree: ast.Module) -> Iterator[str]:
                 if keyword.arg in ("code", "missing"):
                     yield from _texts(keyword.value)
             called = node.func.id if isinstance(node.func, ast.Name) else ""
-            if called in ("_unreached_as", "found"):
+            if called in ("_out_of_reach", "found"):
                 yield from _texts(node.args[0])
-            if called == "_Fault" and len(node.args) > 2:
+            if called == "Obstacle" and len(node.args) > 2:
                 yield from _texts(node.args[2])
         if isinstance(node, ast.Assign):
             target = node.targets[0]

@@ -55,7 +55,8 @@ def until_ready(
     say: Callable[[str], None],
     live: Known | None = None,
 ) -> dict[str, Any]:
-    """Wait as kof_wait_timeout says; `ready`, `msg` and `refused` of a result: who isn't ready, and why.
+    """Wait as kof_wait_timeout says; `ready`, `msg` and `refused` of a result: who isn't ready, why, and the codes
+    for it (kof/findings.py).
 
     :param say: is given lines of progress.
     :param live: what somebody has listed.
@@ -70,19 +71,30 @@ def until_ready(
         progress=say,
         owners=[] if layer == "mothership" else [host for host, _target in pairs],
     )
-    late: dict[str, list[str]] = {}
+    late: dict[str, list[wait.Waited]] = {}
     for (host, _target), each in zip(pairs, waited, strict=True):
         if each.state != "ready":
-            late.setdefault(host, []).append(f"{each.ref} {each.state} after {each.seconds:.0f} s: {each.because}")
+            late.setdefault(host, []).append(each)
     total = len({host for host, _target in pairs})
     ready, what = total - len(late), "clusters"
     if layer == "mothership":
         total, ready, what = len(waited), sum(each.state == "ready" for each in waited), "objects"
     return {
         "ready": ready,
-        "refused": [{"host": host, "reason": "; ".join(reasons)} for host, reasons in late.items()],
+        "refused": [
+            {
+                "host": host,
+                "reason": "; ".join(map(_told, those)),
+                "codes": list(dict.fromkeys(each.code for each in those if each.code)),
+            }
+            for host, those in late.items()
+        ],
         "msg": f"{ready} of {total} {what} ready",
     }
+
+
+def _told(late: wait.Waited) -> str:
+    return f"{late.ref} {late.state} after {late.seconds:.0f} s: {late.because}"
 
 
 def all_ready(connection: Connection, fleet: Fleet, layer: str, surroundings: Surroundings) -> tuple[bool, list[str]]:

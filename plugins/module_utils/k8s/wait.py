@@ -22,6 +22,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import FAILED, PROGRESSING, READY, Readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import coded
 
 LATE = "late"
 PROGRESS_SECONDS = 15.0
@@ -96,18 +97,21 @@ class Target:
 @dataclass(frozen=True)
 class Waited:
     """How it ended. state: ready | failed | late (not ready at the deadline); why: one line, "" when ready; seconds:
-    from the start of the wait until that verdict; advice: what to do, "" for nothing."""
+    from the start of the wait until that verdict; advice: what to do, "" for nothing; code: of the finding that it is
+    (kof/findings.py), "" when ready."""
 
     ref: Ref
     state: str
     why: str
     seconds: float
     advice: str = ""
+    code: str = ""
 
     @property
     def because(self) -> str:
-        """Why it ended so, and what to do."""
-        return f"{self.why} ({self.advice})" if self.advice else self.why
+        """Why it ended so, the code for it, and what to do."""
+        why = coded(self.why, self.code)
+        return f"{why} ({self.advice})" if self.advice else why
 
 
 @dataclass(frozen=True)
@@ -464,7 +468,7 @@ class _Wait:
         for index, verdict in enumerate(self._verdicts):
             if verdict.state == FAILED and not verdict.can_heal and index not in self._told:
                 self._told.add(index)
-                self._progress(f"{self._targets[index].ref} failed: {verdict.why}")
+                self._progress(f"{self._targets[index].ref} failed: {coded(verdict.why, verdict.code)}")
         now, total = time.monotonic(), len(set(self._owners))
         done = total - len({owner for owner, v in zip(self._owners, self._verdicts, strict=True) if not v.ready})
         if now - self._last_line < PROGRESS_SECONDS and done - self._last_done < max(1, total * PROGRESS_SHARE):
@@ -473,13 +477,13 @@ class _Wait:
             return
         self._last_line, self._last_done = now, done
         pairs = enumerate(zip(self._targets, self._verdicts, strict=True))
-        late = [(target.ref, v.why) for index, (target, v) in pairs if not v.ready and index not in self._told]
+        late = [(target.ref, v) for index, (target, v) in pairs if not v.ready and index not in self._told]
         failed = f", {len({self._owners[index] for index in self._told})} failed" if self._told else ""
         text = f"{done} of {total} {self._word}{failed} after {now - self._started:.0f} s"
         if self._away:
             text += f"; {self._away}"
         elif late:
-            examples = "; ".join(f"{ref}: {one_line(why, 120)}" for ref, why in late[:3])
+            examples = "; ".join(f"{ref}: {coded(one_line(v.why, 120), v.code)}" for ref, v in late[:3])
             text += f"; {examples}" + (f"; and {len(late) - 3} more" if len(late) > 3 else "")
         self._progress(text)
 
@@ -491,7 +495,8 @@ class _Wait:
                 state, until = LATE, time.monotonic()
                 if self._away:
                     why = one_line(f"{why}; and {self._away}")
-            result.append(Waited(target.ref, state, why, round(until - self._started, 3), verdict.advice))
+            seconds = round(until - self._started, 3)
+            result.append(Waited(target.ref, state, why, seconds, verdict.advice, verdict.code))
         return result
 
 

@@ -174,7 +174,7 @@ def _own_summary(obj: Object, summaries: Sequence[Object]) -> Object | None:
 
 
 @dataclass(frozen=True)
-class _Fault:
+class Obstacle:
     """What Sveltos says is wrong with a cluster, feature or release; all of these it tries again by itself, or when
     what is missing is there.
 
@@ -187,7 +187,7 @@ class _Fault:
     since: str = ""
 
 
-def _unreached(own: Object | None, clusters: Sequence[Object], *, patient: bool = False) -> _Fault | None:
+def _unreached(own: Object | None, clusters: Sequence[Object], *, patient: bool = False) -> Obstacle | None:
     """Why Sveltos does nothing on the cluster, None when it can. It leaves a summary as it is meanwhile.
 
     patient: single failed tries don't count, as they don't for Sveltos itself.
@@ -195,15 +195,15 @@ def _unreached(own: Object | None, clusters: Sequence[Object], *, patient: bool 
     for cluster in clusters:
         status = cluster.get("status") or {}
         if (cluster.get("spec") or {}).get("paused"):
-            return _unreached_as("cluster-paused", f"its {cluster['kind']} is paused: Sveltos deploys nothing there")
+            return _out_of_reach("cluster-paused", f"its {cluster['kind']} is paused: Sveltos deploys nothing there")
         if cluster["kind"] == "SveltosCluster":
             state, failures = status.get("connectionStatus"), status.get("connectionFailures")
             if state != "Healthy" or (failures and not patient):
                 said = f": {_brief(status['failureMessage'])}" if status.get("failureMessage") else ""
                 if not state and not said:
-                    return _unreached_as("cluster-not-connected", "Sveltos hasn't connected to the cluster yet")
+                    return _out_of_reach("cluster-not-connected", "Sveltos hasn't connected to the cluster yet")
                 tries = f", {failures} failures" if failures else ""
-                return _unreached_as(
+                return _out_of_reach(
                     "cluster-unsteady" if state == "Healthy" else "cluster-unreached",
                     f"Sveltos doesn't reach the cluster (connectionStatus {state or 'not set'}{tries}){said}",
                 )
@@ -213,14 +213,14 @@ def _unreached(own: Object | None, clusters: Sequence[Object], *, patient: bool 
         ]:
             if entry.get("type") == "RemoteConnectionProbe" and entry.get("status") == "False":
                 text = f"Cluster API doesn't reach the cluster: {_brief(entry.get('message') or entry.get('reason'))}"
-                return _unreached_as("cluster-unreached", text, since(entry))
+                return _out_of_reach("cluster-unreached", text, since(entry))
     if own and own["spec"].get("clusterType") == "Sveltos" and not clusters:
-        return _unreached_as("sveltos-cluster-missing", "it has no SveltosCluster")
+        return _out_of_reach("sveltos-cluster-missing", "it has no SveltosCluster")
     return None
 
 
-def _unreached_as(code: str, text: str, since: str = "") -> _Fault:
-    return _Fault(text, UNREACHED_ADVICE, code, since)
+def _out_of_reach(code: str, text: str, since: str = "") -> Obstacle:
+    return Obstacle(text, UNREACHED_ADVICE, code, since)
 
 
 UNREACHED_ADVICE = (
@@ -238,7 +238,7 @@ LEAVE_OUT = (
 )
 
 
-def _feature_faults(summary: Object) -> list[_Fault]:
+def _feature_faults(summary: Object) -> list[Obstacle]:
     status = summary.get("status") or {}
     faults = []
     for feature in status.get("featureSummaries") or []:
@@ -265,14 +265,14 @@ def _feature_faults(summary: Object) -> list[_Fault]:
             advice = "Sveltos tries again by itself; if it stays, the service's values or chart don't fit"
         else:
             advice = "Sveltos tries again by itself"
-        faults.append(_Fault(text, advice, code))
+        faults.append(Obstacle(text, advice, code))
     for release in status.get("helmReleaseSummaries") or []:
         if release.get("status") == "Conflict":
             name = f"{release.get('releaseNamespace')}/{release.get('releaseName')}"
             text = f"release {name}: {_brief(release.get('conflictMessage') or 'managed by another profile')}"
             advice = "the same release is deployed by another profile: remove it there or raise the priority here; or "
             advice += LEAVE_OUT
-            faults.insert(0, _Fault(text, advice, "service-conflict"))
+            faults.insert(0, Obstacle(text, advice, "service-conflict"))
     return faults
 
 
@@ -479,8 +479,13 @@ def unreached(obj: Object, around: Surroundings, *, patient: bool = False) -> st
 
     patient: single failed tries don't count.
     """
-    fault = _unreached(_own_summary(obj, around.summaries), around.clusters, patient=patient)
+    fault = unreached_as(obj, around, patient=patient)
     return fault.text if fault else ""
+
+
+def unreached_as(obj: Object, around: Surroundings, *, patient: bool = False) -> Obstacle | None:
+    """As `unreached`, with code and advice."""
+    return _unreached(_own_summary(obj, around.summaries), around.clusters, patient=patient)
 
 
 def services_gone(obj: Object | None, around: Surroundings, profiles: Collection[str] = ()) -> Readiness:

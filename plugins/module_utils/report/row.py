@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import first_lines, some
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import coded, first_lines, some
 
 OK = "ok"
 WARNING = "warning"
@@ -33,6 +33,7 @@ class Check:
     :ivar status: ok | warning | failed | announced.
     :ivar hosts: the inventory hosts it is about; empty when it concerns the whole run.
     :ivar variable: the variable that decides it, if there is one.
+    :ivar code: of the finding (docs/findings.md) that it is on a live fleet, if it is one.
     """
 
     name: str
@@ -42,16 +43,18 @@ class Check:
     status: str = OK
     hosts: tuple[str, ...] = ()
     variable: str | None = None
+    code: str = ""
 
     def line(self) -> str:
-        """The check as one sentence for `msg` and `errors`: `host: variable: what is checked: problem; remedy`.
+        """The check as one sentence for `msg` and `errors`: `host: variable: what is checked: problem [code];
+        remedy`.
 
         A fault of the variables themselves (INPUT) needs no word on what is checked.
         """
         about = [some(self.hosts)] if self.hosts else []
         about += [self.variable] if self.variable else []
         about += [self.name] if self.name != INPUT or not about else []
-        told = self.found + (f" (wanted: {self.wanted})" if self.wanted else "")
+        told = coded(self.found + (f" (wanted: {self.wanted})" if self.wanted else ""), self.code)
         return ": ".join([*about, told]) + (f"; {self.remedy}" if self.remedy else "")
 
 

@@ -18,7 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import (
     WARNING,
     Check,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import coded, some
 
 WIDTH = 120
 GAP = "  "
@@ -67,7 +67,7 @@ def _row(check: Check, in_full: bool) -> tuple[str, ...]:
         about.append(check.variable)
     if check.status == FAILED and not in_full:
         return (MARKS[check.status], check.name, ": ".join([*about, "see the error below"]), "")
-    return (MARKS[check.status], check.name, ": ".join([*about, check.found]), check.wanted)
+    return (MARKS[check.status], check.name, ": ".join([*about, coded(check.found, check.code)]), check.wanted)
 
 
 def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:

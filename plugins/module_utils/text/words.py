@@ -1,9 +1,9 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How names are told: many of them in one sentence, and the one that was probably meant. Pure, standard library only.
+"""How names are told: many of them in one sentence, the one that was probably meant, the code of a finding.
 
-Knows no names of its own.
+Pure, standard library only. Knows no names of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ def some(names: Iterable[str], shown: int = NAMES_SHOWN) -> str:
 def first_lines(lines: Sequence[str], shown: int) -> list[str]:
     """The first of many lines, and one that counts the rest."""
     return [*lines[:shown], *([f"... and {len(lines) - shown} more"] if len(lines) > shown else [])]
+
+
+def coded(told: str, code: str) -> str:
+    """What is told of something, with the code of its finding (docs/findings.md) behind it; "" for none."""
+    return f"{told} [{code}]" if code else told
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -165,6 +165,7 @@ def apis(s: Situation) -> list[Check]:
                         "run the mothership playbook first",
                         FAILED,
                         tuple(subject.host for subject in s.regionals),
+                        code="kind-not-served",
                     )
                 )
     return checks
@@ -284,7 +285,8 @@ def management(s: Situation) -> list[Check]:
     if s.facts.kcm_version is None or s.unread("Management"):
         return []
     if not s.facts.managements:
-        return [Check("Management", "none", "one, Ready", "install k0rdent, and wait until it is Ready", FAILED)]
+        told = ("none", "one, Ready", "install k0rdent, and wait until it is Ready", FAILED)
+        return [Check("Management", *told, code="k0rdent-not-ready")]
     checks = []
     for item in s.facts.managements:
         name = f"Management {item['metadata']['name']}"
@@ -301,7 +303,7 @@ def management(s: Situation) -> list[Check]:
             checks.append(Check(name, "Ready"))
         else:
             why = some(errors) or (ready or {}).get("message") or "no component reported yet"
-            checks.append(Check(name, f"not Ready: {why}", "Ready", remedy, FAILED))
+            checks.append(Check(name, f"not Ready: {why}", "Ready", remedy, FAILED, code="k0rdent-not-ready"))
     return checks
 
 
@@ -495,11 +497,13 @@ def storage_class(s: Situation) -> list[Check]:
         if s.storage_class not in classes:
             found = f"{s.storage_class} doesn't exist (there are: {some(classes) or 'none'})"
             remedy = did_you_mean(s.storage_class, classes, "") or f"name one that exists{leave_out}"
-            return [Check(title, found, "an existing class", remedy, FAILED, hosts, variable)]
+            wanted = "an existing class"
+            return [Check(title, found, wanted, remedy, FAILED, hosts, variable, code="volume-not-bound")]
         provisioner = classes[s.storage_class].get("provisioner")
         if provisioner == NO_PROVISIONER:
             found = f"{s.storage_class} has {NO_PROVISIONER}: volumes stay Pending unless somebody makes them by hand"
-            return [Check(title, found, "a class that can provision", "", WARNING, hosts, variable)]
+            wanted = "a class that can provision"
+            return [Check(title, found, wanted, "", WARNING, hosts, variable, code="volume-not-bound")]
         if not (s.release.classes and s.grafana):
             return [Check(title, f"{s.storage_class}, {provisioner}")]
     defaults = default_classes(s.facts.storage_classes)
@@ -509,14 +513,15 @@ def storage_class(s: Situation) -> list[Check]:
         found = f"no default among {some(classes)}" if classes else "no storage class at all"
         marked = [f"{name} says {quoted(text, 20)}" for name, text in _almost_default(classes)]
         found += f' ({some(marked)}, and the API server knows only "true")' if marked else ""
-        return [Check(title, found, wanted, remedy, FAILED, hosts, variable)]
+        return [Check(title, found, wanted, remedy, FAILED, hosts, variable, code="volume-not-bound")]
     used, *others = defaults
     provisioner = classes[used].get("provisioner")
     told = f"default {used}, {provisioner}"
     if others:
         told += f", the newest of {len(defaults)} (also: {some(others)})"
     if provisioner == NO_PROVISIONER:
-        return [Check(title, f"{told}: volumes would stay Pending", wanted, remedy, FAILED, hosts, variable)]
+        found = f"{told}: volumes would stay Pending"
+        return [Check(title, found, wanted, remedy, FAILED, hosts, variable, code="volume-not-bound")]
     if others:
         remedy = f"take the mark off all but one (annotation {DEFAULT_CLASS[0]}){or_name}"
         return [Check(title, told, "one default class", remedy, WARNING, hosts, variable)]
@@ -563,7 +568,8 @@ def namespaces(s: Situation) -> list[Check]:
                 checks.append(Check(f"namespace {name}", "missing", "there", remedy, FAILED, (), "kof_kcm_namespace"))
             elif "mothership" not in s.layers and not s.announce:
                 remedy = "run the mothership playbook first"
-                checks.append(Check(f"namespace {name}", "missing", "there", remedy, FAILED, (), "kof_namespace"))
+                told = ("missing", "there", remedy, FAILED, (), "kof_namespace")
+                checks.append(Check(f"namespace {name}", *told, code="mothership-missing"))
             continue
         since = item["metadata"].get("deletionTimestamp")
         if since:
@@ -574,5 +580,7 @@ def namespaces(s: Situation) -> list[Check]:
             )
             found = f"being deleted since {since}" + (f": {cut(why, 200)}" if why else "")
             remedy = f"wait until it is gone (kubectl get namespace {name} -o yaml says what holds it)"
-            checks.append(Check(f"namespace {name}", found, "there, or gone", remedy, FAILED, (), "kof_namespace"))
+            told = (found, "there, or gone", remedy, FAILED, (), "kof_namespace")
+            code = "namespace-terminating" if name == s.namespace else ""
+            checks.append(Check(f"namespace {name}", *told, code=code))
     return checks

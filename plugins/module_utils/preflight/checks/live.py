@@ -89,20 +89,12 @@ def ownership(s: Situation) -> list[Check]:
             others = guards.kept_by(item)
             if deleted:
                 remedy = "wait until it is gone, then run again"
-                checks.append(Check(title, deleted, "not being deleted", remedy, FAILED, about))
+                checks.append(Check(title, deleted, "not being deleted", remedy, FAILED, about, code="being-deleted"))
             elif guards.another_fleet(s.fleet, s.permissions)(item, None):
                 remedy = f"another name, or, to take it over, -e {guards.TAKE_OVER}={fleet}"
-                checks.append(
-                    Check(
-                        "fleet",
-                        f"{title} belongs to fleet {fleet}",
-                        f"fleet {s.fleet}",
-                        remedy,
-                        FAILED,
-                        about,
-                        variable,
-                    )
-                )
+                told = (f"{title} belongs to fleet {fleet}", f"fleet {s.fleet}", remedy, FAILED, about, variable)
+                code = "cluster-of-another-fleet" if kind == "ClusterDeployment" else ""
+                checks.append(Check("fleet", *told, code=code))
             elif others:
                 remedy = "another name, or remove it there"
                 checks.append(Check(title, f"belongs to {others}", "nobody's or ours", remedy, FAILED, about, variable))
@@ -226,9 +218,9 @@ def vmuser_secret(s: Situation) -> list[Check]:
                     else f"make it in {s.namespace}, with {' and '.join(s.release.vmuser_keys)}"
                 )
                 wanted = "there, or promxy's config stays as it is for all regions"
-                checks.append(
-                    Check(title, f"not in {s.namespace}", wanted, remedy, FAILED, about, "regional_vmuser_secret")
-                )
+                told = (f"not in {s.namespace}", wanted, remedy, FAILED, about, "regional_vmuser_secret")
+                code = "secret-missing" if comes else "server-group-login-missing"
+                checks.append(Check(title, *told, code=code))
             continue
         for key in s.release.vmuser_keys:
             value = data.get(key)
@@ -237,7 +229,9 @@ def vmuser_secret(s: Situation) -> list[Check]:
                 found = f"its {key} {problem}"
                 wanted, status = _harm(s) if value else (_BREAKS, FAILED)
                 remedy = "set another one (letters and digits), then touch the regionals' PromxyServerGroups"
-                checks.append(Check(title, found, wanted, remedy, status, about, "regional_vmuser_secret"))
+                told = (found, wanted, remedy, status, about, "regional_vmuser_secret")
+                code = "promxy-config-broken" if value else "secret-empty"
+                checks.append(Check(title, *told, code=code))
     return checks or [Check("vmuser Secret", "there, safe for promxy")]
 
 
@@ -260,7 +254,7 @@ def promxy_groups(s: Situation) -> list[Check]:
         timeout = client.get("dial_timeout")
         if timeout is not None and syntax.go_duration(timeout):
             found, wanted = f"its dial_timeout is {timeout!r}", "a Go duration, for example 5s"
-            checks.append(Check(title, found, wanted, remedy, FAILED))
+            checks.append(Check(title, found, wanted, remedy, FAILED, code="promxy-config-broken"))
         for name, value in (
             ("cluster_name", spec.get("cluster_name")),
             ("scheme", spec.get("scheme")),
@@ -271,20 +265,23 @@ def promxy_groups(s: Situation) -> list[Check]:
             if unfit:
                 wanted, status = _harm(s)
                 repair = remedy if status == FAILED else "repair or delete it"
-                checks.append(Check(title, f"its spec.{name} {unfit}", wanted, repair, status))
+                found = f"its spec.{name} {unfit}"
+                checks.append(Check(title, found, wanted, repair, status, code="promxy-config-broken"))
     return checks
 
 
 def _credentials_of_group(s: Situation, title: str, secret: str | None, remedy: str) -> list[Check]:
+    missing = "server-group-login-missing"
     if not secret:
-        return [Check(title, "names no credentials Secret", "one that exists", remedy, FAILED)]
+        return [Check(title, "names no credentials Secret", "one that exists", remedy, FAILED, code=missing)]
     if s.unread(f"Secret {secret}"):
         return []
     data = s.facts.secrets.get(secret)
     if data is None:
         if s.announce and secret in s.release.secrets:
             return []
-        return [Check(title, f"its Secret {secret} isn't in {s.namespace}", "one that exists", remedy, FAILED)]
+        found = f"its Secret {secret} isn't in {s.namespace}"
+        return [Check(title, found, "one that exists", remedy, FAILED, code=missing)]
     if any(secret == one.vmuser_secret for one in s.regionals):
         return []  # looked at by vmuser_secret
     checks = []
@@ -293,7 +290,8 @@ def _credentials_of_group(s: Situation, title: str, secret: str | None, remedy: 
         if unfit:
             wanted, status = _harm(s)
             repair = remedy if status == FAILED else "set another one (letters and digits)"
-            checks.append(Check(title, f"the {key} in its Secret {secret} {unfit}", wanted, repair, status))
+            found = f"the {key} in its Secret {secret} {unfit}"
+            checks.append(Check(title, found, wanted, repair, status, code="promxy-config-broken"))
     return checks
 
 
@@ -309,7 +307,7 @@ def external_dns(s: Situation) -> list[Check]:
             return [Check(title, f"there{hosts_told(hosts)}")]
         found = f"has no key {name} (it has: {some(sorted(data)) or 'none'})"
         remedy = "one key of the Secret's own name, with an INI file as value: the dns_credentials playbook makes it"
-        return [Check(title, found, "that key", remedy, FAILED, hosts, "regional_external_dns")]
+        return [Check(title, found, "that key", remedy, FAILED, hosts, "regional_external_dns", code="secret-empty")]
     if s.dns_method in DNS_METHODS_WITH_SECRET and s.announce_dns:
         return [Check(title, "not there yet", "", f"will come with dns_credentials ({s.dns_method})", ANNOUNCED)]
     remedy = (
@@ -317,7 +315,8 @@ def external_dns(s: Situation) -> list[Check]:
         if s.dns_method in DNS_METHODS_WITH_SECRET
         else "dns_credentials_method: iam_user or existing on the mothership, or regional_external_dns: node or none"
     )
-    return [Check(title, f"not in {s.namespace}", "there", remedy, FAILED, hosts, "regional_external_dns")]
+    found, code = f"not in {s.namespace}", "secret-missing"
+    return [Check(title, found, "there", remedy, FAILED, hosts, "regional_external_dns", code=code)]
 
 
 def hosted_zones(s: Situation) -> list[Check]:

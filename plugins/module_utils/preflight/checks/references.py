@@ -52,11 +52,13 @@ def credentials(s: Situation) -> list[Check]:
         if item is None:
             found = f"not in {s.kcm_namespace} (there are: {some(existing) or 'none'})"
             remedy = did_you_mean(name, existing, "") or "make it, or name one that exists"
-            checks.append(Check(title, found, "exists and is ready", remedy, FAILED, about, variable))
+            told = (found, "exists and is ready", remedy, FAILED, about, variable)
+            checks.append(Check(title, *told, code="credential-missing"))
         elif not (item.get("status") or {}).get("ready"):
             why = _condition_message(item) or "no reason given"
             remedy = "see the identity it refers to and that identity's Secret"
-            checks.append(Check(title, f"not ready: {why}", "ready", remedy, FAILED, about, variable))
+            told = (f"not ready: {why}", "ready", remedy, FAILED, about, variable)
+            checks.append(Check(title, *told, code="credential-not-ready"))
         else:
             checks.append(Check(title, f"ready{hosts_told(hosts)}"))
     return checks
@@ -108,7 +110,8 @@ def resource_templates(s: Situation) -> list[Check]:
         if found is None:
             told = f"not in {namespace}: kcm gives it to Sveltos for Credential {credential}, which waits for it"
             remedy = f"make it; an empty one with annotation {annotation} will do unless the provider wants more"
-            checks.append(Check(title, told, "exists", remedy, FAILED, about, variable))
+            missing = "service-reference-missing"
+            checks.append(Check(title, told, "exists", remedy, FAILED, about, variable, code=missing))
         elif "{{" in str(found.get("data") or "") and not _is_template(found):
             told = f"holds a template without annotation {annotation}: Sveltos would apply it as it is written"
             checks.append(Check(title, told, "annotated", f"annotate it with {annotation}", WARNING, about, variable))
@@ -127,11 +130,12 @@ def adopted_clusters(s: Situation) -> list[Check]:
         host = hosts.get(item["metadata"]["name"])
         if host is None:
             continue
-        why = readiness.unreached(item, readiness.Surroundings(clusters=[item]))
-        if not why:
+        obstacle = readiness.unreached_as(item, readiness.Surroundings(clusters=[item]))
+        if obstacle is None:
             reached += 1
             continue
-        checks.append(Check("adopted clusters", why, "reached", readiness.UNREACHED_ADVICE, WARNING, (host,)))
+        told = (obstacle.text, "reached", obstacle.advice, WARNING, (host,))
+        checks.append(Check("adopted clusters", *told, code=obstacle.code))
     if reached:
         checks.append(Check("adopted clusters", f"{reached} reached by Sveltos"))
     return checks
@@ -175,11 +179,13 @@ def cluster_templates(s: Situation) -> list[Check]:
                 remedy = (
                     f"the ClusterDeployment uses it: name another one in {about[0]}'s {variable.removesuffix('_kind')}"
                 )
-            checks.append(Check(title, found, "exists and is valid", remedy, FAILED, about, variable))
+            told = (found, "exists and is valid", remedy, FAILED, about, variable)
+            checks.append(Check(title, *told, code="cluster-template-not-ready"))
         elif not is_valid(item):
             best = choose_template(s.facts.cluster_templates, _kind_of(name))
             remedy = f"use {best}, or repair the template" if best else "repair the template"
-            checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
+            told = (_why_invalid(item), "valid", remedy, FAILED, about, variable)
+            checks.append(Check(title, *told, code="cluster-template-not-ready"))
         else:
             newer = newest.get(_kind_of(name)) if how == "kept" else None
             note = f"; {newer} is newer, name it to upgrade" if newer and newer != name else ""
@@ -271,25 +277,28 @@ def service_templates(s: Situation) -> list[Check]:
             valid[name] = None
         elif item is not None and (item.get("status") or {}).get("valid") is False:
             remedy = "see its HelmChart and HelmRepository (is the registry reachable from the cluster?)"
-            checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
+            told = (_why_invalid(item), "valid", remedy, FAILED, about, variable)
+            checks.append(Check(title, *told, code="template-not-valid"))
         elif s.announce and comes and s.install_templates:
             coming[name] = None
         elif item is not None:
-            remedy = "wait for kcm, then run again"
-            checks.append(Check(title, _why_invalid(item), "valid", remedy, FAILED, about, variable))
+            told = (_why_invalid(item), "valid", "wait for kcm, then run again", FAILED, about, variable)
+            checks.append(Check(title, *told, code="template-not-valid"))
         elif comes and not s.install_templates:
             found = f"not in {s.kcm_namespace}, and mothership_install_templates is false"
             remedy = "mothership_install_templates: true, or make the ServiceTemplate"
-            checks.append(Check(title, found, "valid", remedy, FAILED, about, "mothership_install_templates"))
+            told = (found, "valid", remedy, FAILED, about, "mothership_install_templates")
+            checks.append(Check(title, *told, code="template-missing"))
         else:
             found = f"not in {s.kcm_namespace} (there are: {some(existing) or 'none'})"
             remedy = (
                 "run the mothership playbook first" if comes else (did_you_mean(name, existing, "") or "make it first")
             )
-            checks.append(Check(title, found, "valid", remedy, FAILED, about, variable))
+            told = (found, "valid", remedy, FAILED, about, variable)
+            checks.append(Check(title, *told, code="template-missing"))
     if coming:
-        told = f"not there yet: {', '.join(coming)}"
-        checks.append(Check("ServiceTemplates", told, "valid", "will come with kof-mothership", ANNOUNCED))
+        found = f"not there yet: {', '.join(coming)}"
+        checks.append(Check("ServiceTemplates", found, "valid", "will come with kof-mothership", ANNOUNCED))
     if valid:
         checks.append(Check("ServiceTemplates", f"valid: {', '.join(valid)}"))
     return checks
@@ -316,9 +325,8 @@ def services_of_others(s: Situation) -> list[Check]:
     for (name, message, variable), hosts in rows.items():
         leave_out = f"{variable}: [{name}]" if variable.endswith("_disabled_services") else f"disable: true for {name}"
         remedy = f"{leave_out} leaves ours out; or uninstall what is there"
-        checks.append(
-            Check("services", f"{name} is there already: {message}", "", remedy, WARNING, tuple(hosts), variable)
-        )
+        told = (f"{name} is there already: {message}", "", remedy, WARNING, tuple(hosts), variable)
+        checks.append(Check("services", *told, code="service-of-others"))
     if not checks and looked_at:
         checks.append(Check("services", f"none is in the way of another on {looked_at} live clusters"))
     return checks

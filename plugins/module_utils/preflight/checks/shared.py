@@ -64,4 +64,5 @@ def installed_kof(s: Situation) -> list[Check]:
     if walked:
         remedy = f"{' and '.join(behind)} will be upgraded; then the clusters, to its ServiceTemplates"
         return [Check("installed kof", told, wanted, remedy, ANNOUNCED)]
-    return [Check("installed kof", told, wanted, "run the mothership playbook first", WARNING, (), "kof_version")]
+    remedy, code = "run the mothership playbook first", "kof-version-differs"
+    return [Check("installed kof", told, wanted, remedy, WARNING, (), "kof_version", code=code)]

@@ -191,8 +191,9 @@ def test_a_failure_for_good_is_told_at_once_and_does_not_end_the_wait_for_the_ot
     assert [one.state for one in done] == ["failed", "ready"]
     assert time.monotonic() - started < 60
     assert "values don't fit" in done[0].why
-    assert done[0].advice
-    assert sum("failed" in line and bad in line for line in lines) == 1
+    assert done[0].because == f"{done[0].why} [{done[0].code}] ({done[0].advice})"
+    assert done[0].code == "cluster-config-refused"
+    assert sum("failed" in line and bad in line and done[0].code in line for line in lines) == 1
 
 
 def test_the_deadline_comes_with_the_reasons(connection, others):

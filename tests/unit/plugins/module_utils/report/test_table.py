@@ -148,3 +148,9 @@ def test_long_lists_are_cut():
     assert some(["a", "b", "c"]) == "a, b, c"
     assert some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
     assert some([]) == ""
+
+
+def test_the_code_of_a_finding_stands_behind_what_was_found():
+    check = Check("Credential aws", "not ready", "ready", "see it", WARNING, ("eu1",), code="credential-not-ready")
+    assert "eu1: not ready [credential-not-ready]" in " ".join(render([check], 160).split())
+    assert check.line() == "eu1: Credential aws: not ready (wanted: ready) [credential-not-ready]; see it"
