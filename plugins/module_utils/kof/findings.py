@@ -237,7 +237,8 @@ FINDINGS: Mapping[str, Meaning] = {
         PROGRESS,
         "A service failed and is being tried again",
         "Helm refused it; Sveltos tries again by itself. That is how it looks when a chart needs what another one "
-        "brings, kof-storage and kof-collectors the copied login for example; then it heals within a minute.",
+        "brings, kof-storage and kof-collectors the copied login for example; then it heals within a minute. Where all "
+        "that is wanted is deployed already it stays in progress, unless Sveltos counts three failures in a row.",
         "Read the message: where it stays, the service's values or its chart don't fit.",
     ),
     "service-failed": Meaning(

@@ -230,6 +230,8 @@ UNREACHED_ADVICE = (
 
 #: What helm says of an object that another release, or nobody's, has made already.
 _OF_OTHERS = "cannot be imported into the current release"
+#: So many failures of Sveltos in a row are no accident.
+OFTEN = 3
 #: What helm and Sveltos say where no API server answers; of a cluster of Cluster API's own nothing else may tell it.
 _OUT_OF_REACH = ("Kubernetes cluster unreachable", "failed to get API group resources")
 LEAVE_OUT = (
@@ -265,7 +267,9 @@ def _feature_faults(summary: Object) -> list[Obstacle]:
             advice = "Sveltos tries again by itself; if it stays, the service's values or chart don't fit"
         else:
             advice = "Sveltos tries again by itself"
-        faults.append(Obstacle(text, advice, code))
+        # Each try dates itself; newer versions of Sveltos also count them.
+        often = int(feature.get("consecutiveFailures") or 0) >= OFTEN
+        faults.append(Obstacle(text, advice, code, "" if often else str(feature.get("lastAppliedTime") or "")))
     for release in status.get("helmReleaseSummaries") or []:
         if release.get("status") == "Conflict":
             name = f"{release.get('releaseNamespace')}/{release.get('releaseName')}"
@@ -331,8 +335,6 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
                 f"Sveltos hasn't taken over {what} of {'/'.join(pair)} yet", behind, code="services-not-taken-over"
             )
     faults = _feature_faults(summary)
-    if faults:
-        return progressing(f"services: {faults[0].text}", faults[0].advice, code=faults[0].code)
     status = summary.get("status") or {}
     releases = {
         (release.get("releaseNamespace"), release.get("releaseName")): release
@@ -340,17 +342,27 @@ def _services(obj: Object, summary: Object | None, wanted: Mapping[Pair, Object]
     }
     wanted = _with_charts(wanted, around.template)
     missing = [pair for pair in wanted if not (releases.get(pair) or {}).get("valuesHash")]
+    versions = _deployed_versions(around.configurations, obj["metadata"]["name"])
+    behind_in = {
+        pair: what
+        for pair in wanted
+        if pair not in missing
+        and (what := _not_deployed(charts[pair], releases[pair], None if versions is None else versions.get(pair, "")))
+    }
+    if faults:
+        # What is deployed as it is wanted, and failed when it was deployed once more, goes on as it was.
+        once_more = faults[0].code == "service-being-retried" and not missing and not behind_in
+        when = faults[0].since if once_more else ""
+        return progressing(f"services: {faults[0].text}", faults[0].advice, code=faults[0].code, since=when)
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return progressing(f"service {'/'.join(missing[0])}{more} isn't deployed yet", code="service-not-deployed")
-    versions = _deployed_versions(around.configurations, obj["metadata"]["name"])
-    for pair in wanted:
-        what = _not_deployed(charts[pair], releases[pair], None if versions is None else versions.get(pair, ""))
-        if what:
-            # Yesterday's summary says Provisioned for yesterday's values.
-            return progressing(
-                f"Sveltos hasn't deployed {what} of {'/'.join(pair)} yet", behind, code="service-not-deployed"
-            )
+    if behind_in:
+        pair, what = next(iter(behind_in.items()))
+        # Yesterday's summary says Provisioned for yesterday's values.
+        return progressing(
+            f"Sveltos hasn't deployed {what} of {'/'.join(pair)} yet", behind, code="service-not-deployed"
+        )
     declared = _with_charts(_services_of(obj), around.template)
     left = [pair for pair in {**charts, **releases} if pair not in declared]
     if left:

@@ -13,13 +13,35 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Release, WrittenPromxy
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct, Release, WrittenPromxy
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import show
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 _REPOSITORY = "kof_chart_repository"
 _SERVICES = ("kcm", "kof", "repo")
+#: Maps in values of a service that we write something into, by the service's name.
+SERVICE_TABLES = {
+    "cert-manager": (("crds",), ("cert-manager", "crds")),
+    "kof-collectors": (
+        ("global",),
+        ("kof", "logs"),
+        ("kof", "metrics"),
+        ("opencost", "opencost", "exporter"),
+        ("opencost", "opencost", "prometheus", "external"),
+    ),
+    "kof-storage": (
+        ("cert-manager",),
+        ("external-dns",),
+        ("global",),
+        ("grafana", "ingress"),
+        ("grafana", "security"),
+        ("victoria-logs-single", "server", "persistentVolume"),
+        ("victoriametrics", "vmauth", "credentials"),
+        ("victoriametrics", "vmauth", "ingress"),
+        ("victoriametrics", "vmcluster"),
+    ),
+}
 
 
 class Objection(NamedTuple):
@@ -47,6 +69,8 @@ def objections(
             yield Objection(name, f"{what} at kof {release.version}: {why}", f"leave {inside or name} out")
     if release.elsewhere:
         yield from _of_repository(role, values, release)
+    if isinstance(release, Direct):
+        yield from _of_tables(role, values, release)
     if role == "mothership":
         yield from _of_promxy(values, release)
     if role == "regional":
@@ -62,6 +86,32 @@ def services_repository(values: Mapping[str, Any]) -> str | None:
     """Where kcm takes the services' charts from, as values of kof-mothership have it."""
     address = dig(values, (*_SERVICES, "url"))
     return address if isinstance(address, str) and address else None
+
+
+def _of_tables(role: str, values: Mapping[str, Any], release: Direct) -> Iterator[Objection]:
+    """Where the charts have maps, something else breaks their templates, or does nothing in silence."""
+    switches = [(each.chart, each.switch) for each in release.deployments]
+    switches += [("kof-mothership", each.switch) for each in release.entrances]
+    places: list[tuple[str, tuple[str, ...], tuple[str, ...]]]
+    if role == "mothership":
+        of_charts = {"kof-mothership": "mothership_values", "kof-operators": "mothership_operators_values"}
+        places = [(of_charts[chart], (), switch[:-1]) for chart, switch in switches if switch]
+        places += [("mothership_values", (), table) for table in (_SERVICES, ("global",))]
+    else:
+        name = f"{role}_service_values"
+        places = [(name, (service,), table) for service, tables in SERVICE_TABLES.items() for table in tables]
+    told = set()
+    for variable, service, table in places:
+        for length in range(1, len(table) + 1):
+            path = (*service, *table[:length])
+            found = dig(values.get(variable), path)
+            if found is None or isinstance(found, Mapping) or (variable, path) in told:
+                continue
+            told.add((variable, path))
+            # What isn't a number or a word of YAML's may be a secret.
+            what = show(found) if isinstance(found, bool | int | float) else "no map"
+            problem = f"{'.'.join(path)} is {what}, and the chart has a map there"
+            yield Objection(variable, problem, f"{path[-1]}: {{enabled: false}}, or the keys inside of it")
 
 
 def _of_repository(role: str, values: Mapping[str, Any], release: Release) -> Iterator[Objection]:

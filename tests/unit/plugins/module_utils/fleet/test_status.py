@@ -304,6 +304,14 @@ def stranger() -> dict[str, Any]:
     return made
 
 
+def deployed_with(feature: dict[str, Any]) -> list[dict[str, Any]]:
+    """All that is wanted of the child is deployed, and this is what was tried last."""
+    held = objects()
+    features = named(held, "ClusterSummary", "p--eu1-a-capi-eu1-a")["status"]["featureSummaries"]
+    features[0] = feature
+    return held
+
+
 HELM = {"featureID": "Helm", "status": "Failed"}
 CASES = {
     "a Credential that isn't ready": (
@@ -354,7 +362,15 @@ CASES = {
         {("eu1-a", "failed", "service-failed")},
     ),
     "a release that has been tried again for too long": (
-        summary([{**HELM, "status": "Provisioning", "failureMessage": "no"}]),
+        summary([{**HELM, "status": "Provisioning", "failureMessage": "no", "lastAppliedTime": JUST_NOW}]),
+        {("eu1-a", "warning", "service-being-retried")},
+    ),
+    "a release that is deployed, and failed when it was once more": (
+        deployed_with({**HELM, "failureMessage": "etcdserver: request timed out", "lastAppliedTime": JUST_NOW}),
+        {("eu1-a", "progress", "service-being-retried")},
+    ),
+    "the same, again and again": (
+        deployed_with({**HELM, "failureMessage": "no", "lastAppliedTime": JUST_NOW, "consecutiveFailures": 3}),
         {("eu1-a", "warning", "service-being-retried")},
     ),
     "a cluster that helm doesn't reach": (

@@ -257,7 +257,8 @@ CASES: list[Case] = [
         checks.services_of_others,
         {"cluster_deployments": (live_cluster("eu1", "cert-manager", status={"services": [CERT_MANAGER_OF_OTHERS]}),)},
         WARNING,
-        r"^eu1: regional_disabled_services: services: cert-manager is there already: .*invalid ownership metadata; "
+        r"^eu1: regional_disabled_services: services: cert-manager is there already: .*invalid ownership metadata "
+        r"\[service-of-others\]; "
         r"regional_disabled_services: \[cert-manager\] leaves ours out",
     ),
     (
