@@ -51,6 +51,7 @@ Object = dict[str, Any]
 _RUNS = (("v1", "Pod"), ("v1", "PersistentVolumeClaim"))
 _CLASS = ("storage.k8s.io/v1", "StorageClass")
 _PROMXY_SWITCH = ("promxy", "enabled")
+_OF_CREDENTIAL = "credential-not-ready"
 #: Minutes for which it matters that a container was killed for its memory, though it runs again.
 _RECENT = 24 * 60
 #: What is no more than that pods of a Deployment aren't there: a pod itself may tell why.
@@ -138,6 +139,8 @@ class _Look:
     began: str = ""
     #: When a ClusterDeployment of the fleet last changed; where there is none, `began`.
     rolled: str = ""
+    #: Of kof's charts those that aren't installed: what they bring can't be there.
+    uninstalled: set[str] = field(default_factory=set)
     #: Secrets of kof's namespace that were read, by name.
     secrets: dict[str, Object | None] = field(default_factory=dict)
     #: Since when all of kof's charts are deployed, "" as long as they aren't, or nobody knows.
@@ -162,7 +165,10 @@ class _Look:
                 self._add(mine(code="mothership-missing", what=f"Namespace {home}", why=why))
             else:
                 self.began = core_readiness.changed_at(namespace)
-                self._judged(mine, f"Namespace {home}", core_readiness.namespace(namespace), namespace)
+                verdict = core_readiness.namespace(namespace)
+                self._judged(mine, f"Namespace {home}", verdict, namespace)
+                if not verdict.ready:
+                    self.absent.add(home)  # what is in it goes before it
         managements = self._list(f"{readiness.KCM_GROUP}/{self.kcm_version}", "Management", None, "mothership")
         if managements == []:
             self._add(mine(code="k0rdent-not-ready", what="Management", why="there is no Management object"))
@@ -186,6 +192,8 @@ class _Look:
         self.installed = max(dates) if len(dates) == len(self.release.charts) else ""
         for name, wanted in self.release.charts.items():
             chart, what = there.get(name), f"Helm release {name}"
+            if chart is None:
+                self.uninstalled.add(name)
             if chart is None or chart.newest.status.startswith("pending"):
                 why = f"{chart.newest.version} is {chart.newest.status}" if chart else "isn't installed"
                 since = chart.newest.since if chart else ""
@@ -242,6 +250,8 @@ class _Look:
                 verdict = readiness.cluster_deployment(each.live, services=())
             obj = each.live or self.live.get(_name(cluster))
             make = self._about(cluster)
+            if each.live is None and self.uninstalled & self._brought_by(part):
+                continue
             self._judged(make, str(part.what), held.get(str(part.what), verdict), obj)
             if _kind(part) == "Secret":
                 self.secrets[part.what.name] = each.live  # type: ignore[union-attr]
@@ -270,6 +280,14 @@ class _Look:
                     continue
                 if part.target or part.manifest:
                     yield cluster, part
+
+    def _brought_by(self, part: Part) -> set[str]:
+        """The chart that a part of the mothership comes with."""
+        if part.manifest is not None or not isinstance(part.what, Ref):
+            return set()
+        charts = {each.name: each.chart for each in self.release.deployments}
+        last = [*self.release.charts][-1]
+        return {charts.get(part.what.name, last) if part.what.kind == "Deployment" else last}
 
     def _served(self, api_version: str, kind: str) -> bool:
         known = self.served.get((api_version, kind))
@@ -376,7 +394,12 @@ class _Look:
                     self._add(make(code="cluster-of-another-fleet", what=str(ref_of(live)), why=why))
                 named = str((live.get("spec") or {}).get("credential") or "")
                 verdict = readiness.credential(by_name.get(named))
-                if named and credentials is not None and (cluster.host, verdict.code) not in told:
+                if "deletionTimestamp" in live["metadata"]:
+                    continue  # what holds it is told already
+                known = (cluster.host, verdict.code) in told
+                if named and credentials is not None and not verdict.ready and not known:
+                    # kcm calls one that is gone not ready, too.
+                    self._forget(cluster.host, _OF_CREDENTIAL)
                     self._judged(make, str(Ref(api, "Credential", space, named)), verdict, live)
                 if "ServiceTemplate" in listed:
                     for name in sorted({service["template"] for service in _services(live)}):
@@ -504,6 +527,9 @@ class _Look:
                     at_most_since=changed,
                 )
             )
+
+    def _forget(self, host: str, code: str) -> None:
+        self.findings = [each for each in self.findings if (each.host, each.code) != (host, code)]
 
     def _add(self, found: _Found) -> None:
         self.findings.append(found)

@@ -251,6 +251,12 @@ def conditions(*entries: dict[str, str]) -> list[dict[str, Any]]:
     return change("ClusterDeployment", "eu1-a", status={"conditions": [condition("Ready", "False"), *entries]})
 
 
+def without_credential() -> list[dict[str, Any]]:
+    held = conditions(condition("CredentialReady", "False", "Credential not found"))
+    held.remove(named(held, "Credential", "aws"))
+    return held
+
+
 def reached(status: dict[str, Any], **spec: Any) -> list[dict[str, Any]]:
     kind = "SveltosCluster"
     return [*objects(), item("lib.projectsveltos.io/v1beta1", kind, "kcm-system", "eu1-a", status=status, spec=spec)]
@@ -324,6 +330,10 @@ CASES = {
     ),
     "a Credential that is gone": (
         without("Credential", "aws"),
+        {("eu1", "failed", "credential-missing"), ("eu1-a", "failed", "credential-missing")},
+    ),
+    "a Credential that is gone, of which kcm says that it isn't ready": (
+        without_credential(),
         {("eu1", "failed", "credential-missing"), ("eu1-a", "failed", "credential-missing")},
     ),
     "machines being made": (
@@ -661,8 +671,7 @@ def test_a_deletion_that_can_not_end_says_by_what() -> None:
     named(held, "ClusterDeployment", "eu1-a")["metadata"]["finalizers"] = ["k0rdent.mirantis.com/cluster-deployment"]
     held.remove(named(held, "Credential", "aws"))
     seen = look(Source(held))
-    assert ("eu1-a", "failed", "deletion-held") in told(seen)
-    assert ("eu1-a", "warning", "being-deleted") not in told(seen)
+    assert {each for each in told(seen) if each[0] == "eu1-a"} == {("eu1-a", "failed", "deletion-held")}
 
 
 def test_without_the_namespace_there_is_one_finding_and_not_twenty() -> None:
@@ -753,6 +762,20 @@ def test_without_the_date_of_the_namespace_the_first_cluster_gives_it(charts: An
     seen = look(Source(objects(), forbidden=("Namespace",), unserved=("GrafanaDatasource",)), charts=charts)
     expected = {("mothership", "warning", each) for each in ("kind-not-served", code) if each}
     assert told(seen) == expected
+
+
+def test_what_a_chart_brings_is_not_missed_beside_the_chart() -> None:
+    gone = next(each.name for each in KOF_0_1_1.deployments if each.chart == "kof-operators")
+    seen = look(Source(without("Deployment", gone)), charts=CHARTS[1:])
+    assert told(seen) == {("mothership", "warning", "chart-being-installed")}
+    seen = look(Source(without("Deployment", "kof-mothership-promxy")), charts=CHARTS[1:])
+    assert {code for _host, _severity, code in told(seen)} == {"chart-being-installed", "deployment-missing"}
+
+
+def test_of_a_namespace_that_is_going_nothing_in_it_is_missed() -> None:
+    held = edited("Namespace", "kof", "metadata", "deletionTimestamp", value=JUST_NOW)
+    held = [each for each in held if each["metadata"].get("namespace") != "kof"]
+    assert told(look(Source(held))) == {("mothership", "failed", "namespace-terminating")}
 
 
 def test_a_chart_that_is_being_installed_is_as_old_as_its_revision() -> None:
