@@ -51,6 +51,8 @@ Object = dict[str, Any]
 _RUNS = (("v1", "Pod"), ("v1", "PersistentVolumeClaim"))
 _CLASS = ("storage.k8s.io/v1", "StorageClass")
 _PROMXY_SWITCH = ("promxy", "enabled")
+#: Of a PromxyServerGroup what keeps promxy from every region, whosever it is.
+_OF_ALL_REGIONS = ("server-group-login-missing", "promxy-config-broken")
 _OF_CREDENTIAL = "credential-not-ready"
 #: Minutes for which it matters that a container was killed for its memory, though it runs again.
 _RECENT = 24 * 60
@@ -228,7 +230,8 @@ class _Look:
             found = self._list(api_version, kind, space, "regional", "child") if of_clusters else None
             if found is not None:
                 listed[kind] = found
-        if isinstance(self.release, Direct) and not self.absent:
+        asks_promxy = self.fleet.of("mothership") or self.fleet.of("regional")
+        if isinstance(self.release, Direct) and not self.absent and asks_promxy:
             group = self.release.promxy.api_version
             if self.connection.resource(group, PROMXY_SERVER_GROUP) is not None:
                 found = self._list(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
@@ -338,7 +341,7 @@ class _Look:
                 self._judged(make, str(ref_of(each)), operators.grafana(each), each)
 
     def _promxy(self, listed: Mapping[str, Sequence[Object]]) -> None:
-        """Whether promxy knows its regions: each of its cluster; what is of nobody's is the mothership's."""
+        """Whether promxy knows the batch's regions; what another one's does to all of them is the mothership's."""
         groups = listed.get(PROMXY_SERVER_GROUP, ())
         mothership = next(iter(self.fleet.of("mothership")), None)
         if not groups or (mothership and not switched_on(mothership.values, _PROMXY_SWITCH)):
@@ -355,6 +358,8 @@ class _Look:
         for each in found:
             group = each.group
             name = str(((group or {}).get("spec") or {}).get("cluster_name"))
+            if name not in of and each.verdict.code not in _OF_ALL_REGIONS:
+                continue
             make = self._about(of[name]) if name in of else functools.partial(_Found, **self._whole)
             what = str(ref_of(group) if group else Ref("v1", "Secret", home, self.release.promxy.secret))
             secret = str(Ref("v1", "Secret", home, promxy.login_of(group))) if group else ""

@@ -912,6 +912,17 @@ def test_what_is_of_a_mothership_outside_the_batch_fails_no_host() -> None:
     assert states(seen) == {"eu1": "ready", "eu1-a": "ready"}
 
 
+def test_what_another_region_does_to_promxy_fails_no_host_of_a_run_without_the_mothership() -> None:
+    seen = look(Source([*objects(), stranger()]), mothership=False)
+    assert told(seen) == {("", "failed", "server-group-login-missing")}
+    assert under_test.failures(seen) == {}
+    assert states(seen) == {"eu1": "ready", "eu1-a": "ready"}
+
+
+def test_a_region_outside_the_batch_that_promxy_does_not_know_is_nobodys_finding() -> None:
+    assert look(Source([*objects(), group("us1")]))["findings"] == []
+
+
 @pytest.mark.parametrize(("patience", "severity"), [(5, "warning"), (15, "progress")])
 def test_patience(patience: float, severity: str) -> None:
     held = conditions(condition("InfrastructureReady", "Unknown", "creating", JUST_NOW))
