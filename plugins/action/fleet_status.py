@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import installed, rendered, status
@@ -19,8 +19,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     FAULTS_KEPT,
     FAULTS_SHOWN,
     LAYERS,
+    Fleet,
     FleetFault,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
@@ -42,6 +44,17 @@ class ActionModule(fleets.FleetAction):
         **booking.OPTION,
     }
 
+    def look(
+        self,
+        connection: Connection,
+        fleet: Fleet,
+        charts: Sequence[InstalledChart] | None,
+        options: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """How the fleet is, as docs/status.schema.json describes it."""
+        now = datetime.datetime.now(datetime.UTC)
+        return status.look(connection, fleet, charts, patience=options["patience"], now=now)
+
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         formats, folder = options["format"], _folder(options)
         if options["patience"] < 0:
@@ -55,8 +68,7 @@ class ActionModule(fleets.FleetAction):
         run = booking.run_of(task_vars, options["booked_by"])
         with self.connect(fleet, options) as connection:
             charts = _charts(connection, fleet.shared("kof_namespace"))
-            now = datetime.datetime.now(datetime.UTC)
-            found = status.look(connection, fleet, charts, patience=options["patience"], now=now)
+            found = self.look(connection, fleet, charts, options)
         failed = status.failures(found)
         found = _as_it_leaves({**found, "management_cluster": self._place})
         if "text" in formats:

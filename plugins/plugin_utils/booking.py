@@ -25,8 +25,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_p
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asked import report_follows
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say, warn
 
-#: Facts of localhost: of each batch of these layers and jobs, what `Outcomes.fact` gives.
-FACTS = ("__regional_outcomes", "__child_outcomes", "__delete_outcomes", "__status_outcomes")
+#: Facts of localhost: of each batch of these layers and jobs, what `Outcomes.fact` gives. Of a cluster's reasons the
+#: last one counts: what a layer said of it is more than what is found of it afterwards.
+FACTS = ("__verify_outcomes", "__regional_outcomes", "__child_outcomes", "__delete_outcomes", "__status_outcomes")
 #: Fact of localhost: the last result of fleet_report.
 REPORT = "__report_booked"
 #: Variables in which the tasks of batches keep their results, with the diffs.

@@ -32,6 +32,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import origin
 #: What has to be an extra variable: why it may not be in the inventory, and what would be right.
 PLAY_ONLY = {
     "kof_serial": ("a play keyword can't see inventory variables, it would be ignored", "-e kof_serial=10%"),
+    "kof_verify": ("it is said to one run", "-e kof_verify=false, or inside"),
     "kof_delete_confirm": (
         "kept in the inventory it would be a standing permission to delete",
         "-e kof_delete_confirm=<kof_fleet>, with the one run that is meant",
@@ -50,7 +51,7 @@ PLAY_ONLY = {
     ),
 }
 #: Of these, what a play may say in its `vars:`, too.
-OF_A_PLAY = frozenset({"kof_serial"})
+OF_A_PLAY = frozenset({"kof_serial", "kof_verify"})
 _NO_OPTIONS = frozenset(PLAY_ONLY)
 
 

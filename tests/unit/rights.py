@@ -45,6 +45,13 @@ waiting for them. It reads no Secret. k0rdent.kof.render needs no right at all; 
 tries.""",
         (walk(*OF_CLUSTERS, job="look"), walk("mothership", *OF_CLUSTERS, job="status")),
     ),
+    "verifier": Role(
+        """\
+Beside reader, k0rdent.kof.verify: it reads promxy's configuration and the logins. Changes nothing.""",
+        (walk("mothership", *OF_CLUSTERS, job="verify"),),
+        looks=False,
+        beside=("reader",),
+    ),
     "operator": Role(
         """\
 Adds and changes clusters: k0rdent.kof.regional and .child, with preflight, --check and waiting. Deletes nothing.

@@ -95,6 +95,7 @@ def test_nothing_is_granted_twice_and_nothing_by_a_wildcard() -> None:
 #: By role, the layers and jobs that preflight is asked about, and the role beside which it is meant.
 ASKED = {
     "reader": ([(["regional", "child"], "look"), (["mothership", "regional", "child"], "status")], ()),
+    "verifier": ([(["mothership", "regional", "child"], "verify")], ("reader",)),
     "operator": ([(["regional", "child"], "apply")], ()),
     "deleter": ([(["regional", "child"], "delete")], ("reader",)),
     "dns_credentials": ([(["dns_credentials"], "apply")], ()),

@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,19 +86,23 @@ def look(
     *,
     patience: float,
     now: datetime.datetime,
+    more: Iterable[Callable[[Look], None]] = (),
 ) -> dict[str, Any]:
     """How the batch's clusters are, as docs/status.schema.json describes it.
 
     :param charts: the Helm releases of kof's charts; None where they may not be read.
+    :param more: looks at what this one doesn't look at (fleet/verify.py).
     :param patience: minutes after which what is normal in a rollout is so no more.
     :param now: with its time zone.
     :raises ApiError: ClusterDeployments may not be listed, or a request is refused for another reason than rights.
     :raises ApiUnavailable: the API server is away.
     :raises FleetFault: it serves no version of kcm's API that is known here.
     """
-    seen = _Look(connection, fleet, kcm_version_of(connection), patience, now)
+    seen = Look(connection, fleet, kcm_version_of(connection), patience, now)
     seen.whole(charts)
     seen.clusters()
+    for each in more:
+        each(seen)
     return seen.told(charts)
 
 
@@ -123,7 +127,9 @@ class _Found:
 
 
 @dataclass
-class _Look:
+class Look:
+    """One look at a fleet: what it has read, and what it has found."""
+
     connection: Connection
     fleet: Fleet
     kcm_version: str
@@ -147,6 +153,10 @@ class _Look:
     secrets: dict[str, Object | None] = field(default_factory=dict)
     #: Since when all of kof's charts are deployed, "" as long as they aren't, or nobody knows.
     installed: str = ""
+    #: Of what was listed, by kind, what looks at more may want.
+    listed: dict[str, list[Object]] = field(default_factory=dict)
+    #: Hosts whose ClusterDeployment is ready.
+    ready: set[str] = field(default_factory=set)
 
     @functools.cached_property
     def release(self) -> Any:
@@ -224,7 +234,7 @@ class _Look:
         self.began = self.began or min(made, default="")
         mine = [each for each in deployments if identity.fleet_of(each) in (None, self.fleet.shared("kof_fleet"))]
         self.rolled = max(map(core_readiness.changed_at, mine), default=self.began) or _EVER
-        listed: dict[str, list[Object]] = {"ClusterDeployment": deployments}
+        listed = self.listed = {"ClusterDeployment": deployments}
         of_clusters = any(self.fleet.of(layer) for layer in ("regional", "child"))
         for api_version, kind in ((awaited.SVELTOS, "ClusterSummary"), (api, "ServiceTemplate")):
             found = self._list(api_version, kind, space, "regional", "child") if of_clusters else None
@@ -241,7 +251,7 @@ class _Look:
         targets = [_target(part) for _cluster, part in asked]
         seen = wait.look(self.connection, targets, listed, forbidden=True)
         held = self._held([(part, each) for (_cluster, part), each in zip(asked, seen, strict=True)], listed)
-        ready: set[str] = set()
+        ready = self.ready
         for (cluster, part), each in zip(asked, seen, strict=True):
             verdict = each.verdict
             if each.unread:
@@ -380,6 +390,7 @@ class _Look:
         api, space = f"{readiness.KCM_GROUP}/{self.kcm_version}", self.fleet.shared("kof_kcm_namespace")
         mine, credentials = self.fleet.shared("kof_fleet"), self._list(api, "Credential", space, "regional", "child")
         by_name = {each["metadata"]["name"]: each for each in credentials or ()}
+        self.listed["Credential"] = list(by_name.values())
         templates = {each["metadata"]["name"]: each for each in listed.get("ServiceTemplate", ())}
         judged = functools.cache(lambda name: readiness.service_template(templates.get(name)))
         told = {(each.host, each.code) for each in self.findings}
@@ -482,6 +493,21 @@ class _Look:
                 why = f"kof's charts still come from {stale[cluster.host]}, and HelmRepository kof has {now}"
                 advice = side_effects.touch(shared("kof_kcm_namespace"), _name(cluster))
                 self._add(self._about(cluster)(code="another-repository", why=why, advice=advice))
+
+    # -- for looks at more
+
+    def judged(self, cluster: Any, what: str, verdict: Readiness, obj: Object | None, **said: str) -> None:
+        """What a look found of a cluster; nothing where it is ready.
+
+        :param obj: what was judged, where it is there.
+        :param said: more of the finding, `settled` for example.
+        """
+        self._judged(self._about(cluster, **said), what, verdict, obj or self.live.get(_name(cluster)))
+
+    def not_read(self, what: str, *clusters: Any) -> None:
+        """What could not be looked at, so that of these clusters not all is known."""
+        self.not_looked_at[one_line(what)] = None
+        self.unread.update(cluster.host for cluster in clusters)
 
     # -- what was found
 

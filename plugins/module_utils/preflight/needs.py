@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import deletion, dns_credentials, render, status
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
+    deletion,
+    dns_credentials,
+    render,
+    status,
+    verify,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.awaited import SVELTOS_CLUSTERS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given, Part, Right, right, rights
@@ -20,11 +27,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
 
-#: By what a run is going to do: look (nothing), tell the status, apply or delete, the jobs whose rights it needs (see
-#: Right).
+#: By what a run is going to do: look (nothing), tell the status, verify it, apply or delete, the jobs whose rights it
+#: needs (see Right).
 JOBS = {
     "look": ("look", "wait"),
     "status": ("status",),
+    "verify": ("status", "verify"),
     "apply": ("look", "apply", "helm", "wait"),
     "delete": ("delete",),
 }
@@ -150,6 +158,8 @@ class Walk:
         if layer in OF_CLUSTERS:
             yield from render.rights(given, self.kcm_namespace)
             yield from deletion.rights(layer, given, self.kcm_namespace)
+        if layer in LAYERS:
+            yield from verify.rights(layer, self.clusters[layer], given)
         yield from status.rights(layer, given, self.namespace, self.kcm_namespace)
         if layer == "regional":
             # The logins of all regions, which promxy's operator doesn't escape.

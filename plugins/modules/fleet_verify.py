@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action: the code is plugins/action/fleet_verify.py, which runs in the controller's process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: fleet_verify
+short_description: Tell whether all of a fleet is really so, and what to do where it isn't
+version_added: 0.1.0
+description:
+  - Tells what M(k0rdent.kof.fleet_status) does, in the same faces, and what it takes more rights to know.
+  - Of the management cluster that is what is in Secrets, promxy's configuration for example, which is held against
+    every region, and every GrafanaDatasource in the namespace of kof, whoever made it.
+  - It only reads. What its user may not read is told, and not looked at; a cluster of which nothing bad is known, and
+    not all may be read, is C(unknown) and not C(ready).
+  - A finding of severity C(failed) fails the host that it is of; warnings, and what is normal in the middle of a
+    rollout, fail nothing.
+seealso:
+  - module: k0rdent.kof.fleet_status
+options:
+  format:
+    description:
+      - As what the status is given. V(text) is also printed; the others are only written to O(folder).
+      - V(json) is described by C(docs/status.schema.json). V(prometheus) is for the textfile collector of
+        node_exporter. V(junit) has one test case a cluster.
+    type: list
+    elements: str
+    choices: [text, json, prometheus, junit]
+    default: [text]
+  folder:
+    description:
+      - Folder for C(status.txt), C(status.json), C(kof_status.prom) and C(status.xml), made if it isn't there. Each
+        file takes the place of the old one in one step, and everybody may read it. Nothing is written through links.
+      - In check mode nothing is written.
+    type: path
+  patience:
+    description:
+      - Minutes. What is normal in the middle of a rollout, a cluster whose machines are being made for example, is
+        a warning when it has lasted longer.
+    type: int
+    default: 60
+extends_documentation_fragment:
+  - k0rdent.kof.connection
+  - k0rdent.kof.attributes
+  - k0rdent.kof.booking
+  - k0rdent.kof.fleet
+attributes:
+  diff_mode:
+    support: none
+    description: It changes nothing.
+author:
+  - k0rdent.kof contributors (@k0rdent)
+"""
+
+EXAMPLES = r"""
+---
+- name: Verify
+  hosts: kof_mothership:kof_regional:kof_child
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Tell whether all is really so
+      k0rdent.kof.fleet_verify:
+      run_once: true
+
+    - name: For dashboards and alerts
+      k0rdent.kof.fleet_verify:
+        format: [json, prometheus]
+        folder: /var/lib/node_exporter/textfile
+        patience: 120
+      run_once: true
+"""
+
+RETURN = r"""
+---
+counts:
+  description: How many clusters are in each state, and how many findings there are of each severity.
+  returned: always, but for an empty batch
+  type: dict
+  sample:
+    clusters: {missing: 0, failed: 1, warning: 0, unknown: 0, progressing: 2, ready: 17}
+    findings: {failed: 1, warning: 0, progress: 2}
+findings:
+  description: What was found, the worst first, at most 100 of them. The file of format V(json) has all.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - code: credential-not-ready
+      severity: failed
+      title: A cluster's Credential isn't ready
+      host: aws-us-east-2
+      cluster: aws-us-east-2
+      layer: regional
+      object: ClusterDeployment kcm-system/aws-us-east-2
+      since: "2026-03-01T10:00:00Z"
+      why: "CredentialReady: Credential is not ready"
+      remedy: "see the Credential's conditions: its identity object and the identity's Secret must exist"
+versions:
+  description: What is there of kof. C(charts) is null where Secrets may not be listed; templates are those of the
+    batch's clusters, each with their number.
+  returned: always, but for an empty batch
+  type: dict
+  sample:
+    kcm_api: v1alpha1
+    charts: {kof-operators: 0.1.1, kof-mothership: 0.1.1}
+    service_templates: [{name: kof-storage-0-1-1, count: 2}]
+    cluster_templates: [{name: aws-standalone-cp-0-1-0, count: 2}]
+not_looked_at:
+  description: What could not be looked at, and why.
+  returned: always, but for an empty batch
+  type: list
+  elements: str
+  sample: []
+files:
+  description: The files that were, or in check mode would be, written.
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/lib/node_exporter/textfile/kof_status.prom]
+outcomes:
+  description: Which clusters failed and why, for C(k0rdent.kof.fleet_report).
+  returned: always
+  type: dict
+  sample: {}
+errors:
+  description: Each failed cluster on its own line, at most 100 of them.
+  returned: failure, where RV(msg) doesn't have them all
+  type: list
+  elements: str
+  sample: ["aws-us-east-2: credential-not-ready: CredentialReady is False"]
+management_cluster:
+  description: The management cluster's server and context, and where they were said.
+  returned: when it was connected to
+  type: str
+  sample: https://10.0.0.1:6443 (kubeconfig /etc/kof/kubeconfig, context kof), by kof_kubeconfig in group_vars/all.yml:2
+as_kubernetes_core:
+  description: Whether a module of kubernetes.core with the C(kof_*) variables as its options is sure to reach the same.
+  returned: when it was connected to
+  type: bool
+  sample: true
+msg:
+  description: A summary in one line.
+  returned: always
+  type: str
+  sample: "19 of 20 clusters ready; 1 failed"
+"""
