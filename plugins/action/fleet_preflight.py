@@ -91,8 +91,18 @@ class ActionModule(fleets.FleetAction):
             raise FleetFault.of(nothing, "what this run is asked for")
 
     def _keywords(self, task_vars: dict[str, Any]) -> list[str]:
-        """What is wrong with the keywords of later plays that users set: kof_serial is the one; elsewhere than in an
-        extra variable or the play it is refused with the variables."""
+        """What is wrong with what users set for later plays; elsewhere than in an extra variable or the play it is
+        refused with the variables."""
+        return [*self._serial(task_vars), *self._verify(task_vars)]
+
+    def _verify(self, task_vars: dict[str, Any]) -> list[str]:
+        """Before anything is changed: it is read at the end of site.yml."""
+        said = to_plain(self._templar.template(task_vars.get("kof_verify", "")))
+        if str(said).lower() in ("", "none", "true", "yes", "false", "no", "inside"):
+            return []
+        return ["kof_verify: is none of true, false and inside; for example -e kof_verify=false"]
+
+    def _serial(self, task_vars: dict[str, Any]) -> list[str]:
         if "kof_serial" not in task_vars:
             return []
         try:

@@ -9,17 +9,31 @@ What is looked at more is module_utils/fleet/verify.py.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.action import fleet_status
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status, verify
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 
+#: What is looked at.
+SCOPES = ("management", "inside")
+
 
 class ActionModule(fleet_status.ActionModule):
+    OPTIONS: ClassVar = {
+        **fleet_status.ActionModule.OPTIONS,
+        "scope": {"type": "str", "default": "inside", "choices": list(SCOPES)},
+        "deadline": {"type": "int", "default": 30},
+    }
+
+    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if options["deadline"] < 1:
+            raise FleetFault("deadline (verify_deadline) is less than 1; seconds for each cluster, 30 for example")
+        return super().fleet(options, task_vars)
+
     def look(
         self,
         connection: Connection,
@@ -28,4 +42,7 @@ class ActionModule(fleet_status.ActionModule):
         options: Mapping[str, Any],
     ) -> dict[str, Any]:
         now = datetime.datetime.now(datetime.UTC)
-        return status.look(connection, fleet, charts, patience=options["patience"], now=now, more=(verify.datasources,))
+        more: list[Callable[[status.Look], None]] = [verify.datasources]
+        if options["scope"] == "inside":
+            more.append(verify.inside(options["deadline"]))
+        return status.look(connection, fleet, charts, patience=options["patience"], now=now, more=more)

@@ -21,7 +21,25 @@ description:
     rollout, fail nothing.
 seealso:
   - module: k0rdent.kof.fleet_status
+  - With O(scope=inside) it looks inside of every cluster, many at a time, each with its own O(deadline). There it looks
+    for the namespaces and workloads that kof's charts bring, pods that don't run and why, PersistentVolumeClaims, load
+    balancers, certificates, the Secret with the login, and OpenTelemetry collectors.
+  - The kubeconfigs for that come from the Secrets C(<cluster>-kubeconfig) of kcm's namespace, of adopted clusters from
+    that of their Credential. They stay in memory; nothing of the connection to the management cluster, and no variable
+    of the environment, is used for the others.
 options:
+  scope:
+    description:
+      - V(management) asks the management cluster alone. V(inside) looks inside of all clusters, too; that takes the
+        right to read the Secrets with their kubeconfigs, which C(docs/rbac/verifier.yaml) grants.
+    type: str
+    choices: [management, inside]
+    default: inside
+  deadline:
+    description:
+      - Seconds in which a cluster has to have answered all that it is asked; its own, whatever the others take.
+    type: int
+    default: 30
   format:
     description:
       - As what the status is given. V(text) is also printed; the others are only written to O(folder).
@@ -72,6 +90,11 @@ EXAMPLES = r"""
         format: [json, prometheus]
         folder: /var/lib/node_exporter/textfile
         patience: 120
+      run_once: true
+
+    - name: The management cluster alone
+      k0rdent.kof.fleet_verify:
+        scope: management
       run_once: true
 """
 

@@ -47,7 +47,8 @@ tries.""",
     ),
     "verifier": Role(
         """\
-Beside reader, k0rdent.kof.verify: it reads promxy's configuration and the logins. Changes nothing.""",
+Beside reader, k0rdent.kof.verify: it reads promxy's configuration, the logins and the kubeconfigs of all clusters, so
+that who has it is their administrator. Changes nothing by itself.""",
         (walk("mothership", *OF_CLUSTERS, job="verify"),),
         looks=False,
         beside=("reader",),

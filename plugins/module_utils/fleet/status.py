@@ -59,7 +59,7 @@ _RECENT = 24 * 60
 #: What is no more than that pods of a Deployment aren't there: a pod itself may tell why.
 _OF_PODS = ("deployment-not-available", "deployment-stuck")
 #: For what no rollout can be the reason of, since there is none.
-_EVER = "1970-01-01T00:00:00Z"
+EVER = "1970-01-01T00:00:00Z"
 #: Codes of what isn't there at all: nothing else is said of it then.
 _NOT_THERE = ("cluster-missing", "mothership-missing")
 
@@ -233,7 +233,7 @@ class Look:
         made = [str(each["metadata"].get("creationTimestamp") or "") for each in deployments]
         self.began = self.began or min(made, default="")
         mine = [each for each in deployments if identity.fleet_of(each) in (None, self.fleet.shared("kof_fleet"))]
-        self.rolled = max(map(core_readiness.changed_at, mine), default=self.began) or _EVER
+        self.rolled = max(map(core_readiness.changed_at, mine), default=self.began) or EVER
         listed = self.listed = {"ClusterDeployment": deployments}
         of_clusters = any(self.fleet.of(layer) for layer in ("regional", "child"))
         for api_version, kind in ((awaited.SVELTOS, "ClusterSummary"), (api, "ServiceTemplate")):
@@ -337,7 +337,7 @@ class Look:
         classes = (self._list(*_CLASS, None, "mothership") if unbound else []) or []
         make = functools.partial(_Found, **self._whole)
         late = {each.what: each for each in self.findings if each.code in _OF_PODS}
-        for trouble in workloads.troubles(pods, claims, classes, lambda when: not self._lasts(when, _RECENT)):
+        for trouble in workloads.troubles(pods, claims, classes, self.recent):
             deployment = late.get(str(Ref("apps/v1", trouble.of[0], home, trouble.of[1])))
             if deployment is None:
                 self._judged(make, str(ref_of(trouble.obj)), trouble.verdict, trouble.obj)
@@ -496,13 +496,17 @@ class Look:
 
     # -- for looks at more
 
-    def judged(self, cluster: Any, what: str, verdict: Readiness, obj: Object | None, **said: str) -> None:
+    def judged(self, cluster: Any, what: str, verdict: Readiness, obj: Mapping[str, Any] | None, **said: str) -> None:
         """What a look found of a cluster; nothing where it is ready.
 
         :param obj: what was judged, where it is there.
         :param said: more of the finding, `settled` for example.
         """
         self._judged(self._about(cluster, **said), what, verdict, obj or self.live.get(_name(cluster)))
+
+    def recent(self, when: str) -> bool:
+        """Whether it matters that a container was killed then."""
+        return not self._lasts(when, _RECENT)
 
     def not_read(self, what: str, *clusters: Any) -> None:
         """What could not be looked at, so that of these clusters not all is known."""

@@ -44,6 +44,19 @@ class Installed(NamedTuple):
     cluster: str | None = None
 
 
+class Inside(NamedTuple):
+    """An object inside of a cluster, by that cluster's own API server.
+
+    :ivar cluster: its name in the fleet; None for the management cluster.
+    """
+
+    cluster: str | None
+    ref: Ref
+
+    def __str__(self) -> str:
+        return f"{self.ref} inside of {self.cluster}" if self.cluster else str(self.ref)
+
+
 class AtAws(NamedTuple):
     """An entry of IAM. What it has to be is dns/aws/plan.py's to say.
 
@@ -86,7 +99,7 @@ class Part:
     """One thing that a cluster is made of. Its place is said by the type of `what`.
 
     :ivar what: an object of the management cluster; a kind that is to be served; a Helm release, inside a cluster or on
-        the management cluster; or an entry of IAM.
+        the management cluster; an object inside of a cluster; or an entry of IAM.
     :ivar manifest: makes the object as it is wanted, or what to install; None where somebody else makes it, and we
         wait for it at most.
     :ivar target: makes what it must become; None where nobody has to wait for it.
@@ -95,7 +108,7 @@ class Part:
     :ivar stand_in: by what another object of its kind is seen to stand for the same thing; None where none can.
     """
 
-    what: Ref | Kind | Installed | AtAws
+    what: Ref | Kind | Installed | Inside | AtAws
     manifest: Callable[[], dict[str, Any]] | None = None
     target: Callable[[], Target] | None = None
     needed: bool = False

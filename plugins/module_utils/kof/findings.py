@@ -534,6 +534,43 @@ FINDINGS: Mapping[str, Meaning] = {
         "Read the message; see the Secret and keys in its valuesFrom.",
     ),
     # -- inside of a cluster only
+    "cluster-not-answering": Meaning(
+        PROGRESS,
+        "A cluster doesn't answer from here",
+        "Its API server hasn't answered, or not all that it was asked, within `verify_deadline`: it is down, "
+        "overloaded, or this machine, other than the management cluster, has no way to it. What it hadn't answered "
+        "was not looked at.",
+        "See that its API server runs and that this machine reaches the address in its kubeconfig; where it is only "
+        "slow, a larger `verify_deadline`.",
+        later=FAILED,
+        inside=True,
+    ),
+    "kubeconfig-missing": Meaning(
+        PROGRESS,
+        "There is no kubeconfig of a cluster",
+        "The Secret `<cluster>-kubeconfig` in kcm's namespace, which Cluster API makes with the control plane, isn't "
+        "there or holds none; nor does the Secret that its Credential names, as of an adopted cluster.",
+        "Wait until its control plane is there. Of an adopted cluster see the Secret of its Credential.",
+        later=FAILED,
+        inside=True,
+    ),
+    "kubeconfig-unusable": Meaning(
+        FAILED,
+        "The kubeconfig of a cluster can't be used",
+        "What is in its Secret is no usable kubeconfig, or logs in by a command or a file, which aren't run or read: "
+        "whoever may write that Secret would run them on this machine.",
+        "Have a kubeconfig in that Secret that holds a token or a client certificate itself.",
+        inside=True,
+    ),
+    "kubeconfig-refused": Meaning(
+        PROGRESS,
+        "A cluster refuses the login of its kubeconfig",
+        "The token or certificate has expired or was withdrawn, or may not do what is asked. What was refused was not "
+        "looked at.",
+        "Renew the login in that Secret. It has to be one that may read what is in the namespaces of kof's services.",
+        later=FAILED,
+        inside=True,
+    ),
     "workload-missing": Meaning(
         PROGRESS,
         "A workload of kof isn't on a cluster",

@@ -9,8 +9,10 @@ Pure. A run waits for none of it: status and verify ask. Of a login only that it
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import workloads
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import (
     IS_READY,
     Object,
@@ -18,6 +20,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import (
     before_status,
     changed_at,
     condition,
+    deployment,
+    failed,
     progressing,
     since,
 )
@@ -40,8 +44,8 @@ def certificate(obj: Object | None) -> Readiness:
     if ready.get("status") == "True":
         return IS_READY
     # Ready says that the Secret isn't there; Issuing why the order failed.
-    failed = condition(obj, "Issuing") or {}
-    told = failed if failed.get("reason") == "Failed" else ready
+    issuing = condition(obj, "Issuing") or {}
+    told = issuing if issuing.get("reason") == "Failed" else ready
     why = f"it isn't issued: {told.get('message') or 'cert-manager has not looked at it'}"
     return progressing(why, code="certificate-not-ready", since=since(ready) or changed_at(obj))
 
@@ -124,3 +128,27 @@ def logs_kept(values: str) -> Readiness:
         return IS_READY
     why = f"{'.'.join(LOGS_VOLUME)} of kof-storage isn't true: its logs are gone with their pod"
     return progressing(why, code="logs-not-kept")
+
+
+def namespace(obj: Object | None) -> Readiness:
+    """A namespace that a chart is installed into."""
+    verdict = before_status(obj, "the namespace", observed=False, missing="workload-missing")
+    return verdict or IS_READY
+
+
+def deployment_of_chart(obj: Object | None) -> Readiness:
+    """A Deployment of a chart's, which nobody brings back once it is deleted, and which works."""
+    if obj is None:
+        return before_status(obj, "the Deployment", missing="workload-missing") or IS_READY
+    if (obj.get("spec") or {}).get("replicas") == 0:
+        return failed("it is scaled to 0 replicas", code="deployment-scaled-down")
+    return deployment(obj)
+
+
+#: By kind of what runs, its apiVersion and judge.
+OF_WORKLOADS: Mapping[str, tuple[str, Callable[[Object | None], Readiness]]] = {
+    "Deployment": ("apps/v1", deployment_of_chart),
+    "StatefulSet": ("apps/v1", workloads.set_of_pods),
+    "DaemonSet": ("apps/v1", functools.partial(workloads.set_of_pods, what="the DaemonSet")),
+    "OpenTelemetryCollector": (COLLECTOR[0], collector),
+}

@@ -10,8 +10,6 @@ address of its server is kept or told; its plugins aren't run and its files aren
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import ipaddress
 import time
@@ -21,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import foreign_kubeconfig
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import POOL_SIZE, Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import settings
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml
 
 #: What an API server is called from the inside (kubernetes.io/docs, DNS for Services): Sveltos runs inside of ours.
 _INSIDE = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -32,9 +30,6 @@ _KUBE_SYSTEM = "/api/v1/namespaces/kube-system"  # its uid is a cluster's identi
 #: For a look at another cluster; the controller need not reach it.
 LOOK_SECONDS = 3.0
 WHY_NOT = "Sveltos would copy the fleet's Secrets onto themselves and then delete them on all clusters"
-#: What of a kubeconfig's user is neither a command nor a file of this machine.
-_PLAIN_USER = ("token", "username", "password", "client-certificate-data", "client-key-data")
-_PLAIN_CLUSTER = ("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name")
 
 Object = Mapping[str, Any]
 #: Host, port and path: behind one host a gateway has a path for each of its clusters.
@@ -61,7 +56,7 @@ def look(connection: Connection, credentials: Sequence[Object], inside: Collecti
     :raises ApiUnavailable: the management cluster doesn't answer.
     :raises ApiError: it doesn't accept the credentials (401).
     """
-    refs = {each["metadata"]["name"]: ref for each in credentials if (ref := _secret_of(each)) is not None}
+    refs = {each["metadata"]["name"]: ref for each in credentials if (ref := secret_of(each)) is not None}
     if not refs:
         return {}
     ours = _Ours(connection)
@@ -102,7 +97,8 @@ def refusals(connection: Connection, wanted: Mapping[str, Object], live: Mapping
     }
 
 
-def _secret_of(credential: Object) -> tuple[str, str] | None:
+def secret_of(credential: Object) -> tuple[str, str] | None:
+    """Namespace and name of the Secret that is a Credential's identity; None where that is something else."""
     ref = (credential.get("spec") or {}).get("identityRef") or {}
     if ref.get("kind") != "Secret" or not ref.get("name"):
         return None
@@ -126,7 +122,8 @@ class _Ours:
                 raise
             # Without it the Credential isn't ready, which is told elsewhere.
             return Finding() if error.status == 404 else Finding(unread=f"{error.status} {error.reason}")
-        configs = [config for text in (secret.get("data") or {}).values() if (config := _kubeconfig(text)) is not None]
+        texts = (secret.get("data") or {}).values()
+        configs = [found.config for text in texts if (found := foreign_kubeconfig.read(text)) is not None]
         for config in configs:
             address = _address(config["clusters"][0]["cluster"]["server"])
             if address in self.addresses and not self._shared_with_another(address, config):
@@ -182,36 +179,6 @@ def _address(server: object) -> Address:
     with contextlib.suppress(ValueError):
         host = str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host))
     return host, port, parts.path.rstrip("/")
-
-
-def _kubeconfig(text: object) -> dict[str, Any] | None:
-    """The current context's cluster and user out of a Secret's value, as a kubeconfig of nothing else; None for any
-    other value: Secrets of clouds are Credentials, too."""
-    try:
-        config = foreign_yaml.read(base64.b64decode(str(text)))
-        context = _named(config["contexts"], config["current-context"])["context"]
-        cluster = _named(config["clusters"], context["cluster"])["cluster"]
-        users = [each for each in config.get("users") or [] if each.get("name") == context.get("user")]
-        user = (users[0].get("user") if users else None) or {}
-        return {
-            "current-context": "a",
-            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-            "clusters": [{"name": "a", "cluster": {"server": cluster["server"], **_only(cluster, _PLAIN_CLUSTER)}}],
-            "users": [{"name": "a", "user": _only(user, _PLAIN_USER)}],
-        }
-    except (binascii.Error, KeyError, TypeError, AttributeError, ValueError):
-        return None
-
-
-def _named(entries: Sequence[Any], name: object) -> Mapping[str, Any]:
-    for entry in entries:
-        if entry["name"] == name:
-            return entry
-    raise KeyError
-
-
-def _only(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: section[name] for name in names if section.get(name)}
 
 
 def _uid_behind(config: Mapping[str, Any], ours: Connection) -> str | None:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, strangers
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import Readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.wait import Target
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, operators, strangers
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
     Given,
     Goes,
+    Inside,
     Installed,
     Kind,
     Part,
@@ -26,10 +29,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
     grafana_datasource,
     namespace,
     promxy_server_group,
+    service_values,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import (
     expected_deployments,
     releases,
+    switched_on,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Mothership, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import (
@@ -133,6 +138,51 @@ def _deployment(cluster: Regional | Child, given: Given[Direct], manifest: Calla
         goes=Goes.DELETED,
         gone=functools.partial(awaited.cluster_gone, ref),
     )
+
+
+def inside(cluster: Mothership | Regional | Child, given: Given[Direct]) -> Iterator[Part]:
+    """What is inside of the cluster once its charts are deployed and their operators have done their work: namespaces,
+    the login, and what runs. None of it is made by us or waited for."""
+    release = given.release
+    layer, charts = _charts(cluster, release)
+    name = None if isinstance(cluster, Mothership) else cluster.cluster_name
+    if not isinstance(cluster, Mothership):
+        for namespace in dict.fromkeys(namespace for namespace, _values in charts.values()):
+            yield _seen(name, Ref("v1", "Namespace", None, namespace), operators.namespace)
+        login = Ref("v1", "Secret", cluster.namespace, cluster.vmuser_secret)
+        yield Part(Inside(name, login), target=functools.partial(awaited.secret, login, release.vmuser_keys))
+    for each in release.workloads.get(layer, ()):
+        found = charts.get(each.chart)
+        if found is not None and all(switched_on(found[1], switch) for switch in each.switches):
+            api, judge = operators.OF_WORKLOADS[each.kind]
+            yield _seen(name, Ref(api, each.kind, found[0], each.name), judge)
+    if isinstance(cluster, Regional) and "kof-storage" in charts and switched_on(charts["kof-storage"][1], _GRAFANA):
+        login = Ref("v1", "Secret", cluster.namespace, release.grafana.secret)
+        yield _seen(name, login, lambda obj: operators.grafana_login(obj, {}))
+
+
+_GRAFANA = ("grafana", "enabled")
+
+
+def _seen(cluster: str | None, ref: Ref, judge: Callable[[Any], Readiness]) -> Part:
+    return Part(Inside(cluster, ref), target=lambda: Target(ref, lambda obj, _lookup: judge(obj)))
+
+
+def _charts(
+    cluster: Mothership | Regional | Child, release: Direct
+) -> tuple[str, dict[str, tuple[str, Mapping[str, Any]]]]:
+    """The layer, and by chart its namespace and values."""
+    if isinstance(cluster, Mothership):
+        return "mothership", {each["name"]: (each["namespace"], each["values"]) for each in releases(cluster, release)}
+    if isinstance(cluster, Regional):
+        layer, values = "regional", service_values.regional_values(cluster, release)
+    else:
+        layer, values = "child", service_values.child_values(cluster, release, "")  # where to doesn't matter here
+    return layer, {
+        each.name: (each.namespace or cluster.namespace, values.get(each.name, {}))
+        for each in release.services[layer]
+        if each.name not in cluster.disabled_services
+    }
 
 
 PARTS: Mapping[str, Callable[[Any, Given[Direct]], tuple[Part, ...]]] = {

@@ -97,5 +97,13 @@ KOF_0_0 = replace(
         "https://k0rdent.github.io/kof": "was deleted on 2025-02-06",
     },
     classes=NamedClasses("standard", "ebs-csi-default-sc", ("aws-standalone-cp", "aws-hosted-cp")),
+    workloads={
+        layer: tuple(
+            replace(each, switches=(("cainjector", "enabled"),)) if each.name == "cert-manager-cainjector" else each
+            for each in workloads
+            if (layer, each.name) != ("mothership", "vmalertmanager-cluster")
+        )
+        for layer, workloads in KOF_0_1_1.workloads.items()
+    },
     deployments=tuple(each for each in KOF_0_1_1.deployments if each.name != KOF_0_1_1.promxy.deployment),
 )

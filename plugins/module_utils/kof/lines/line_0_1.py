@@ -17,11 +17,21 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release impo
     Needs,
     Paths,
     Service,
+    Workload,
     WrittenPromxy,
 )
 
+_METRICS = ("victoriametrics", "enabled")
+_CLUSTER, _ALERTS = (_METRICS, ("victoriametrics", "vmcluster", "enabled")), ("victoriametrics", "vmalert", "enabled")
+_GRAFANA = (("grafana", "enabled"),)
 _ADMINISTRATOR = "grafana-admin-credentials"
 _ADMINISTRATOR_KEYS = ("GF_SECURITY_ADMIN_USER", "GF_SECURITY_ADMIN_PASSWORD")
+
+_CERT_MANAGER = (
+    Workload("Deployment", "cert-manager", "cert-manager"),
+    Workload("Deployment", "cert-manager-cainjector", "cert-manager", (("cert-manager", "cainjector", "enabled"),)),
+    Workload("Deployment", "cert-manager-webhook", "cert-manager"),
+)
 
 KOF_0_1_1 = Direct(
     version="0.1.1",
@@ -120,6 +130,67 @@ KOF_0_1_1 = Direct(
         ExpectedDeployment("kof-mothership-promxy", "kof-mothership", ("promxy", "enabled")),
         ExpectedDeployment("kof-mothership-promxy-operator", "kof-mothership", ("promxy", "enabled")),
     ),
+    # As the charts and, behind them, the operators of Grafana, VictoriaMetrics and OpenTelemetry call them.
+    workloads={
+        "mothership": (
+            Workload("Deployment", "grafana-vm-deployment", "kof-mothership", _GRAFANA),
+            Workload("Deployment", "vminsert-cluster", "kof-mothership", _CLUSTER),
+            Workload("StatefulSet", "vmselect-cluster", "kof-mothership", _CLUSTER),
+            Workload("StatefulSet", "vmstorage-cluster", "kof-mothership", _CLUSTER),
+            Workload("Deployment", "vmalert-cluster", "kof-mothership", (_METRICS, _ALERTS)),
+            Workload("StatefulSet", "vmalertmanager-cluster", "kof-mothership", (_METRICS, _ALERTS)),
+            Workload("Deployment", "capi-visualizer", "kof-mothership", (("cluster-api-visualizer", "enabled"),)),
+            Workload("Deployment", "dashboard", "kof-mothership", (("sveltos-dashboard", "enabled"),)),
+        ),
+        "regional": (
+            Workload("Deployment", "ingress-nginx-controller", "ingress-nginx"),
+            *_CERT_MANAGER,
+            Workload("Deployment", "kof-storage-grafana-operator", "kof-storage", _GRAFANA),
+            Workload("Deployment", "grafana-vm-deployment", "kof-storage", _GRAFANA),
+            Workload(
+                "Deployment",
+                "kof-storage-victoria-metrics-operator",
+                "kof-storage",
+                (("victoria-metrics-operator", "enabled"),),
+            ),
+            Workload("Deployment", "vminsert-cluster", "kof-storage", _CLUSTER),
+            Workload("StatefulSet", "vmselect-cluster", "kof-storage", _CLUSTER),
+            Workload("StatefulSet", "vmstorage-cluster", "kof-storage", _CLUSTER),
+            Workload("Deployment", "vmalert-cluster", "kof-storage", (_METRICS, _ALERTS)),
+            Workload(
+                "Deployment", "vmauth-cluster", "kof-storage", (_METRICS, ("victoriametrics", "vmauth", "enabled"))
+            ),
+            Workload(
+                "StatefulSet",
+                "kof-storage-victoria-logs-single-server",
+                "kof-storage",
+                (("victoria-logs-single", "enabled"),),
+            ),
+            Workload("Deployment", "kof-storage-external-dns", "kof-storage", (("external-dns", "enabled"),)),
+        ),
+        "child": (
+            *_CERT_MANAGER,
+            Workload(
+                "Deployment",
+                "kof-operators-opentelemetry-operator",
+                "kof-operators",
+                (("opentelemetry-operator", "enabled"),),
+            ),
+            *(
+                Workload(kind, f"kof-collectors-{name}", "kof-collectors", ((switch, "enabled"),))
+                for kind, name, switch in (
+                    ("OpenTelemetryCollector", "node-exporter", "collectors"),
+                    ("DaemonSet", "node-exporter-collector", "collectors"),
+                    ("Deployment", "node-exporter-targetallocator", "collectors"),
+                    ("OpenTelemetryCollector", "k8s-cluster", "collectors"),
+                    ("Deployment", "k8s-cluster-collector", "collectors"),
+                    ("Deployment", "kube-state-metrics", "kube-state-metrics"),
+                    ("DaemonSet", "prometheus-node-exporter", "prometheus-node-exporter"),
+                    ("Deployment", "opencost", "opencost"),
+                )
+            ),
+        ),
+    },
     secrets={"storage-vmuser-credentials": ("username", "password"), _ADMINISTRATOR: _ADMINISTRATOR_KEYS},
     entrances=(
         Entrance("Grafana", "grafana-vm-service", 3000, _ADMINISTRATOR, _ADMINISTRATOR_KEYS, ("grafana", "enabled")),

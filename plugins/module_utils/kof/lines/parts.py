@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given, Part
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import direct, labels
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Labels
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct, Labels
 
 
 def parts(layer: str, cluster: Any, given: Given[Any]) -> tuple[Part, ...]:
@@ -21,6 +21,12 @@ def parts(layer: str, cluster: Any, given: Given[Any]) -> tuple[Part, ...]:
     """
     style = labels.PARTS if isinstance(given.release, Labels) else direct.PARTS
     return style[layer](cluster, given)
+
+
+def inside(cluster: Any, given: Given[Any]) -> tuple[Part, ...]:
+    """What is inside of a cluster, by its own API server: for who looks there. Not among `parts`, which every job walks
+    and of which none is a look inside. Of no line that is told by labels: none is offered yet."""
+    return tuple(direct.inside(cluster, given)) if isinstance(given.release, Direct) else ()
 
 
 def objects(layer: str, cluster: Any, given: Given[Any], place: type = Ref) -> list[dict[str, Any]]:

@@ -125,6 +125,21 @@ class ExpectedDeployment:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What runs of a chart, whether the chart itself or an operator has made it.
+
+    :ivar kind: Deployment, StatefulSet, DaemonSet, or OpenTelemetryCollector.
+    :ivar chart: on the management cluster its Helm release's name, on others that of the service.
+    :ivar switches: paths of the chart's values any of which takes it away when false.
+    """
+
+    kind: str
+    name: str
+    chart: str
+    switches: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Entrance:
     """Something on the management cluster that a person opens in a browser.
 
@@ -149,6 +164,8 @@ class Release:
     :ivar cluster_template_version: suffix of the ClusterTemplates that came with it, where none can be asked.
     :ivar vmuser_keys: of user and password, in every Secret of a login.
     :ivar service_templates, deployments, secrets: that the charts make; of a Secret the keys that must be in it.
+    :ivar workloads: by layer, what runs inside of its clusters; on the management cluster beside `deployments`. A run
+        waits for none of it.
     :ivar entrances: what people open, in the order of interest.
     :ivar refused: what can do nothing at it, each with the reason: options by the variable's name, values in them by
         their path (`mothership_values.grafana.version`).
@@ -169,6 +186,7 @@ class Release:
     service_templates: tuple[str, ...]
     deployments: tuple[ExpectedDeployment, ...]
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    workloads: Mapping[str, tuple[Workload, ...]] = field(default_factory=dict)
     entrances: tuple[Entrance, ...] = ()
     #: The management cluster's own metrics carry this cluster name.
     mothership_cluster_name: str = "mothership"
