@@ -216,7 +216,7 @@ def told(*changes: tuple[str, str, Any], namespace: bool = True) -> set[tuple[st
         if ref.kind == "Secret":
             place[ref.name] = {"metadata": {"name": ref.name}, "data": {"username": "YQ==", "password": "Yg=="}}
         elif ref.kind == "Namespace":
-            place.update({ref.name: {"metadata": {"name": ref.name}}} if namespace else {})
+            place[ref.name] = {"metadata": {"name": ref.name}}
         else:
             place[ref.name] = whole(part)
     apis = {"Deployment": "apps/v1", "DaemonSet": "apps/v1", "OpenTelemetryCollector": "opentelemetry.io/v1beta1"}
@@ -228,6 +228,8 @@ def told(*changes: tuple[str, str, Any], namespace: bool = True) -> set[tuple[st
         else:
             metadata = {"name": name, "namespace": "kof", **obj.get("metadata", {})}
             place[name] = {"apiVersion": api, "kind": kind, **obj, "metadata": metadata}
+    if not namespace:  # nothing is listed in it then, and asked for by name nothing is there
+        objects = {place: {} for place in objects if place[1] in ("Namespace", "Secret")}
     found = inside.judged("eu1-a", PARTS, objects, {}, lambda _when: True)
     return {(each.verdict.code, each.what) for each in found}
 
