@@ -9,9 +9,10 @@ What is looked at is module_utils/fleet/status.py, how it looks module_utils/rep
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import installed, rendered, status
@@ -26,6 +27,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.faces import FACES
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
@@ -50,10 +53,12 @@ class ActionModule(fleets.FleetAction):
         fleet: Fleet,
         charts: Sequence[InstalledChart] | None,
         options: Mapping[str, Any],
+        more: Sequence[Callable[[status.Look], None]] = (),
     ) -> dict[str, Any]:
         """How the fleet is, as docs/status.schema.json describes it."""
         now = datetime.datetime.now(datetime.UTC)
-        return status.look(connection, fleet, charts, patience=options["patience"], now=now)
+        weigh = functools.partial(_budgets, fleet, now)
+        return status.look(connection, fleet, charts, patience=options["patience"], now=now, more=more, weigh=weigh)
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         formats, folder = options["format"], _folder(options)
@@ -78,7 +83,9 @@ class ActionModule(fleets.FleetAction):
             folder.write(files)
         result = nothing | {
             "counts": found["counts"],
-            "versions": found["versions"],
+            # Which hosts are of which versions is in the file of format json.
+            "versions": {name: each for name, each in found["versions"].items() if name != "sets"},
+            "budgets": found["budgets"],
             "findings": found["findings"][:FAULTS_KEPT],
             "not_looked_at": found["not_looked_at"],
             "files": [str(folder.path / name) for name in files] if folder else [],
@@ -117,10 +124,37 @@ def _as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
     programs go, stay: a vault may hold the word failed."""
     leaves = leaving(found)
     leaves |= {key: found[key] for key in ("schema", "at")}
-    for rows, ours in (("findings", ("code", "severity", "title", "layer")), ("clusters", ("layer", "state"))):
-        for row, before in zip(leaves[rows], found[rows], strict=True):
-            row |= {key: before[key] for key in ours}
+    for rows, before, ours in (
+        (leaves["findings"], found["findings"], ("code", "severity", "title", "layer")),
+        (leaves["clusters"], found["clusters"], ("layer", "state")),
+        (leaves["budgets"], found["budgets"], ("name", "status")),
+        (leaves["versions"]["sets"], found["versions"]["sets"], ("layer",)),
+    ):
+        for row, each in zip(rows, before, strict=True):
+            row |= {key: each[key] for key in ours}
     return leaves
+
+
+def _budgets(fleet: Fleet, now: datetime.datetime, live: status.Live) -> list[dict[str, str]]:
+    """As preflight reckons them, by what was read anyway. Logins count by about their length."""
+    motherships = fleet.everywhere("mothership")
+    shared = {name: value for each in motherships for name, value in fleet.variables[each.host].items()}
+    inventory = preflight.Inventory(
+        motherships[0] if motherships else None,
+        fleet.everywhere("regional"),
+        fleet.everywhere("child"),
+        shared=shared | fleet.variables[fleet.hosts[0]],
+    )
+    facts = Facts(
+        "",
+        cluster_deployments=tuple(live.cluster_deployments),
+        promxy_server_groups=tuple(live.promxy_server_groups or ()),
+        promxy_deployment=live.promxy,
+        now=now.astimezone(datetime.UTC),
+        unread={} if live.promxy_server_groups is not None else {"PromxyServerGroup": "it may not be read"},
+    )
+    rows = preflight.budgets(facts, fleet.hosts, inventory, fleet.release)
+    return [{name: getattr(row, name) for name in ("name", "found", "wanted", "remedy", "status")} for row in rows]
 
 
 def _charts(connection: Connection, namespace: str) -> tuple[installed.InstalledChart, ...] | None:

@@ -8,7 +8,6 @@ What is looked at more is module_utils/fleet/verify.py.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -40,9 +39,9 @@ class ActionModule(fleet_status.ActionModule):
         fleet: Fleet,
         charts: Sequence[InstalledChart] | None,
         options: Mapping[str, Any],
+        more: Sequence[Callable[[status.Look], None]] = (),
     ) -> dict[str, Any]:
-        now = datetime.datetime.now(datetime.UTC)
-        more: list[Callable[[status.Look], None]] = [verify.datasources]
+        more = [*more, verify.datasources]
         if options["scope"] == "inside":
             more.append(verify.inside(options["deadline"]))
-        return status.look(connection, fleet, charts, patience=options["patience"], now=now, more=more)
+        return super().look(connection, fleet, charts, options, more)

@@ -106,9 +106,21 @@ versions:
   type: dict
   sample:
     kcm_api: v1alpha1
+    k0rdent: kcm-0-1-0
     charts: {kof-operators: 0.1.1, kof-mothership: 0.1.1}
     service_templates: [{name: kof-storage-0-1-1, count: 2}]
     cluster_templates: [{name: aws-standalone-cp-0-1-0, count: 2}]
+budgets:
+  description: What the regional clusters use of what they share, as C(k0rdent.kof.fleet_preflight) reckons it.
+  returned: always, but for an empty batch
+  type: list
+  elements: dict
+  sample:
+    - name: certificates
+      found: no new ones
+      wanted: at most 50 under a domain in 7 days (letsencrypt.org/docs/rate-limits)
+      remedy: ""
+      status: ok
 not_looked_at:
   description: What could not be looked at, and why.
   returned: always, but for an empty batch

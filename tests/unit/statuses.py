@@ -61,7 +61,21 @@ def status(clusters: dict[str, str], *findings: dict[str, str], **more: Any) -> 
             "charts": {"kof-operators": "0.1.1", "kof-mothership": "0.1.1"},
             "service_templates": [{"name": "kof-storage-0-1-1", "count": 1}],
             "cluster_templates": [],
+            "k0rdent": "kcm-0-1-0",
+            "sets": [
+                {
+                    "layer": "regional",
+                    "cluster_template": "aws-0-1-0",
+                    "kubernetes": "v1.31.1",
+                    "services": [{"name": "kof-storage", "template": "kof-storage-0-1-1"}],
+                    "differs": [],
+                    "hosts": ["eu1"],
+                }
+            ],
         },
+        "budgets": [
+            {"name": "promxy config", "found": "812 bytes", "wanted": "1,048,576", "remedy": "", "status": "ok"}
+        ],
         "clusters": rows,
         "findings": list(findings),
         "not_looked_at": [],
@@ -107,13 +121,18 @@ def hostile() -> dict[str, Any]:
     """Every text that comes from a cluster or an inventory is one of HOSTILE; our own words aren't."""
     clusters = {**WELL, **{f"{text}-child{number}": "failed" for number, text in enumerate(HOSTILE)}}
     hosts = [host for host in clusters if host not in WELL]
-    about = [dict.fromkeys(("title", "why", "object", "remedy", "cluster"), text) for text in HOSTILE]
+    texts = [dict.fromkeys(("title", "why", "object", "remedy", "cluster"), text) for text in HOSTILE]
     found = [
         finding(host, severity, "version-skew", **each)
-        for host, each in zip(hosts, about, strict=True)
+        for host, each in zip(hosts, texts, strict=True)
         for severity in ("failed", "progress")
     ]
     seen = status(clusters, *found, fleet=HOSTILE[0], kof_version=HOSTILE[1], management_cluster=HOSTILE[2])
     seen["versions"] |= {"kcm_api": HOSTILE[3], "charts": {HOSTILE[4]: HOSTILE[5]}}
     seen["versions"]["service_templates"] = [{"name": text, "count": 1} for text in HOSTILE]
-    return {**seen, "not_looked_at": list(HOSTILE)}
+    about = {"layer": "child", "services": [{"name": text, "template": text} for text in HOSTILE]}
+    seen["versions"]["sets"] = [
+        {**about, "cluster_template": text, "kubernetes": text, "differs": [text], "hosts": [text]} for text in HOSTILE
+    ]
+    budgets = [{**dict.fromkeys(("name", "found", "wanted", "remedy"), text), "status": "warning"} for text in HOSTILE]
+    return {**seen, "budgets": budgets, "not_looked_at": list(HOSTILE)}

@@ -79,6 +79,23 @@ def rights(layer: str, given: Given[Any], namespace: str, kcm_namespace: str) ->
         yield right("status", Ref(api, kind, kcm_namespace, name), "get", name=name)
 
 
+@dataclass(frozen=True)
+class Live:
+    """What was read that budgets are reckoned by.
+
+    :ivar promxy_server_groups: None where they may not be read.
+    :ivar promxy: its Deployment; None where it isn't there, or may not be read.
+    """
+
+    cluster_deployments: Sequence[Object]
+    promxy_server_groups: Sequence[Object] | None
+    promxy: Object | None
+
+
+#: Budgets that all regions share, as rows: name, found, wanted, remedy, status (ok, warning, failed).
+Weigh = Callable[[Live], Sequence[Mapping[str, str]]]
+
+
 def look(
     connection: Connection,
     fleet: Fleet,
@@ -87,6 +104,7 @@ def look(
     patience: float,
     now: datetime.datetime,
     more: Iterable[Callable[[Look], None]] = (),
+    weigh: Weigh = lambda _live: (),
 ) -> dict[str, Any]:
     """How the batch's clusters are, as docs/status.schema.json describes it.
 
@@ -94,6 +112,7 @@ def look(
     :param more: looks at what this one doesn't look at (fleet/verify.py).
     :param patience: minutes after which what is normal in a rollout is so no more.
     :param now: with its time zone.
+    :param weigh: reckons the budgets.
     :raises ApiError: ClusterDeployments may not be listed, or a request is refused for another reason than rights.
     :raises ApiUnavailable: the API server is away.
     :raises FleetFault: it serves no version of kcm's API that is known here.
@@ -103,7 +122,7 @@ def look(
     seen.clusters()
     for each in more:
         each(seen)
-    return seen.told(charts)
+    return {**seen.told(charts), "budgets": [dict(each) for each in weigh(seen.of_budgets)]}
 
 
 @dataclass
@@ -157,6 +176,14 @@ class Look:
     listed: dict[str, list[Object]] = field(default_factory=dict)
     #: Hosts whose ClusterDeployment is ready.
     ready: set[str] = field(default_factory=set)
+    #: Name of k0rdent's Release, "" where nobody says.
+    k0rdent: str = ""
+    groups: Sequence[Object] | None = None
+    promxy: Object | None = None
+
+    @property
+    def of_budgets(self) -> Live:
+        return Live(list(self.live.values()), self.groups, self.promxy)
 
     @functools.cached_property
     def release(self) -> Any:
@@ -185,6 +212,8 @@ class Look:
         if managements == []:
             self._add(mine(code="k0rdent-not-ready", what="Management", why="there is no Management object"))
         for each in managements or ():
+            said = (each.get("status") or {}).get("release") or (each.get("spec") or {}).get("release")
+            self.k0rdent = self.k0rdent or str(said or "")
             why = _unwell(each)
             if why:
                 since = core_readiness.since(core_readiness.condition(each, "Ready") or {})
@@ -246,7 +275,7 @@ class Look:
             if self.connection.resource(group, PROMXY_SERVER_GROUP) is not None:
                 found = self._list(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
                 if found is not None:
-                    listed[PROMXY_SERVER_GROUP] = found
+                    listed[PROMXY_SERVER_GROUP] = self.groups = found
         asked = [each for layer in LAYERS for each in self._asked(layer)]
         targets = [_target(part) for _cluster, part in asked]
         seen = wait.look(self.connection, targets, listed, forbidden=True)
@@ -262,6 +291,8 @@ class Look:
                 # What it says itself needs nothing that may not be read.
                 verdict = readiness.cluster_deployment(each.live, services=())
             obj = each.live or self.live.get(_name(cluster))
+            if isinstance(part.what, Ref) and (part.what.kind, part.what.name) == self._promxys:
+                self.promxy = each.live
             make = self._about(cluster)
             if each.live is None and self.uninstalled & self._brought_by(part):
                 continue
@@ -275,6 +306,10 @@ class Look:
         if isinstance(self.release, Direct) and not self.absent:
             self._running()
             self._promxy(listed)
+
+    @functools.cached_property
+    def _promxys(self) -> tuple[str, str]:
+        return "Deployment", self.release.promxy.deployment
 
     def _asked(self, layer: str) -> Iterator[tuple[Any, Part]]:
         """The parts of a layer's clusters that can be looked at; what there is instead is found here."""
@@ -431,17 +466,10 @@ class Look:
         self._repository(listed.get("ClusterSummary", ()))
 
     def _skew(self, make: Callable[..., _Found], layer: str, cluster: Any, live: Object) -> None:
-        wanted = {
-            service.name: cluster.service_templates.get(service.name, service.template)
-            for service in self.release.services[layer]
-        }
+        wanted = self._wanted(layer, cluster)
         there = {service["name"]: service["template"] for service in _services(live)}
         what, make = str(ref_of(live)), functools.partial(make, settled=self.rolled)
-        other = [
-            f"{name} is {template}, {wanted[name]} is wanted"
-            for name, template in there.items()
-            if wanted.get(name, template) != template
-        ]
+        other = _others(wanted, live)
         if other:
             self._add(make(code="version-skew", what=what, why=some(other)))
         missing = [name for name in wanted if name not in there and name not in cluster.disabled_services]
@@ -456,6 +484,13 @@ class Look:
         if storage is not None and wanted in (None, True) and on is not False:
             verdict = operators.logs_kept(str(storage.get("values") or ""))
             self._judged(make, str(ref_of(live)), verdict, live)
+
+    def _wanted(self, layer: str, cluster: Any) -> dict[str, str]:
+        """By kof's services of a cluster the ServiceTemplate that the inventory wants."""
+        return {
+            service.name: cluster.service_templates.get(service.name, service.template)
+            for service in self.release.services[layer]
+        }
 
     def _copied(self, make: Callable[..., _Found], cluster: Any, live: Object, summaries: Sequence[Object]) -> None:
         """Whether the Secrets that this cluster's labels ask for are on it."""
@@ -645,10 +680,35 @@ class Look:
         clusters = Counter(str((each.get("spec") or {}).get("template")) for each in live)
         return {
             "kcm_api": self.kcm_version,
+            "k0rdent": self.k0rdent,
             "charts": None if charts is None else {each.name: each.version for each in charts},
             "service_templates": _counted(services),
             "cluster_templates": _counted(clusters),
+            "sets": self._sets(),
         }
+
+    def _sets(self) -> list[dict[str, Any]]:
+        """The clusters that are there, those with the same templates and the same Kubernetes together; of each layer
+        the most usual first."""
+        sets: list[dict[str, Any]] = []
+        for layer in ("regional", "child"):
+            alike: dict[tuple[Any, ...], list[str]] = {}
+            for cluster in self.fleet.of(layer):
+                live = self.live.get(_name(cluster))
+                if live is None:
+                    continue
+                spec, status = live.get("spec") or {}, live.get("status") or {}
+                services = tuple((str(each.get("name")), str(each["template"])) for each in _services(live))
+                differs = tuple(_others(self._wanted(layer, cluster), live) if isinstance(self.release, Direct) else ())
+                same = (str(spec.get("template") or ""), str(status.get("k8sVersion") or ""), services, differs)
+                alike.setdefault(same, []).append(cluster.host)
+            for (template, kubernetes, services, differs), hosts in sorted(
+                alike.items(), key=lambda each: len(each[1]), reverse=True
+            ):
+                told = {"layer": layer, "cluster_template": one_line(template), "kubernetes": one_line(kubernetes)}
+                named = [{"name": one_line(name), "template": one_line(each)} for name, each in services]
+                sets.append({**told, "services": named, "differs": [*map(one_line, differs)], "hosts": hosts})
+        return sets
 
 
 def failures(status: Mapping[str, Any]) -> dict[str, str]:
@@ -693,6 +753,16 @@ def _target(part: Part) -> wait.Target:
         return core_readiness.failed("it is scaled to 0 replicas", code="deployment-scaled-down")
 
     return wait.Target(target.ref, judge, target.related)
+
+
+def _others(wanted: Mapping[str, str], live: Mapping[str, Any]) -> list[str]:
+    """Services of a ClusterDeployment that are of another ServiceTemplate than is wanted, in words."""
+    there = {service["name"]: service["template"] for service in _services(live)}
+    return [
+        f"{name} is {template}, {wanted[name]} is wanted"
+        for name, template in there.items()
+        if wanted.get(name, template) != template
+    ]
 
 
 def _services(deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -121,6 +121,48 @@ def run(
     release = chosen_release or next(iter(RELEASES.values()))
     chosen = frozenset(LAYERS_OF[before] if layers is None else layers)
     batch = frozenset(batch)
+    situation = _situation(
+        batch, inventory, release, chosen, check_mode=check_mode, announce=announce, zones=zones, job=job
+    )
+    if chosen_release is None:
+        unsaid = functools.partial(installed_charts, namespace=situation.namespace)
+        found = _facts(connection_or_error, unsaid)
+        told = [found] if isinstance(found, Check) else checks.unchosen_kof(replace(situation, facts=found))
+        return [narrowed(check, batch) for check in [*(checks.inputs(situation) if situation.faults else ()), *told]]
+    walk = _walk(situation, inventory, batch, job)
+    found = _gathered(connection_or_error, situation, inventory, walk, foresee if job == "apply" else None)
+    if isinstance(found, Check):
+        return [
+            narrowed(check, batch) for check in [*checks.inputs(situation), *checks.replaced_maps(situation), found]
+        ]
+    return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
+
+
+def budgets(facts: Facts, batch: Collection[str], inventory: Inventory, release: Direct) -> list[Check]:
+    """What the regions use of the budgets that they share, by what is live and by the inventory.
+
+    :param facts: as far as they are known; what isn't known of is left out, or in `unread`.
+    :param batch: hosts that are looked at.
+    """
+    regional = frozenset({"regional"})  # promxy's limit is that of the live Deployment
+    situation = _situation(
+        frozenset(batch), inventory, release, regional, check_mode=False, announce=None, zones=(), job="status"
+    )
+    return checks.budgets_of(replace(situation, facts=facts))
+
+
+def _situation(
+    batch: frozenset[str],
+    inventory: Inventory,
+    release: Direct,
+    chosen: frozenset[str],
+    *,
+    check_mode: bool,
+    announce: bool | None,
+    zones: Sequence[Zone],
+    job: str,
+) -> Situation:
+    """What checks look at, but for the facts. Parameters as those of `run`; chosen: the layers."""
     mothership = inventory.mothership
     in_batch = mothership is not None and mothership.host in batch
     everyone = [
@@ -138,7 +180,7 @@ def run(
     if comes is None:
         unreadable = "mothership" in chosen and bool(batch & unparsed)
         comes = "mothership" in walked or unreadable or (check_mode and mothership is not None)
-    situation = Situation(
+    return Situation(
         facts=Facts(""),
         release=release,
         layers=frozenset(walked),
@@ -179,18 +221,6 @@ def run(
         render_cluster=_renderer(inventory, release),
         needs_secrets=job == "apply",
     )
-    if chosen_release is None:
-        unsaid = functools.partial(installed_charts, namespace=situation.namespace)
-        found = _facts(connection_or_error, unsaid)
-        told = [found] if isinstance(found, Check) else checks.unchosen_kof(replace(situation, facts=found))
-        return [narrowed(check, batch) for check in [*(checks.inputs(situation) if situation.faults else ()), *told]]
-    walk = _walk(situation, inventory, batch, job)
-    found = _gathered(connection_or_error, situation, inventory, walk, foresee if job == "apply" else None)
-    if isinstance(found, Check):
-        return [
-            narrowed(check, batch) for check in [*checks.inputs(situation), *checks.replaced_maps(situation), found]
-        ]
-    return [narrowed(check, batch) for check in checks.made(replace(situation, facts=found))]
 
 
 def _walk(situation: Situation, inventory: Inventory, batch: Collection[str], job: str) -> Walk:

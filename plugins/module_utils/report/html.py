@@ -26,6 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.report.status import (
     WARNING,
     in_xml,
     summary,
+    unusual,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
@@ -57,6 +58,8 @@ _NAMED = 60
 _OPEN = 4
 #: How many names a reason lists before it counts the rest.
 _NAMES = 12
+#: How many sets of versions the page has.
+_SETS = 20
 #: A state's sign, from characters that every font has.
 _SIGNS = {
     READY: "\u2713",
@@ -133,6 +136,7 @@ def _page(status: Mapping[str, Any], room: _Room) -> str:
         _section("progress", "In progress", _progress(progress, len(problems))) if progress else None,
         _section("fleet", "The fleet", _topology(status["clusters"], anchors)),
         _section("versions", "Versions", _versions(status)),
+        _section("budgets", "Budgets", _budgets(status["budgets"])) if status["budgets"] else None,
         _section("unread", "Not looked at", [_list(status["not_looked_at"], room)])
         if status["not_looked_at"]
         else None,
@@ -442,13 +446,49 @@ def _versions(status: Mapping[str, Any]) -> Iterator[Inside]:
         "dl",
         *_pair("kof, as wanted", str(status["kof_version"])),
         *_pair("kof, as installed", installed or "no chart of kof"),
+        *_pair("k0rdent", str(versions["k0rdent"]) or "unknown"),
         *_pair("k0rdent API", str(versions["kcm_api"])),
         class_="facts",
     )
-    for title, key in (("ServiceTemplate", "service_templates"), ("ClusterTemplate", "cluster_templates")):
-        rows = [(each["name"], f"{each['count']:,}") for each in versions[key]]
-        if rows:
-            yield _rows((title, "clusters"), rows, "which of them the clusters use")
+    sets = unusual(versions["sets"])
+    rows: list[Sequence[Inside]] = [
+        (
+            f"{each['layer']}, {len(each['hosts']):,} of {each['of']:,}",
+            each["cluster_template"],
+            each["kubernetes"],
+            ", ".join(service["template"] for service in each["services"]),
+            _skew(each),
+        )
+        for each in sets[:_SETS]
+    ]
+    if rows:
+        heads = ("clusters", "ClusterTemplate", "Kubernetes", "ServiceTemplates", "skew")
+        yield _rows(heads, rows, "those that are alike in all versions, the most usual first")
+    if len(sets) > _SETS:
+        yield element("p", f"And {len(sets) - _SETS:,} more that are alike in nothing.", class_="dim")
+
+
+def _skew(alike: Mapping[str, Any]) -> Inside:
+    """In which they differ from what most have, and from what the inventory wants."""
+    if not alike["unlike"] and not alike["differs"]:
+        return "none"
+    told: list[Inside] = [element("p", each, class_="why") for each in (*alike["unlike"], *alike["differs"])]
+    return element("div", *told, element("p", some(alike["hosts"], _NAMES), class_="dim"))
+
+
+def _budgets(budgets: Sequence[Mapping[str, str]]) -> Iterator[Inside]:
+    yield element("p", "What all regions share, and a large fleet uses up.", class_="dim")
+    rows = [
+        (
+            each["name"],
+            element("span", each["status"], class_=f"badge {'ready' if each['status'] == 'ok' else each['status']}"),
+            each["found"],
+            each["wanted"],
+            element("span", *_commands(each["remedy"])),
+        )
+        for each in budgets
+    ]
+    yield _rows(("budget", "state", "used", "limit", "what to do"), rows, "what is used of it")
 
 
 def _table(status: Mapping[str, Any]) -> Iterator[Inside]:
@@ -465,7 +505,7 @@ def _table(status: Mapping[str, Any]) -> Iterator[Inside]:
     yield element("details", opener, made, open="" if len(clusters) <= _NAMED else None)
 
 
-def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> Markup:
+def _rows(heads: Sequence[str], rows: Iterable[Sequence[Inside]], caption: str) -> Markup:
     """A table; the first cell of each row is its head. Wide ones scroll by themselves, with the keyboard, too."""
     head = element("tr", *(element("th", each, scope="col") for each in heads))
     body = [

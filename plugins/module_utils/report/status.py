@@ -66,6 +66,7 @@ def text(status: Status) -> str:
         lines.append("")
     lines += _layers(status["clusters"])
     lines += _versions(status)
+    lines += _budgets(status["budgets"])
     for each in status["not_looked_at"]:
         lines += _wrapped(f"Not looked at: {each}", "  ", "")
     return "\n".join([*lines, f"{summary(status)}; what a code means: docs/findings.md"])
@@ -112,10 +113,52 @@ def _versions(status: Status) -> Iterator[str]:
     if charts is not None:
         installed = installed or "no chart of kof"
     told = [f"kof {status['kof_version']} wanted", *([f"{installed} installed"] if installed else [])]
-    yield from _wrapped(f"{'versions':<12}{'; '.join([*told, 'k0rdent API ' + versions['kcm_api']])}", " " * 12, "")
+    api = f"API {versions['kcm_api']}"
+    told.append(f"k0rdent {versions['k0rdent']} ({api})" if versions["k0rdent"] else f"k0rdent {api}")
+    yield from _wrapped(f"{'versions':<12}{'; '.join(told)}", " " * 12, "")
     used = ", ".join(f"{each['name']} ({each['count']})" for each in versions["service_templates"])
     if used:
         yield from _wrapped(f"{'services':<12}{used}", " " * 12, "")
+    others = [each for each in unusual(versions["sets"]) if each["unlike"]]
+    for each in others[:_REASONS]:
+        count = f"{len(each['hosts']):,} of {each['of']:,} {each['layer']} clusters"
+        told_of = f"{count}: {some(each['unlike'])}: {some(each['hosts'], _NAMES)}"
+        yield from _wrapped(f"{'skew':<12}{told_of}", " " * 12, "")
+    if len(others) > _REASONS:
+        hosts = sum(len(each["hosts"]) for each in others[_REASONS:])
+        yield f"{'':<12}and {hosts:,} clusters that differ otherwise"
+
+
+def unusual(sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The sets of versions, each with how many clusters its layer has (`of`) and how it is unlike the layer's most
+    usual one, which is the first of it, in words (`unlike`)."""
+    usual: dict[str, Mapping[str, Any]] = {}
+    of = Counter[str]()
+    for each in sets:
+        usual.setdefault(each["layer"], each)
+        of[each["layer"]] += len(each["hosts"])
+    return [{**each, "of": of[each["layer"]], "unlike": _unlike(each, usual[each["layer"]])} for each in sets]
+
+
+def _unlike(one: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    pairs = [
+        (name, one[key], usual[key])
+        for name, key in (("ClusterTemplate", "cluster_template"), ("Kubernetes", "kubernetes"))
+    ]
+    mine, theirs = ({each["name"]: each["template"] for each in those["services"]} for those in (one, usual))
+    pairs += [(name, mine.get(name, ""), theirs.get(name, "")) for name in {**theirs, **mine}]
+    return [f"{name} {here or 'none'} (most have {most or 'none'})" for name, here, most in pairs if here != most]
+
+
+def _budgets(budgets: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """What is used of what all regions share; of what is nearly used up the limit, and what to do."""
+    for number, each in enumerate(budgets):
+        wrong = each["status"] != "ok"
+        told = f"{each['name']}: {each['found']}" + (f"; {each['wanted']}" if wrong else "")
+        head = ("budgets" if number == 0 else "").ljust(12)
+        yield from _wrapped(f"{head}{'WARNING ' if wrong else ''}{told}", " " * 12, "")
+        if wrong and each["remedy"]:
+            yield f"{' ' * 12}-> {' '.join(each['remedy'].split())}"
 
 
 def summary(status: Status) -> str:
@@ -127,6 +170,8 @@ def summary(status: Status) -> str:
         f", {unknown} not looked at in full" if unknown else ""
     )
     wrong = [f"{counts['findings'][each]} {each}" for each in ("failed", "warning") if counts["findings"][each]]
+    budgets = sum(each["status"] != "ok" for each in status["budgets"])
+    wrong += [f"{budgets} {'budget is' if budgets == 1 else 'budgets are'} nearly used up"] if budgets else []
     return f"{ready}; {', '.join(wrong) or ('nothing else is wrong' if unknown else 'nothing is wrong')}"
 
 

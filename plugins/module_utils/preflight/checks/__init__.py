@@ -122,9 +122,17 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
 )
 
 
-__all__ = ["ALL", "inputs", "made", "replaced_maps", "unchosen_kof"]
+#: What all regions share, whatever a run would do.
+BUDGETS = (promxy_config_size, promxy_memory, certificates, route53_requests)
+
+__all__ = ["ALL", "budgets_of", "inputs", "made", "replaced_maps", "unchosen_kof"]
 
 
 def made(s: Situation) -> list[Check]:
     """Every check, in the order of the table."""
     return [check for function in ALL for check in function(s)]
+
+
+def budgets_of(s: Situation) -> list[Check]:
+    """The checks of budgets alone."""
+    return [check for function in BUDGETS for check in function(s)]

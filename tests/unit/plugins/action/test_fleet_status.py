@@ -57,7 +57,15 @@ def found(*findings: dict[str, str]) -> dict[str, Any]:
             "clusters": {**dict.fromkeys(report.STATES, 0), "failed": len(failed), "ready": len(HOSTS) - len(failed)},
             "findings": {"failed": len(findings), "warning": 0, "progress": 0},
         },
-        "versions": {"kcm_api": "v1alpha1", "charts": None, "service_templates": [], "cluster_templates": []},
+        "versions": {
+            "kcm_api": "v1alpha1",
+            "charts": None,
+            "service_templates": [],
+            "cluster_templates": [],
+            "k0rdent": "kcm-1",
+            "sets": [],
+        },
+        "budgets": [],
         "clusters": clusters,
         "findings": list(findings),
         "not_looked_at": [],
@@ -175,3 +183,23 @@ def test_what_nobody_means_is_refused_before_anything_is_read(options: dict[str,
     action: Any = None  # nothing of it is needed
     with pytest.raises(FleetFault, match=told):
         ActionModule.fleet(action, {"format": ["text"], "folder": None, "patience": 60, **options}, {})
+
+
+def test_budgets_are_those_of_preflight_by_what_is_live(tmp_path: pathlib.Path) -> None:
+    read = fleet_status.fleets.read_fleet(task_vars(tmp_path), fleet_status.LAYERS)
+    assert read.faults == []
+    now = fleet_status.datetime.datetime(2026, 3, 1, tzinfo=fleet_status.datetime.UTC)
+    promxy = {
+        "spec": {
+            "template": {"spec": {"containers": [{"name": "promxy", "resources": {"limits": {"memory": "70Mi"}}}]}}
+        }
+    }
+    rows = {each["name"]: each for each in fleet_status._budgets(read, now, fleet_status.status.Live([], [], promxy))}
+    assert set(rows) == {"promxy config", "promxy memory", "certificates"} or "Route 53 requests" in rows
+    assert rows["promxy memory"]["status"] == "warning"
+    assert "70Mi, the live one" in rows["promxy memory"]["wanted"]
+    regions = len(read.of("regional"))
+    assert rows["certificates"]["found"].startswith(f"{2 * regions} under ")
+    # Where promxy's groups may not be read, nothing is guessed of it.
+    unread = fleet_status._budgets(read, now, fleet_status.status.Live([], None, promxy))
+    assert {each["name"] for each in unread} == set(rows) - {"promxy config", "promxy memory"}

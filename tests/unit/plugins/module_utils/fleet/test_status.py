@@ -193,13 +193,16 @@ class Source:
         return copy.deepcopy(found[0])
 
 
-def look(source: Source, *, patience: float = 60, mothership: bool = True, charts: Any = CHARTS) -> dict[str, Any]:
+def look(
+    source: Source, *, patience: float = 60, mothership: bool = True, charts: Any = CHARTS, **more: Any
+) -> dict[str, Any]:
     return under_test.look(
         source,
         fleet(mothership=mothership),
         charts,
         patience=patience,
         now=NOW,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -226,6 +229,44 @@ def test_of_a_fleet_that_is_well_nothing_is_found_and_each_kind_is_listed_once()
     assert seen["versions"]["cluster_templates"] == [{"name": "aws-0-1-0", "count": 2}]
     assert len(source.asked) == len(set(source.asked))
     assert all("|kof|" in each and each.split("|")[2] for each in source.asked if each.startswith("Secret"))
+
+
+def test_clusters_that_are_alike_in_all_versions_are_told_together() -> None:
+    held = [*objects(), *cluster("eu1-b", "child")]
+    named(held, "ClusterDeployment", "eu1-a")["status"]["k8sVersion"] = "v1.31.1"
+    named(held, "ClusterDeployment", "eu1-a")["spec"]["serviceSpec"]["services"][2]["template"] = "kof-collectors-0-1-0"
+    named(held, "Management", "kcm")["status"]["release"] = "kcm-0-1-0"
+    versions = look(Source(held))["versions"]
+    assert versions["k0rdent"] == "kcm-0-1-0"
+    regional, child = versions["sets"]
+    assert (regional["layer"], regional["hosts"], regional["differs"]) == ("regional", ["eu1"], [])
+    assert (child["hosts"], child["kubernetes"], child["cluster_template"]) == (["eu1-a"], "v1.31.1", "aws-0-1-0")
+    assert child["differs"] == ["kof-collectors is kof-collectors-0-1-0, kof-collectors-0-1-1 is wanted"]
+    assert {"name": "kof-collectors", "template": "kof-collectors-0-1-0"} in child["services"]
+
+
+@pytest.mark.parametrize("forbidden", [(), ("PromxyServerGroup",), ("Deployment",)])
+def test_budgets_are_reckoned_by_what_is_read_anyway(forbidden: tuple[str, ...]) -> None:
+    given: list[under_test.Live] = []
+
+    def weigh(live: under_test.Live) -> list[dict[str, str]]:
+        given.append(live)
+        return [{"name": "promxy memory"}]
+
+    source = Source(objects(), forbidden=forbidden)
+    seen = look(source, weigh=weigh)
+    assert seen["budgets"] == [{"name": "promxy memory"}]
+    assert [each for each in source.asked if each == "PromxyServerGroup|kof|"][1:] == ["PromxyServerGroup|kof|"] * (
+        "PromxyServerGroup" in forbidden
+    )
+    (live,) = given
+    assert {each["metadata"]["name"] for each in live.cluster_deployments} == {"eu1", "eu1-a"}
+    groups = live.promxy_server_groups
+    assert (groups and [each["metadata"]["name"] for each in groups]) == (
+        None if "PromxyServerGroup" in forbidden else ["eu1-metrics"]
+    )
+    promxy = None if "Deployment" in forbidden else KOF_0_1_1.promxy.deployment
+    assert (live.promxy and live.promxy["metadata"]["name"]) == promxy
 
 
 def change(kind: str, name: str, **parts: Any) -> list[dict[str, Any]]:

@@ -137,6 +137,21 @@ def test_what_is_wrong_is_told_with_its_reason_and_remedy() -> None:
     assert "kubectl get credentials -n kcm-system" in commands
 
 
+def test_versions_and_budgets_are_tables() -> None:
+    seen = status(WELL)
+    (usual,) = seen["versions"]["sets"]
+    other = {**usual, "kubernetes": "v1.30.0", "hosts": ["us1"], "differs": ["kof-storage is x, y is wanted"]}
+    seen["versions"]["sets"] = [{**usual, "hosts": ["eu1", "eu2"]}, *([other] * 30)]
+    seen["budgets"] = [{**seen["budgets"][0], "status": "warning", "remedy": "`kubectl get x`"}]
+    read = Page(html.page(seen))
+    rows = [text for _attributes, text in read.all("tr")]
+    assert "regional, 2 of 32aws-0-1-0v1.31.1kof-storage-0-1-1none" in rows
+    told = "Kubernetes v1.30.0 (most have v1.31.1)kof-storage is x, y is wantedus1"
+    assert f"regional, 1 of 32aws-0-1-0v1.30.0kof-storage-0-1-1{told}" in rows
+    assert "promxy configwarning812 bytes1,048,576kubectl get x" in rows
+    assert "And 11 more that are alike in nothing." in read.told
+
+
 def test_a_cell_leads_to_what_was_found_of_its_cluster() -> None:
     read = Page(html.page(STATUSES["small"]))
     (cell,) = [each for each, _text in read.all("a") if each.get("title") == "eu1-child1: progressing"]

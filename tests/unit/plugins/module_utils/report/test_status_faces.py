@@ -24,8 +24,10 @@ def test_a_small_fleet_that_is_well() -> None:
         "mothership  1 ready",
         "regional    1 ready",
         "child       1 ready",
-        "versions    kof 0.1.1 wanted; kof-operators 0.1.1, kof-mothership 0.1.1 installed; k0rdent API v1alpha1",
+        "versions    kof 0.1.1 wanted; kof-operators 0.1.1, kof-mothership 0.1.1 installed; k0rdent kcm-0-1-0 "
+        "(API v1alpha1)",
         "services    kof-storage-0-1-1 (1)",
+        "budgets     promxy config: 812 bytes",
         "3 of 3 clusters ready; nothing is wrong; what a code means: docs/findings.md",
     ]
 
@@ -73,6 +75,49 @@ def test_what_could_not_be_looked_at_is_told() -> None:
     told = report.text(seen)
     assert "Not looked at: Credential: forbidden" in told
     assert "installed" not in told
+
+
+def alike(hosts: list[str], version: str, **more: Any) -> dict[str, Any]:
+    services = [{"name": "kof-collectors", "template": f"kof-collectors-{version}"}]
+    about = {"layer": "child", "cluster_template": "aws-0-1-0", "kubernetes": "v1.31.1", "differs": []}
+    return {**about, "services": services, "hosts": hosts, **more}
+
+
+def test_which_clusters_are_on_another_version_is_told_against_what_most_have() -> None:
+    hosts = [f"eu1-child{number}" for number in range(1000)]
+    seen = status(WELL)
+    others = [alike([hosts[990 + number]], "0-1-0", kubernetes=f"v1.30.{number}") for number in range(4)]
+    seen["versions"]["sets"] = [alike(hosts[:980], "0-1-1"), alike(hosts[980:990], "0-1-0"), *others]
+    lines = [each for each in report.text(seen).splitlines() if each.startswith(("skew", " "))]
+    one = "skew        1 of 994 child clusters: Kubernetes v1.30."
+    assert lines == [
+        "skew        10 of 994 child clusters: kof-collectors kof-collectors-0-1-0 (most have kof-collectors-0-1-1):",
+        "            eu1-child980, eu1-child981, eu1-child982, eu1-child983, eu1-child984, eu1-child985 and 4 more",
+        f"{one}0 (most have v1.31.1), kof-collectors kof-collectors-0-1-0 (most",
+        "            have kof-collectors-0-1-1): eu1-child990",
+        f"{one}1 (most have v1.31.1), kof-collectors kof-collectors-0-1-0 (most",
+        "            have kof-collectors-0-1-1): eu1-child991",
+        "            and 2 clusters that differ otherwise",
+    ]
+    jsonschema.validate(seen, SCHEMA)
+
+
+def test_a_budget_that_is_nearly_used_up_is_told_with_its_limit_and_what_to_do() -> None:
+    used = {
+        "name": "certificates",
+        "found": "600 under x.y",
+        "wanted": "at most 50",
+        "remedy": "wait",
+        "status": "warning",
+    }
+    seen = status(WELL, budgets=[*status(WELL)["budgets"], used])
+    assert report.text(seen).splitlines()[-4:] == [
+        "budgets     promxy config: 812 bytes",
+        "            WARNING certificates: 600 under x.y; at most 50",
+        "            -> wait",
+        "3 of 3 clusters ready; 1 budget is nearly used up; what a code means: docs/findings.md",
+    ]
+    jsonschema.validate(seen, SCHEMA)
 
 
 @pytest.mark.parametrize("seen", [status(WELL), status({**WELL, NASTY: "failed"}, finding(NASTY, why=NASTY))])
