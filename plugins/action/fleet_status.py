@@ -50,15 +50,24 @@ class ActionModule(fleets.FleetAction):
     def look(
         self,
         connection: Connection,
-        fleet: Fleet,
+        fleet: fleets.ReadFleet,
         charts: Sequence[InstalledChart] | None,
         options: Mapping[str, Any],
+        task_vars: dict[str, Any],
         more: Sequence[Callable[[status.Look], None]] = (),
     ) -> dict[str, Any]:
         """How the fleet is, as docs/status.schema.json describes it."""
         now = datetime.datetime.now(datetime.UTC)
-        weigh = functools.partial(_budgets, fleet, now)
-        return status.look(connection, fleet, charts, patience=options["patience"], now=now, more=more, weigh=weigh)
+        return status.look(
+            connection,
+            fleet,
+            charts,
+            patience=options["patience"],
+            now=now,
+            more=more,
+            weigh=functools.partial(_budgets, fleet, now),
+            domain_of=functools.cache(functools.partial(_domain_of, fleet, task_vars)),
+        )
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         formats, folder = options["format"], _folder(options)
@@ -73,7 +82,7 @@ class ActionModule(fleets.FleetAction):
         run = booking.run_of(task_vars, options["booked_by"])
         with self.connect(fleet, options) as connection:
             charts = _charts(connection, fleet.shared("kof_namespace"))
-            found = self.look(connection, fleet, charts, options)
+            found = self.look(connection, fleet, charts, options, task_vars)
         failed = status.failures(found)
         found = _as_it_leaves({**found, "management_cluster": self._place})
         if "text" in formats:
@@ -86,6 +95,7 @@ class ActionModule(fleets.FleetAction):
             # Which hosts are of which versions is in the file of format json.
             "versions": {name: each for name, each in found["versions"].items() if name != "sets"},
             "budgets": found["budgets"],
+            "drift": found["drift"]["counts"],
             "findings": found["findings"][:FAULTS_KEPT],
             "not_looked_at": found["not_looked_at"],
             "files": [str(folder.path / name) for name in files] if folder else [],
@@ -127,12 +137,20 @@ def _as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
     for rows, before, ours in (
         (leaves["findings"], found["findings"], ("code", "severity", "title", "layer")),
         (leaves["clusters"], found["clusters"], ("layer", "state")),
+        (leaves["drift"]["counts"], found["drift"]["counts"], ("kind",)),
+        (leaves["drift"]["objects"], found["drift"]["objects"], ("kind", "action")),
         (leaves["budgets"], found["budgets"], ("name", "status")),
         (leaves["versions"]["sets"], found["versions"]["sets"], ("layer",)),
     ):
         for row, each in zip(rows, before, strict=True):
             row |= {key: each[key] for key in ours}
     return leaves
+
+
+def _domain_of(fleet: fleets.ReadFleet, task_vars: dict[str, Any], host: str) -> str | None:
+    """Of a regional cluster of the inventory, in the batch or not."""
+    regional = fleets.read_regional(fleet, host, task_vars)
+    return regional.domain if regional else None
 
 
 def _budgets(fleet: Fleet, now: datetime.datetime, live: status.Live) -> list[dict[str, str]]:

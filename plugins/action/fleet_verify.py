@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.action import fleet_status
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status, verify
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet, FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import ReadFleet
 
 #: What is looked at.
 SCOPES = ("management", "inside")
@@ -36,12 +37,13 @@ class ActionModule(fleet_status.ActionModule):
     def look(
         self,
         connection: Connection,
-        fleet: Fleet,
+        fleet: ReadFleet,
         charts: Sequence[InstalledChart] | None,
         options: Mapping[str, Any],
+        task_vars: dict[str, Any],
         more: Sequence[Callable[[status.Look], None]] = (),
     ) -> dict[str, Any]:
         more = [*more, verify.datasources]
         if options["scope"] == "inside":
             more.append(verify.inside(options["deadline"]))
-        return super().look(connection, fleet, charts, options, more)
+        return super().look(connection, fleet, charts, options, task_vars, more)

@@ -121,6 +121,21 @@ budgets:
       wanted: at most 50 under a domain in 7 days (letsencrypt.org/docs/rate-limits)
       remedy: ""
       status: ok
+drift:
+  description: What a site run would change, by kind; RV(not_looked_at) has what isn't known. Of Helm releases version
+    and state are compared, of objects all that is wanted. The file of format V(json) names the objects.
+  returned: always, but for an empty batch
+  type: list
+  elements: dict
+  sample:
+    - kind: ClusterDeployment
+      unchanged: 19
+      created: 0
+      updated: 1
+      adopted: 0
+      upgraded: 0
+      refused: 0
+      unproved: 0
 not_looked_at:
   description: What could not be looked at, and why.
   returned: always, but for an empty batch

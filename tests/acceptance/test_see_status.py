@@ -72,6 +72,14 @@ def test_of_a_fleet_that_is_well_nothing_is_found_and_nothing_is_sent(fleet: Fle
     assert seen["counts"]["clusters"]["ready"] == 4
     assert set(seen["versions"]["charts"]) == {"kof-operators", "kof-mothership"}
     assert seen["not_looked_at"] == []
+    assert seen["drift"]["objects"] == []
+    assert {each["kind"]: each["unchanged"] for each in seen["drift"]["counts"]} == {
+        "Namespace": 1,
+        "Helm release": 2,
+        "ClusterDeployment": 3,
+        "PromxyServerGroup": 1,
+        "GrafanaDatasource": 1,
+    }
     jsonschema.validate(seen, json.loads((REPOSITORY / "docs" / "status.schema.json").read_text()))
     run = fleet.last
     assert run is not None
@@ -89,6 +97,36 @@ def test_of_a_fleet_that_is_well_nothing_is_found_and_nothing_is_sent(fleet: Fle
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in fleet.folder.iterdir()} == dict.fromkeys(
         names, "0o644"
     )
+
+
+def test_what_a_run_would_change_is_what_check_mode_says(fleet: Fleet) -> None:
+    """The one by what it has read alone; the other by dry runs, for which one needs the right to write."""
+    sandbox, other = fleet.sandbox, sorted(FLEET.children)[1]
+    of_child = ("label", "clusterdeployment", CHILD, "-n", "kcm-system")
+    of_other = ("label", "clusterdeployment", other, "-n", "kcm-system")
+    sandbox.kubectl(*of_child, "app.kubernetes.io/managed-by=me", "--overwrite")
+    sandbox.kubectl("delete", "grafanadatasource", f"{REGION}-logs", "-n", "kof", "--wait=true")
+    try:
+        mark = sandbox.audit_mark()
+        seen = fleet.look()
+        assert {each["verb"] for each in sandbox.requests_since(mark)} <= {"get", "list"}
+        checked = sandbox.playbook("site", "--tags", "regional,child", "--check", inventory=fleet.where)
+        sandbox.kubectl(*of_other, "app.kubernetes.io/part-of=us", "--overwrite")
+        refused = {each["host"]: each for each in fleet.look()["drift"]["objects"] if each["action"] == "refused"}
+    finally:
+        sandbox.kubectl(*of_other, "app.kubernetes.io/part-of=sandbox", "--overwrite")
+        mended = sandbox.playbook("site", "--tags", "regional,child", inventory=fleet.where)
+    assert mended.code == 0, mended.output
+    drift = {(each["object"], each["action"]): each for each in seen["drift"]["objects"]}
+    assert set(drift) == checked.changes()
+    assert set(drift) == {
+        (f"ClusterDeployment kcm-system/{CHILD}", "updated"),
+        (f"GrafanaDatasource kof/{REGION}-logs", "created"),
+    }
+    changed = drift[f"ClusterDeployment kcm-system/{CHILD}", "updated"]
+    assert (changed["host"], changed["fields"]) == (CHILD, ["metadata.labels[app.kubernetes.io/managed-by]"])
+    assert set(refused) == {other}
+    assert "belongs to fleet us" in refused[other]["why"]
 
 
 def everybody(*what: str) -> Findings:

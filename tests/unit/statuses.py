@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FINDINGS
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 
+NOTHING = dict.fromkeys(("unchanged", *report.ACTIONS), 0)
 WELL = {"mothership": "ready", "eu1": "ready", "eu1-child1": "ready"}
 #: What a name or a message may be that somebody wants to be more than text, in any of the faces.
 HOSTILE = (
@@ -78,6 +79,7 @@ def status(clusters: dict[str, str], *findings: dict[str, str], **more: Any) -> 
         ],
         "clusters": rows,
         "findings": list(findings),
+        "drift": {"counts": [{**NOTHING, "kind": "ClusterDeployment", "unchanged": 2}], "objects": []},
         "not_looked_at": [],
         **more,
     }
@@ -134,5 +136,8 @@ def hostile() -> dict[str, Any]:
     seen["versions"]["sets"] = [
         {**about, "cluster_template": text, "kubernetes": text, "differs": [text], "hosts": [text]} for text in HOSTILE
     ]
+    changed = {"kind": HOSTILE[0], "action": "updated", "more_fields": 0}
+    objects = [{**changed, "host": text, "object": text, "fields": [text, text], "why": text} for text in HOSTILE]
+    seen["drift"] = {"counts": [{**NOTHING, "kind": HOSTILE[0], "updated": len(HOSTILE)}], "objects": objects}
     budgets = [{**dict.fromkeys(("name", "found", "wanted", "remedy"), text), "status": "warning"} for text in HOSTILE]
     return {**seen, "budgets": budgets, "not_looked_at": list(HOSTILE)}

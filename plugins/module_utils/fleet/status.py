@@ -13,10 +13,11 @@ import datetime
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import side_effects
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.drift import Drift
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
@@ -39,6 +40,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FA
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import promxy
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.cluster_deployment import regional_domain_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import switched_on
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
@@ -105,6 +107,7 @@ def look(
     now: datetime.datetime,
     more: Iterable[Callable[[Look], None]] = (),
     weigh: Weigh = lambda _live: (),
+    domain_of: Callable[[str], str | None] = lambda _host: None,
 ) -> dict[str, Any]:
     """How the batch's clusters are, as docs/status.schema.json describes it.
 
@@ -113,11 +116,12 @@ def look(
     :param patience: minutes after which what is normal in a rollout is so no more.
     :param now: with its time zone.
     :param weigh: reckons the budgets.
+    :param domain_of: of a regional cluster of the inventory that isn't in the batch, by its host; None for none.
     :raises ApiError: ClusterDeployments may not be listed, or a request is refused for another reason than rights.
     :raises ApiUnavailable: the API server is away.
     :raises FleetFault: it serves no version of kcm's API that is known here.
     """
-    seen = Look(connection, fleet, kcm_version_of(connection), patience, now)
+    seen = Look(connection, fleet, kcm_version_of(connection), patience, now, domain_of)
     seen.whole(charts)
     seen.clusters()
     for each in more:
@@ -154,6 +158,7 @@ class Look:
     kcm_version: str
     patience: float
     now: datetime.datetime
+    domain_of: Callable[[str], str | None]
     findings: list[_Found] = field(default_factory=list)
     not_looked_at: dict[str, None] = field(default_factory=dict)
     #: Hosts of which something may not be read.
@@ -178,12 +183,20 @@ class Look:
     ready: set[str] = field(default_factory=set)
     #: Name of k0rdent's Release, "" where nobody says.
     k0rdent: str = ""
+    #: kof's namespace, where it may be read.
+    home: tuple[Object | None] | None = None
+    #: Hosts of which not enough is known to say what is wanted of them.
+    unrendered: set[str] = field(default_factory=set)
     groups: Sequence[Object] | None = None
     promxy: Object | None = None
 
     @property
     def of_budgets(self) -> Live:
         return Live(list(self.live.values()), self.groups, self.promxy)
+
+    @functools.cached_property
+    def drift(self) -> Drift:
+        return Drift(self.fleet)
 
     @functools.cached_property
     def release(self) -> Any:
@@ -198,6 +211,7 @@ class Look:
         mine = functools.partial(_Found, **self._whole)
         with self._forbidden("Namespace", "mothership"):
             namespace = get_or_none(self.connection, ("v1", "Namespace", None, home))
+            self.home = (namespace,)
             if namespace is None:
                 self.absent.add(home)
                 why = f"Namespace {home} doesn't exist"
@@ -235,6 +249,10 @@ class Look:
             chart, what = there.get(name), f"Helm release {name}"
             if chart is None:
                 self.uninstalled.add(name)
+            well = bool(chart and chart.newest.status == "deployed" and chart.version == wanted.version)
+            same = chart and chart.newest.version == wanted.version
+            why = f"it is {chart.newest.status}" if chart and same else f"to {wanted.version}"
+            self.drift.chart(self._whole["host"], name, installed=chart is not None, as_wanted=well, why=why)
             if chart is None or chart.newest.status.startswith("pending"):
                 why = f"{chart.newest.version} is {chart.newest.status}" if chart else "isn't installed"
                 since = chart.newest.since if chart else ""
@@ -276,9 +294,14 @@ class Look:
                 found = self._list(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
                 if found is not None:
                     listed[PROMXY_SERVER_GROUP] = self.groups = found
-        asked = [each for layer in LAYERS for each in self._asked(layer)]
-        targets = [_target(part) for _cluster, part in asked]
-        seen = wait.look(self.connection, targets, listed, forbidden=True)
+        everything = [each for layer in LAYERS for each in self._asked(layer)]
+        targets = [_target(part) for _cluster, part, _judged in everything]
+        looked = wait.look(self.connection, targets, listed, forbidden=True)
+        for (cluster, part, _judged), each in zip(everything, looked, strict=True):
+            if part.manifest and not each.unread and cluster.host not in self.unrendered:
+                self.drift.add(cluster.host, part.manifest(), each.live)
+        asked = [(cluster, part) for cluster, part, judged in everything if judged]
+        seen = [each for (_cluster, _part, judged), each in zip(everything, looked, strict=True) if judged]
         held = self._held([(part, each) for (_cluster, part), each in zip(asked, seen, strict=True)], listed)
         ready = self.ready
         for (cluster, part), each in zip(asked, seen, strict=True):
@@ -311,23 +334,47 @@ class Look:
     def _promxys(self) -> tuple[str, str]:
         return "Deployment", self.release.promxy.deployment
 
-    def _asked(self, layer: str) -> Iterator[tuple[Any, Part]]:
-        """The parts of a layer's clusters that can be looked at; what there is instead is found here."""
-        given = Given(self.release, self.kcm_version, live=Known({ref_of(each): each for each in self.live.values()}))
+    def _asked(self, layer: str) -> Iterator[tuple[Any, Part, bool]]:
+        """The parts of a layer's clusters that can be looked at, and whether each is to be judged: those of a cluster
+        that isn't there aren't. What there is instead is found here."""
+        usual = Given(self.release, self.kcm_version, live=Known({ref_of(each): each for each in self.live.values()}))
         for cluster in () if layer == "mothership" and self.absent else self.fleet.of(layer):
-            if layer != "mothership" and _name(cluster) not in self.live:
+            there = layer == "mothership" or _name(cluster) in self.live
+            given = usual if layer == "mothership" else self._given(usual, layer, cluster)
+            if not there:
                 verdict = readiness.cluster_deployment(None)
                 what = str(Ref(given.kcm_api, "ClusterDeployment", cluster.kcm_namespace, _name(cluster)))
                 self._judged(self._about(cluster, settled=self.rolled), what, verdict, None)
-                continue
             for part in parts(layer, cluster, given):
                 ref = part.what
+                if isinstance(ref, Ref) and ref.kind == "Namespace" and part.manifest and self.home:
+                    self.drift.add(cluster.host, part.manifest(), self.home[0])
                 if not isinstance(ref, Kind | Ref) or not self._served(ref.api_version, ref.kind):
                     continue
-                if not isinstance(ref, Ref) or ref.kind == "Namespace" or ref.namespace in self.absent:
+                if not isinstance(ref, Ref) or ref.kind == "Namespace":
                     continue
-                if part.target or part.manifest:
-                    yield cluster, part
+                if ref.namespace in self.absent:
+                    if part.manifest:
+                        self.drift.add(cluster.host, part.manifest(), None)
+                    continue
+                if (part.target and there) or part.manifest:
+                    yield cluster, part, there
+
+    def _given(self, usual: Given[Any], layer: str, cluster: Any) -> Given[Any]:
+        """What manifests need, too: a cluster's template, and where a child sends."""
+        live = self.live.get(_name(cluster)) or {}
+        # Of one that isn't there it doesn't matter which one is the newest.
+        template = str(cluster.template or (live.get("spec") or {}).get("template") or "")
+        if layer != "child":
+            return replace(usual, template=template)
+        regional = self.fleet.clusters.get(cluster.regional)
+        domain = getattr(regional, "domain", None) or self.domain_of(cluster.regional)
+        if domain is None and cluster.regional in self.live:
+            domain = regional_domain_of(self.live[cluster.regional])
+        if domain is None:
+            self.unrendered.add(cluster.host)
+            self.not_looked_at[f"what a run would change of {cluster.host}: nothing says its regional's domain"] = None
+        return replace(usual, template=template, regional_domain=domain)
 
     def _brought_by(self, part: Part) -> set[str]:
         """The chart that a part of the mothership comes with."""
@@ -670,6 +717,7 @@ class Look:
             "versions": self._versions(charts),
             "clusters": clusters,
             "findings": findings,
+            "drift": self.drift.told(),
             "not_looked_at": list(self.not_looked_at),
         }
 

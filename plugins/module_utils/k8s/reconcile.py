@@ -50,6 +50,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import (
     LAST_APPLIED,
     Claim,
     Handover,
+    authored,
     claims,
     entries,
     handover,
@@ -75,6 +76,7 @@ __all__ = [
     "counts",
     "delete",
     "diff_of",
+    "foreseen",
     "patch",
     "reconcile",
     "ref_of",
@@ -131,6 +133,22 @@ def reconcile(
     for index, outcome in zip(todo, run.each(todo, one, progress, len(refs)), strict=True):
         outcomes[index] = outcome
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def foreseen(
+    want: dict[str, Any], live: dict[str, Any] | None, *, policy: Policy, guards: Sequence[Guard] = ()
+) -> Outcome:
+    """What `reconcile` would do to an object, by what was read of it alone: nothing is asked, and no right to write
+    is needed. "unchanged" is proved; of what changes the API server, its defaults and webhooks, has the last word.
+
+    live: as it was read; None: it isn't there. An object that isn't proved to be as wanted, and of which no difference
+    is seen, is "unproved". Of what is adopted, more fields may be told than change: the server sets its defaults again.
+    """
+    if live is not None and unchanged(want, live, policy.drift_managers):
+        return Outcome(ref_of(want), "unchanged")
+    run = _Run(None, policy, True, Pending(), guards)  # type: ignore[arg-type]  # it sends nothing
+    ref = ref_of(want)
+    return run.guarded(ref, lambda: run.foreseen(ref, want, live))
 
 
 def delete(
@@ -553,6 +571,37 @@ class _Run:
         action = "updated" if own_entry(live) is not None else "adopted"
         return Outcome(ref, action, differing, not_checked=needs)
 
+    def foreseen(self, ref: Ref, want: dict[str, Any], live: dict[str, Any] | None) -> Outcome:
+        """What of an object would differ: less what only we own, or take over, and with what is wanted."""
+        if live is None:
+            return Outcome(ref, "created", Creation(want))
+        if "deletionTimestamp" in live["metadata"]:
+            raise _Refused(_being_deleted(live))
+        self._ask_guards(live, want)
+        contested, _complete = claims(want, live)
+        self._refuse_foreign(contested)
+        transfer = handover(want, live, _now(), self.policy.drift_managers)
+        ours = own_entry(live)
+        if transfer is not None and ours is None and not self.policy.adopt:
+            raise _Refused(_belongs_to_hands(transfer))
+        # What nobody owns stays: the server's defaults.
+        gone, keep = (ours or {}).get("fieldsV1") or {}, _fields(authored(want))
+        for _manager, _time, trie in transfer.taken if transfer else ():
+            gone = union(gone, trie)
+        for entry in transfer.managed_fields[:-1] if transfer else entries(live):
+            if entry is not ours:
+                keep = union(keep, entry.get("fieldsV1") or {})
+        after = _overlay(without(comparable(live), gone, keep), want)
+        if transfer is not None and transfer.drop_last_applied:
+            kept = {
+                key: each for key, each in (after["metadata"].get("annotations") or {}).items() if key != LAST_APPLIED
+            }
+            after["metadata"] = {**after["metadata"], "annotations": kept}
+        differing = changes(live, after)
+        if ours is None or (transfer is not None and not differing):
+            return Outcome(ref, "adopted", differing)
+        return Outcome(ref, "updated" if differing else "unproved", differing)
+
     def remove(self, ref: Ref, live: dict[str, Any], propagation: str) -> Outcome:
         """Delete `ref` as the guards let it be; look again when others changed it meanwhile."""
         found: dict[str, Any] | None = live
@@ -668,6 +717,11 @@ def _owns_container(trie: Mapping[str, Any]) -> bool:
 def pointer(key: str) -> str:
     """A key as a step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The trie of an object's fields; a list is one value."""
+    return {f"f:{key}": _fields(below) for key, below in value.items()} if isinstance(value, dict) else {}
 
 
 def _overlay(live: dict[str, Any], want: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.html_style import STYLE
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.status import (
+    ACTIONS,
     FAILED,
     MISSING,
     PROGRESS,
@@ -27,6 +28,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.report.status import (
     in_xml,
     summary,
     unusual,
+    would_change,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
@@ -58,6 +60,8 @@ _NAMED = 60
 _OPEN = 4
 #: How many names a reason lists before it counts the rest.
 _NAMES = 12
+#: How many objects that a run would change the page has, and fields of each.
+_CHANGES, _FIELDS = 100, 3
 #: How many sets of versions the page has.
 _SETS = 20
 #: A state's sign, from characters that every font has.
@@ -137,6 +141,7 @@ def _page(status: Mapping[str, Any], room: _Room) -> str:
         _section("fleet", "The fleet", _topology(status["clusters"], anchors)),
         _section("versions", "Versions", _versions(status)),
         _section("budgets", "Budgets", _budgets(status["budgets"])) if status["budgets"] else None,
+        _section("drift", "What a run would change", _drift(status["drift"])),
         _section("unread", "Not looked at", [_list(status["not_looked_at"], room)])
         if status["not_looked_at"]
         else None,
@@ -489,6 +494,24 @@ def _budgets(budgets: Sequence[Mapping[str, str]]) -> Iterator[Inside]:
         for each in budgets
     ]
     yield _rows(("budget", "state", "used", "limit", "what to do"), rows, "what is used of it")
+
+
+def _drift(drift: Mapping[str, Any]) -> Iterator[Inside]:
+    yield element("p", f"{_capital(would_change(drift))}.")
+    kinds = [each for each in drift["counts"] if any(each[action] for action in ACTIONS)]
+    actions = [action for action in ACTIONS if any(each[action] for each in kinds)]
+    if not kinds:
+        return
+    counts = [(each["kind"], *(f"{each[action]:,}" for action in actions), f"{each['unchanged']:,}") for each in kinds]
+    yield _rows(("kind", *actions, "unchanged"), counts, "how many objects a run would change")
+    objects = drift["objects"]
+    rows = [
+        (each["object"], each["host"], each["action"], ", ".join(each["fields"][:_FIELDS]) or each["why"])
+        for each in objects[:_CHANGES]
+    ]
+    yield _rows(("object", "cluster", "would be", "fields, or why"), rows, "what it would change")
+    if len(objects) > _CHANGES:
+        yield element("p", f"And {len(objects) - _CHANGES:,} more: status.json has all.", class_="dim")
 
 
 def _table(status: Mapping[str, Any]) -> Iterator[Inside]:

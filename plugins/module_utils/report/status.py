@@ -25,6 +25,9 @@ SCHEMA = "k0rdent.kof.status/1"
 STATES = ("missing", "failed", "warning", "unknown", "progressing", "ready")
 MISSING, FAILED, WARNING, UNKNOWN, PROGRESSING, READY = STATES
 LAYERS = ("mothership", "regional", "child")
+#: What a run may do to an object that it doesn't leave as it is. refused: it would be, and the run says why; unproved:
+#: no difference is seen, and only the API server can say.
+ACTIONS = ("created", "updated", "adopted", "upgraded", "refused", "unproved")
 #: A severity that is no problem.
 PROGRESS = "progress"
 #: Of one code, how many clusters the table tells the reason of; and how many names a line lists.
@@ -67,6 +70,7 @@ def text(status: Status) -> str:
     lines += _layers(status["clusters"])
     lines += _versions(status)
     lines += _budgets(status["budgets"])
+    lines += _drift(status["drift"])
     for each in status["not_looked_at"]:
         lines += _wrapped(f"Not looked at: {each}", "  ", "")
     return "\n".join([*lines, f"{summary(status)}; what a code means: docs/findings.md"])
@@ -159,6 +163,29 @@ def _budgets(budgets: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield from _wrapped(f"{head}{'WARNING ' if wrong else ''}{told}", " " * 12, "")
         if wrong and each["remedy"]:
             yield f"{' ' * 12}-> {' '.join(each['remedy'].split())}"
+
+
+def _drift(drift: Mapping[str, Any]) -> Iterator[str]:
+    told = would_change(drift)
+    clusters = list(dict.fromkeys(each["host"] or each["object"] for each in drift["objects"]))
+    about = f": {f'{len(clusters):,} clusters: ' if len(clusters) > _NAMES else ''}{some(clusters, _NAMES)}"
+    yield from _wrapped(f"{'drift':<12}{told}{about if clusters else ''}", " " * 12, "")
+
+
+def would_change(drift: Mapping[str, Any]) -> str:
+    """In one sentence what a run would change, by kind."""
+    counts = drift["counts"]
+    total = sum(number for each in counts for name, number in each.items() if name != "kind")
+    if not total:
+        return "what a run would change isn't known"
+    changing = [
+        f"{each['kind']}: " + ", ".join(f"{each[action]:,} {action}" for action in ACTIONS if each[action])
+        for each in counts
+        if any(each[action] for action in ACTIONS)
+    ]
+    number = sum(each[action] for each in counts for action in ACTIONS[:-2])
+    told = f"a run would change {f'{number:,}' if number else 'nothing'} of {total:,} objects"
+    return f"{told}: {'; '.join(changing)}" if changing else told
 
 
 def summary(status: Status) -> str:

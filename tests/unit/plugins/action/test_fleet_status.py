@@ -68,6 +68,7 @@ def found(*findings: dict[str, str]) -> dict[str, Any]:
         "budgets": [],
         "clusters": clusters,
         "findings": list(findings),
+        "drift": {"counts": [], "objects": []},
         "not_looked_at": [],
     }
 

@@ -14,8 +14,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status as
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart, Revision
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import FIELD_MANAGER, HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model, operators
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import objects as rendered_objects
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import promxy_config, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.sveltos import values_hash
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
@@ -43,6 +46,10 @@ SHARED = {
     "kof_kcm_namespace": "kcm-system",
     "kof_fleet": "prod",
     "kof_chart_repository": "oci://here/charts",
+    "kof_drift_managers": list(HANDS),
+    "kof_apply_timeout": 60,
+    "kof_force_conflicts": "hands",
+    "kof_adopt": True,
 }
 REGION = {"regional_domain": "eu1.example.com", "regional_admin_email": "a@example.com"}
 
@@ -267,6 +274,131 @@ def test_budgets_are_reckoned_by_what_is_read_anyway(forbidden: tuple[str, ...])
     )
     promxy = None if "Deployment" in forbidden else KOF_0_1_1.promxy.deployment
     assert (live.promxy and live.promxy["metadata"]["name"]) == promxy
+
+
+def trie(value: Any) -> dict[str, Any]:
+    """Of all fields of an object as an apply makes them its manager's; lists as one value."""
+    return {f"f:{key}": trie(each) for key, each in value.items()} if isinstance(value, dict) else {}
+
+
+def applied(want: dict[str, Any], manager: str = FIELD_MANAGER) -> dict[str, Any]:
+    """An object as it is after this was applied to an empty cluster."""
+    live = copy.deepcopy(want)
+    metadata = {key: each for key, each in want["metadata"].items() if key not in ("name", "namespace")}
+    fields = trie(
+        {"metadata": metadata, **{key: want[key] for key in want if key not in ("apiVersion", "kind", "metadata")}}
+    )
+    entry = {"manager": manager, "operation": "Apply", "apiVersion": want["apiVersion"], "fieldsType": "FieldsV1"}
+    about = {"uid": "1", "resourceVersion": "7", "creationTimestamp": LONG_AGO}
+    live["metadata"] |= {**about, "managedFields": [{**entry, "time": LONG_AGO, "fieldsV1": fields}]}
+    return live
+
+
+def as_applied() -> list[dict[str, Any]]:
+    """A fleet that is well, and as a run left it."""
+    held = objects()
+    there = {"eu1": "aws-0-1-0", "eu1-a": "aws-0-1-0"}
+    for layer in ("mothership", "regional", "child"):
+        for one in fleet().of(layer):
+            given = Given(
+                KOF_0_1_1, "v1alpha1", there.get(one.host, ""), None if layer == "regional" else "eu1.example.com"
+            )
+            for want in rendered_objects(layer, one, given):
+                live = applied(want)
+                kept = next(
+                    (
+                        each
+                        for each in held
+                        if (each["kind"], each["metadata"]["name"]) == (live["kind"], live["metadata"]["name"])
+                    ),
+                    {},
+                )
+                held = [each for each in held if each is not kept]
+                held.append({**live, **({"status": kept["status"]} if "status" in kept else {})})
+    return held
+
+
+def counted(seen: dict[str, Any]) -> dict[str, dict[str, int]]:
+    return {
+        each["kind"]: {name: number for name, number in each.items() if name != "kind" and number}
+        for each in seen["drift"]["counts"]
+    }
+
+
+AS_APPLIED = {
+    "Namespace": {"unchanged": 1},
+    "Helm release": {"unchanged": 2},
+    "ClusterDeployment": {"unchanged": 2},
+    "PromxyServerGroup": {"unchanged": 1},
+    "GrafanaDatasource": {"unchanged": 1},
+}
+
+
+def test_after_a_run_there_is_nothing_that_another_would_change() -> None:
+    source = Source(as_applied())
+    seen = look(source)
+    assert seen["drift"]["objects"] == []
+    assert counted(seen) == AS_APPLIED
+    assert len(source.asked) == len(set(source.asked))
+
+
+def test_what_a_run_would_change_is_counted_by_kind_and_told_by_cluster() -> None:
+    held = [each for each in as_applied() if each["kind"] != "GrafanaDatasource"]
+    child = named(held, "ClusterDeployment", "eu1-a")
+    child["metadata"]["labels"]["app.kubernetes.io/part-of"] = "prod"
+    child["spec"]["credential"] = "another"
+    charts = [installed("kof-operators", "0.1.0", "deployed", LONG_AGO), CHARTS[1]]
+    seen = look(Source(held), charts=charts)
+    assert counted(seen) == {
+        **AS_APPLIED,
+        "Helm release": {"unchanged": 1, "upgraded": 1},
+        "ClusterDeployment": {"unchanged": 1, "updated": 1},
+        "GrafanaDatasource": {"created": 1},
+    }
+    told_of = {(each["host"], each["object"], each["action"]): each for each in seen["drift"]["objects"]}
+    assert set(told_of) == {
+        ("mothership", "Helm release kof-operators", "upgraded"),
+        ("eu1-a", "ClusterDeployment kcm-system/eu1-a", "updated"),
+        ("eu1", "GrafanaDatasource kof/eu1-logs", "created"),
+    }
+    assert told_of["eu1-a", "ClusterDeployment kcm-system/eu1-a", "updated"]["fields"] == ["spec.credential"]
+
+
+def test_a_cluster_that_is_not_there_would_be_made_with_all_of_it() -> None:
+    held = [
+        each for each in as_applied() if not (each["kind"] == "ClusterDeployment" and each["metadata"]["name"] == "eu1")
+    ]
+    seen = look(Source(held))
+    assert counted(seen) == {**AS_APPLIED, "ClusterDeployment": {"unchanged": 1, "created": 1}}
+    # Of its parts nothing is found: they are looked at for this alone.
+    assert {each for each in told(seen) if each[0] == "eu1"} == {("eu1", "failed", "cluster-missing")}
+
+
+def test_a_cluster_of_another_fleet_would_be_refused_and_the_rest_of_it_left() -> None:
+    held = as_applied()
+    named(held, "ClusterDeployment", "eu1")["metadata"]["labels"]["app.kubernetes.io/part-of"] = "theirs"
+    seen = look(Source(held))
+    assert counted(seen)["ClusterDeployment"] == {"unchanged": 1, "refused": 1}
+    assert "PromxyServerGroup" not in counted(seen)
+    (refused,) = seen["drift"]["objects"]
+    assert refused["why"].startswith("belongs to fleet theirs")
+
+
+def test_of_what_may_not_be_read_or_rendered_nothing_is_said() -> None:
+    seen = look(Source(as_applied(), forbidden=("GrafanaDatasource",)))
+    assert "GrafanaDatasource" not in counted(seen)
+    alone = fleet()
+    alone.batch, alone.clusters = (
+        {**alone.batch, "regional": []},
+        {k: v for k, v in alone.clusters.items() if k != "eu1"},
+    )
+    held = [each for each in as_applied() if each["metadata"]["name"] != "eu1"]
+    options: Any = {"patience": 60, "now": NOW}
+    seen = under_test.look(Source(held), alone, CHARTS, **options)  # type: ignore[arg-type]
+    assert "ClusterDeployment" not in counted(seen)
+    assert any("nothing says its regional's domain" in each for each in seen["not_looked_at"])
+    known = under_test.look(Source(held), alone, CHARTS, domain_of=lambda _host: "eu1.example.com", **options)  # type: ignore[arg-type]
+    assert counted(known)["ClusterDeployment"] == {"unchanged": 1}
 
 
 def change(kind: str, name: str, **parts: Any) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import (
     Policy,
     Ref,
     delete,
+    foreseen,
     reconcile,
     ref_of,
 )
@@ -65,12 +66,29 @@ def run(connection: Connection, *wanted: dict[str, Any], check: bool = False, **
     return outcomes[0]
 
 
+#: By the CRD's schema.
+DEFAULTED = {"spec.propagateCredentials", "spec.serviceSpec.stopOnConflict", "spec.serviceSpec.syncMode"}
+
+
+def _paths(outcome: Outcome) -> list[str]:
+    """Of a new object the server adds its own."""
+    return [] if outcome.action == "created" else sorted(change.path for change in outcome.changes)
+
+
 def both(connection: Connection, wanted: dict[str, Any], **policy: Any) -> Outcome:
     """Check mode, then really; both must say the same, and check mode must have changed nothing."""
     before = live(connection, wanted)
+    foretold = foreseen(wanted, before, policy=Policy(**policy))
     predicted = run(connection, wanted, check=True, **policy)
     assert live(connection, wanted) == before
     real = run(connection, wanted, **policy)
+    ours = ("owned by field manager", "is being deleted", "belongs to")
+    if real.action != "refused" or any(each in str(real.reason) for each in ours):
+        assert (foretold.action, foretold.reason) == (real.action, real.reason)
+        # Of an object that a hand made the server's defaults were the hand's, and are set again.
+        more = set(_paths(foretold)) - set(_paths(real))
+        assert more <= (DEFAULTED if real.action == "adopted" else set())
+        assert set(_paths(real)) <= set(_paths(foretold))
     assert (predicted.action, predicted.changes, predicted.took_back, predicted.reason) == (
         real.action,
         real.changes,

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from unit.statuses import HOSTILE, WELL, finding, hostile, large, small, status
+from unit.statuses import HOSTILE, NOTHING, WELL, finding, hostile, large, small, status
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import html
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.html_style import STYLE
@@ -150,6 +150,25 @@ def test_versions_and_budgets_are_tables() -> None:
     assert f"regional, 1 of 32aws-0-1-0v1.30.0kof-storage-0-1-1{told}" in rows
     assert "promxy configwarning812 bytes1,048,576kubectl get x" in rows
     assert "And 11 more that are alike in nothing." in read.told
+
+
+def test_what_a_run_would_change_is_counted_and_its_first_hundred_told() -> None:
+    one = {
+        "host": "eu1",
+        "kind": "X",
+        "object": "X a/b",
+        "action": "updated",
+        "fields": ["spec.a", "spec.b"],
+        "why": "",
+    }
+    refused = {**one, "object": "X a/c", "action": "refused", "fields": [], "why": "another fleet's"}
+    counts = [{**NOTHING, "kind": "X", "unchanged": 5, "updated": 149, "refused": 1}]
+    read = Page(html.page(status(WELL, drift={"counts": counts, "objects": [refused, *([one] * 149)]})))
+    rows = [text for _attributes, text in read.all("tr")]
+    assert {"kindupdatedrefusedunchanged", "X14915"} <= set(rows)
+    assert "X a/ceu1refusedanother fleet's" in rows
+    assert rows.count("X a/beu1updatedspec.a, spec.b") == 99
+    assert "And 50 more: status.json has all." in read.told
 
 
 def test_a_cell_leads_to_what_was_found_of_its_cluster() -> None:

@@ -28,6 +28,7 @@ def test_a_small_fleet_that_is_well() -> None:
         "(API v1alpha1)",
         "services    kof-storage-0-1-1 (1)",
         "budgets     promxy config: 812 bytes",
+        "drift       a run would change nothing of 2 objects",
         "3 of 3 clusters ready; nothing is wrong; what a code means: docs/findings.md",
     ]
 
@@ -111,13 +112,51 @@ def test_a_budget_that_is_nearly_used_up_is_told_with_its_limit_and_what_to_do()
         "status": "warning",
     }
     seen = status(WELL, budgets=[*status(WELL)["budgets"], used])
-    assert report.text(seen).splitlines()[-4:] == [
+    assert report.text(seen).splitlines()[-5:] == [
         "budgets     promxy config: 812 bytes",
         "            WARNING certificates: 600 under x.y; at most 50",
         "            -> wait",
+        "drift       a run would change nothing of 2 objects",
         "3 of 3 clusters ready; 1 budget is nearly used up; what a code means: docs/findings.md",
     ]
     jsonschema.validate(seen, SCHEMA)
+
+
+def drift(*changed: tuple[str, str, str], unchanged: int = 0) -> dict[str, Any]:
+    """:param changed: host, kind, action."""
+    kinds = list(dict.fromkeys(kind for _host, kind, _action in changed))
+    counts = []
+    for kind in kinds:
+        numbers = {action: sum(each[1:] == (kind, action) for each in changed) for action in report.ACTIONS}
+        counts.append({"kind": kind, "unchanged": unchanged, **numbers})
+    objects = [
+        {
+            "host": host,
+            "kind": kind,
+            "object": f"{kind} a/{host}",
+            "action": action,
+            "fields": ["spec.x"],
+            "more_fields": 0,
+        }
+        | {"why": "because"}
+        for host, kind, action in changed
+    ]
+    return {"counts": counts, "objects": objects}
+
+
+def test_what_a_run_would_change_is_told_by_kind_and_with_its_clusters() -> None:
+    changed = [(f"eu1-child{number}", "ClusterDeployment", "updated") for number in range(1000)]
+    changed += [("eu1", "PromxyServerGroup", "created"), ("eu1-child1", "ClusterDeployment", "refused")]
+    seen = status(WELL, drift=drift(*changed, unchanged=7))
+    told = report.text(seen)
+    assert " ".join(told[told.index("drift ") :].split()).startswith(
+        "drift a run would change 1,001 of 1,016 objects: ClusterDeployment: 1,000 updated, 1 refused; "
+        "PromxyServerGroup: 1 created: 1,001 clusters: eu1-child0, eu1-child1, eu1-child2, eu1-child3, eu1-child4, "
+        "eu1-child5 and 995 more"
+    )
+    jsonschema.validate(seen, SCHEMA)
+    unknown = status(WELL, drift={"counts": [], "objects": []})
+    assert "drift       what a run would change isn't known" in report.text(unknown).splitlines()
 
 
 @pytest.mark.parametrize("seen", [status(WELL), status({**WELL, NASTY: "failed"}, finding(NASTY, why=NASTY))])
