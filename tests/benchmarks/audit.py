@@ -18,6 +18,7 @@ class Request:
     """One answered request.
 
     :ivar verb: Kubernetes' own: get, list, watch, create, update, patch, delete, deletecollection.
+    :ivar group: of the API, empty for Kubernetes' own first one.
     :ivar changes: whether it could have changed something: no dry run, no review.
     """
 
@@ -28,6 +29,7 @@ class Request:
     name: str
     code: int
     changes: bool
+    group: str = ""
 
 
 def requests_since(log: pathlib.Path, mark: int) -> Iterator[Request]:
@@ -51,6 +53,7 @@ def parse(line: bytes | str) -> Request:
         what.get("name", ""),
         entry.get("responseStatus", {}).get("code", 0),
         not asks,
+        what.get("apiGroup", ""),
     )
 
 

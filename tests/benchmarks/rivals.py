@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 
 HERE = pathlib.Path(__file__).parent
 ANSIBLE = str(pathlib.Path(sys.executable).with_name("ansible-playbook"))
@@ -36,6 +37,15 @@ def kubectl_apply(kubectl: str, file: str, *, force: bool = False) -> list[str]:
 def kubectl_diff(kubectl: str, file: str, *, force: bool = False) -> list[str]:
     """Its exit code is 0 without differences, 1 with some."""
     return [kubectl, "diff", "--server-side", *(["--force-conflicts"] if force else []), "-f", file]
+
+
+def kubectl_get(kubectl: str, kinds: Mapping[str, Sequence[str]]) -> list[str]:
+    """All objects of these kinds as JSON; by namespace, "" for kinds without."""
+    each = [
+        [kubectl, "get", ",".join(dict.fromkeys(names)), "-o", "json", *(["-n", space] if space else [])]
+        for space, names in kinds.items()
+    ]
+    return ["/bin/sh", "-c", " && ".join(shlex.join(command) for command in each)]
 
 
 def kubectl_delete(kubectl: str, *files: str, wait: bool = True) -> list[str]:

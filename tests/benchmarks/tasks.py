@@ -494,6 +494,58 @@ def site(world: World, rounds: int) -> list[Row]:
     ]  # fmt: skip
 
 
+#: Seconds: a person waits so long for an answer, however small the fleet is.
+ANSWER = 2.5
+
+
+def status(world: World, rounds: int) -> list[Row]:
+    """Is the fleet well? Against reading the same kinds as JSON, which judges nothing."""
+    inventory, kubectl = world.inventory(), world.rival["KUBECTL"]
+    if len(world.clusters(KCM)) != world.regions + world.children:
+        world.run(rivals.own("site", inventory))
+    command = rivals.own("status", inventory)
+    # Which kinds those are the status' own requests say.
+    first = world.machine.measure(Attempt(command, _nothing_to_check), COLLECTION_USER)
+    kinds: dict[str, list[str]] = {}
+    for each in first.requests:
+        if each.verb == "list" and each.resource != "secrets" and each.code == 200:
+            kinds.setdefault(each.namespace, []).append(f"{each.resource}.{each.group}".rstrip("."))
+    reading = "kubectl get -o json of the same kinds"
+    total = world.regions + world.children
+
+    def all_well(done: Done) -> None:
+        if f"{total + 1} of {total + 1} clusters ready" not in done.output:
+            raise Wrong(f"not all is well:\n{done.output[-2000:]}")
+        _wrote_nothing(done)
+
+    def all_read(done: Done) -> None:
+        number = done.output.count('"kind": "ClusterDeployment"')
+        if number < total:
+            raise Wrong(f"{number} ClusterDeployments were read, not {total}")
+
+    measured = world.machine.compare(
+        "status",
+        [
+            _start_up(),
+            *_own(world, OURS, lambda: Attempt(command, all_well)),
+            Contender(
+                reading, RIVAL_USER,
+                lambda: Attempt(rivals.kubectl_get(kubectl, kinds), all_read, environment=world.rival),
+            ),
+        ],
+        rounds,
+    )  # fmt: skip
+    theirs = median(seconds(measured[reading]))
+    note = (
+        f"At most as long as the rival, or {ANSWER} s where that is more. Ours reads the inventory, asks every part's "
+        "judge and works out what a run would change; the rival is a kubectl for each namespace, one after the other."
+    )
+    return [
+        _compared("status", measured, reading, max(1.0, ANSWER / theirs), note=note),
+        *_against_checkout(world, "status", measured),
+    ]
+
+
 def _often(measured: Sequence[Done]) -> str:
     return "once" if len(measured) == 1 else f"{len(measured)} times"
 
@@ -696,4 +748,6 @@ TASKS: dict[str, Callable[[World, int], list[Row]]] = {
     "growth": growth,
     # The last: kcm works for its clusters from then on.
     "site": site,
+    # Of the clusters that it leaves.
+    "status": status,
 }
