@@ -9,7 +9,7 @@ keeps that as a fact of localhost, over kof_serial's batches, --limit and layers
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import Run
@@ -32,6 +32,20 @@ FACTS = ("__verify_outcomes", "__regional_outcomes", "__child_outcomes", "__dele
 REPORT = "__report_booked"
 #: Variables in which the tasks of batches keep their results, with the diffs.
 RESULTS = ("__regional_applied", "__child_applied", "__delete_deleted")
+#: In which the roles mothership and dns_credentials keep what became of all but the charts, with the words for it.
+OF_MOTHERSHIP = {
+    "__mothership_made": "Namespace of kof",
+    "__mothership_put_right": "Namespace of kof",
+    "__dns_credentials_made_node_roles": "policies of node roles",
+    "__dns_credentials_made_policy": "IAM policy",
+    "__dns_credentials_made_role": "IAM role",
+    "__dns_credentials_made_instance_profile": "instance profile",
+    "__dns_credentials_made_user": "IAM user",
+    "__dns_credentials_made_access_key": "access key of external-dns",
+    "__dns_credentials_made_secret": "Secret of external-dns",
+}
+#: And of the charts.
+CHARTS = "__mothership_released"
 #: The option of batch actions: who says what became of each cluster.
 OPTION = {"booked_by": {"type": "str", "default": BY_TASK, "choices": [BY_TASK, BY_ROLE, BY_PLAY]}}
 
@@ -49,6 +63,33 @@ def run_of(task_vars: Mapping[str, Any], booked_by: str) -> Run:
 def noted(task_vars: Mapping[str, Any]) -> Outcomes:
     """What this run did until now, whoever books it."""
     return outcomes.together(fact for facts in _facts(task_vars).values() for fact in facts)
+
+
+def of_run(task_vars: Mapping[str, Any]) -> Outcomes:
+    """What this run did until now to all clusters, the mothership among them, and who has failed by now."""
+    found = noted(task_vars)
+    hostvars, done = task_vars["hostvars"], Outcomes()
+    for host in task_vars["groups"].get("kof_mothership", ()):
+        told = list(_of_mothership(hostvars.raw_get(host)))
+        done.changed |= {host: ", ".join(told)} if told else {}
+    done.add(found.fact(BY_PLAY))
+    for host in sorted({*task_vars.get("ansible_play_hosts_all", ())} - {*task_vars.get("ansible_play_hosts", ())}):
+        done.failed.setdefault(host, "a task of it failed")
+    return done
+
+
+def _of_mothership(results: Mapping[str, Any]) -> Iterator[str]:
+    """What the tasks of the roles mothership and dns_credentials changed.
+
+    :param results: by the variable in which a task keeps its own, beside other variables.
+    """
+    for name, what in OF_MOTHERSHIP.items():
+        if (results.get(name) or {}).get("changed"):
+            yield f"{what} written"
+    for each in (results.get(CHARTS) or {}).get("results", ()):
+        if each.get("changed"):
+            status = to_plain(each.get("status")) or {}
+            yield f"Helm release {status.get('namespace')}/{status.get('name')} {each.get('action')}"
 
 
 def for_report(task_vars: Mapping[str, Any]) -> Outcomes:

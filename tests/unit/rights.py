@@ -55,8 +55,9 @@ that who has it is their administrator. Changes nothing by itself.""",
     ),
     "operator": Role(
         """\
-Adds and changes clusters: k0rdent.kof.regional and .child, with preflight, --check and waiting. Deletes nothing.
-It reads the Secrets in the namespace of kof, the logins of all regions among them.""",
+Adds and changes clusters: k0rdent.kof.regional and .child, with preflight, --check and waiting. Deletes nothing but old
+records of runs, which are ConfigMaps. It reads the Secrets in the namespace of kof, the logins of all regions among
+them.""",
         (walk(*OF_CLUSTERS, more=("check",)),),
     ),
     "deleter": Role(

@@ -58,7 +58,13 @@ def test_plurals_are_those_of_the_definitions() -> None:
         for job in ("look", "apply", "delete")
         for need in walk("mothership", "regional", "child", job=job).needs("v1beta1")
     }
-    own = {("", "namespaces"), ("", "secrets"), ("apps", "deployments"), ("storage.k8s.io", "storageclasses")}
+    own = {
+        ("", "namespaces"),
+        ("", "secrets"),
+        ("", "configmaps"),
+        ("apps", "deployments"),
+        ("storage.k8s.io", "storageclasses"),
+    }
     assert needed - own <= plurals.keys() | {("k0rdent.mirantis.com", "multiclusterservices")}
 
 
@@ -87,7 +93,8 @@ def test_nothing_is_granted_twice_and_nothing_by_a_wildcard() -> None:
         assert len(set(found)) == len(found)
         assert not [each for each in found if "*" in each]
     # What decides about data is nobody's who adds clusters, and Secrets are read by none who only looks.
-    assert not [each for each in granted("operator") if each.verb in ("delete", "deletecollection", "update")]
+    deletes = [each for each in granted("operator") if each.verb in ("delete", "deletecollection", "update")]
+    assert {each.resource for each in deletes} == {"configmaps"}, "records of runs"
     assert {each.verb for each in granted("reader")} == {"get", "list", "watch"}
     assert "secrets" not in {each.resource for each in granted("reader")}
 

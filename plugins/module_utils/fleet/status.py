@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import side_effects
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record, side_effects
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.drift import Drift
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
@@ -69,6 +69,7 @@ _NOT_THERE = ("cluster-missing", "mothership-missing")
 def rights(layer: str, given: Given[Any], namespace: str, kcm_namespace: str) -> Iterator[Right]:
     """What a look reads beside the parts. A chart's release, too, but without it the rest is told all the same."""
     yield right("status", Ref("v1", "Namespace", None, namespace), "get", name=namespace)
+    yield from record.rights("status", namespace)
     yield right("status", Ref(given.kcm_api, "Management", None, ""), "list")
     if layer == "mothership" and isinstance(given.release, Direct):
         for api, kind in (*_RUNS, operators.GRAFANA, (given.release.promxy.api_version, PROMXY_SERVER_GROUP)):
@@ -126,6 +127,7 @@ def look(
     seen.clusters()
     for each in more:
         each(seen)
+    seen.last_runs()
     return {**seen.told(charts), "budgets": [dict(each) for each in weigh(seen.of_budgets)]}
 
 
@@ -187,6 +189,8 @@ class Look:
     home: tuple[Object | None] | None = None
     #: Hosts of which not enough is known to say what is wanted of them.
     unrendered: set[str] = field(default_factory=set)
+    #: The records of runs, the newest first; None where they may not be read.
+    runs: list[dict[str, Any]] | None = None
     groups: Sequence[Object] | None = None
     promxy: Object | None = None
 
@@ -263,6 +267,12 @@ class Look:
             elif chart.version != wanted.version:
                 why = f"{chart.version} is installed, {wanted.version} is wanted"
                 self._add(mine(code="kof-version-differs", what=what, why=why))
+
+    def last_runs(self) -> None:
+        """Who changed something, and when: of no cluster anything is unknown without it."""
+        with self._forbidden("records of runs (ConfigMap)"):
+            space, fleet = self.fleet.shared("kof_namespace"), self.fleet.shared("kof_fleet")
+            self.runs = list(map(record.in_short, record.read(self.connection, space, fleet)))
 
     @property
     def _whole(self) -> dict[str, str]:
@@ -719,6 +729,7 @@ class Look:
             "findings": findings,
             "drift": self.drift.told(),
             "not_looked_at": list(self.not_looked_at),
+            "runs": self.runs,
         }
 
     def _versions(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:

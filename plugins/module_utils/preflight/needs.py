@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
     deletion,
     dns_credentials,
+    record,
     render,
     status,
     verify,
@@ -33,8 +34,8 @@ JOBS = {
     "look": ("look", "wait"),
     "status": ("status",),
     "verify": ("status", "verify"),
-    "apply": ("look", "apply", "helm", "wait"),
-    "delete": ("delete",),
+    "apply": ("look", "apply", "helm", "wait", "record"),
+    "delete": ("delete", "record"),
 }
 OF_CLUSTERS = frozenset({"regional", "child"})
 #: In the order in which Kubernetes' own documentation has them.
@@ -43,11 +44,12 @@ VERBS = ("get", "list", "watch", "create", "patch", "delete")
 
 @dataclass(frozen=True)
 class Need:
-    """A right that a layer can't do without.
+    """A right that a layer needs.
 
     :ivar namespace: where; None for cluster-wide.
     :ivar layer: dns_credentials | mothership | regional | child.
     :ivar name: of the one object that it is about; empty for all.
+    :ivar optional: the layer can do without: only the record of the run isn't kept then.
     """
 
     verb: str
@@ -56,6 +58,7 @@ class Need:
     namespace: str | None
     layer: str
     name: str = ""
+    optional: bool = False
 
 
 class Look(NamedTuple):
@@ -117,7 +120,10 @@ class Walk:
             for each in self._rights(layer, self._given(kcm_version)):
                 where = each.group, each.resource, each.namespace
                 for verb in each.verbs if each.job in self.jobs else ():
-                    found.setdefault(where, {}).setdefault((verb, each.name), Need(verb, *where, layer, each.name))
+                    need = Need(verb, *where, layer, each.name, each.job == "record")
+                    known = found.setdefault(where, {}).setdefault((verb, each.name), need)
+                    if known.optional and not need.optional:
+                        found[where][verb, each.name] = need
         return tuple(
             need
             for those in found.values()
@@ -161,6 +167,7 @@ class Walk:
         if layer in LAYERS:
             yield from verify.rights(layer, self.clusters[layer], given)
         yield from status.rights(layer, given, self.namespace, self.kcm_namespace)
+        yield from record.rights("record", self.namespace)
         if layer == "regional":
             # The logins of all regions, which promxy's operator doesn't escape.
             yield right("apply", Ref("v1", "Secret", self.namespace, ""), "get")

@@ -71,6 +71,7 @@ def text(status: Status) -> str:
     lines += _versions(status)
     lines += _budgets(status["budgets"])
     lines += _drift(status["drift"])
+    lines += _last_run(status)
     for each in status["not_looked_at"]:
         lines += _wrapped(f"Not looked at: {each}", "  ", "")
     return "\n".join([*lines, f"{summary(status)}; what a code means: docs/findings.md"])
@@ -186,6 +187,17 @@ def would_change(drift: Mapping[str, Any]) -> str:
     number = sum(each[action] for each in counts for action in ACTIONS[:-2])
     told = f"a run would change {f'{number:,}' if number else 'nothing'} of {total:,} objects"
     return f"{told}: {'; '.join(changing)}" if changing else told
+
+
+def _last_run(status: Status) -> Iterator[str]:
+    for run in (status.get("runs") or ())[:1]:
+        by = f"{run['user']} on {run['host']}" + (f" (job {run['job']})" if run["job"] else "")
+        counts = ", ".join(
+            f"{run[name]} {what}"
+            for name, what in (("changed", "changed"), ("failed", "failed"), ("left_out", "left out"))
+            if run[name]
+        )
+        yield from _wrapped(f"{'last run':<12}{run['ended']} {run['playbook']} by {by}: {counts}", " " * 12, "")
 
 
 def summary(status: Status) -> str:

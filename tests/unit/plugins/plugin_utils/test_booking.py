@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import pytest
+import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from unit.inventories import task_vars
@@ -140,3 +141,49 @@ def test_a_host_is_found_by_its_pattern_whatever_it_is_called(tmp_path: pathlib.
     for each in (name, "other", "eu1"):
         inventory.add_host(each)
     assert [host.name for host in inventory.get_hosts([pattern_of(name)])] == [name]
+
+
+def test_a_run_did_what_its_batches_and_the_tasks_of_the_mothership_did(variables: dict[str, Any]) -> None:
+    """What the record of a run says: also who failed in a task that books nobody."""
+    released = [
+        {"changed": True, "action": "upgraded", "status": {"namespace": "kof", "name": "kof-mothership"}},
+        {"changed": False, "action": "unchanged", "status": {"namespace": "kof", "name": "kof-operators"}},
+        {"skipped": True},
+    ]
+    keep(
+        variables,
+        "mothership",
+        __mothership_made={"changed": True},
+        __mothership_put_right={"changed": False, "skipped": True},
+        __mothership_released={"results": released},
+        __dns_credentials_made_secret={"changed": True},
+    )
+    keep(variables, __regional_outcomes=[changed("eu1") | {"failed": {"us1": "frozen"}, "booked_by": "role"}])
+    hosts = {"ansible_play_hosts_all": ["mothership", "eu1", "us1", "us1-child1"], "ansible_play_hosts": ["eu1", "us1"]}
+    found = booking.of_run(variables | hosts)
+    assert found.changed == {
+        "mothership": "Namespace of kof written, Secret of external-dns written, "
+        "Helm release kof/kof-mothership upgraded",
+        "eu1": "ClusterDeployment updated",
+    }
+    assert found.failed == {
+        "us1": "frozen",
+        "mothership": "a task of it failed",
+        "us1-child1": "a task of it failed",
+    }
+
+
+def test_a_run_of_which_no_task_changed_anything_changed_nothing(variables: dict[str, Any]) -> None:
+    keep(variables, "mothership", __mothership_released={"results": [{"changed": False}], "changed": False})
+    keep(variables, __status_outcomes=[{"failed": {"us1": "frozen"}}])
+    assert booking.of_run(variables).changed == {}
+
+
+def test_every_task_of_a_role_whose_change_is_told_keeps_it_so() -> None:
+    """By the name that is read: a task renamed, or a new one, would change something that no record names."""
+    roles = pathlib.Path(__file__).parents[4] / "roles"
+    tasks = yaml.safe_load((roles / "mothership/tasks/main.yml").read_text())
+    (block,) = yaml.safe_load((roles / "dns_credentials/tasks/make.yml").read_text())
+    written = {each["register"] for each in [*tasks, *block["block"]] if "register" in each}
+    assert written - {"__mothership_namespace", "__mothership_waited"} == {*booking.OF_MOTHERSHIP, booking.CHARTS}
+    assert all("register" in each for each in block["block"])

@@ -298,15 +298,28 @@ def test_who_deletes_is_asked_for_what_delete_needs():
     ]
     assert not [need for need in walk("child", job="delete").needs("v1beta1") if need.namespace is None]
     deleted = {need.resource for need in walk("regional", "child", job="delete").needs("v1") if need.verb == "delete"}
-    assert deleted == {"clusterdeployments", "promxyservergroups", "grafanadatasources"}
+    # Of ConfigMaps, old records of runs.
+    assert deleted == {"clusterdeployments", "promxyservergroups", "grafanadatasources", "configmaps"}
 
 
 def test_the_secret_with_a_key_of_aws_is_written_by_the_methods_that_have_one():
     def resources(method: str) -> set[str]:
-        return {need.resource for need in walk("dns_credentials", method=method).needs("v1beta1")}
+        needs = walk("dns_credentials", method=method).needs("v1beta1")
+        return {need.resource for need in needs if not need.optional}
 
     assert resources("iam_user") == resources("existing") == {"managements", "namespaces", "secrets"}
     assert resources("irsa") == resources("none") == {"managements"}
+
+
+def test_the_rights_for_a_record_are_optional_where_nothing_else_needs_them():
+    for job in ("apply", "delete"):
+        needs = walk("mothership", "regional", "child", job=job).needs("v1beta1")
+        optional = {(need.verb, need.resource, need.namespace) for need in needs if need.optional}
+        assert optional == {(verb, "configmaps", "kof") for verb in ("get", "list", "create", "patch", "delete")}
+    # Who looks and writes needs to list them for the look.
+    both = walk("regional", job="status", more=("record",)).needs("v1beta1")
+    of_records = {need.verb: need.optional for need in both if need.resource == "configmaps"}
+    assert of_records == {"list": False, "get": True, "create": True, "patch": True, "delete": True}
 
 
 def test_deleting_is_only_needed_where_something_is_replaced():
