@@ -43,10 +43,11 @@ options:
     description:
       - What comes after this, by which the user of the management cluster is asked for his rights.
       - V(apply) writes the clusters of O(layers) and waits for them. V(look) changes nothing, it only waits at most.
-        V(status) is M(k0rdent.kof.fleet_status), V(verify) M(k0rdent.kof.fleet_verify). V(delete) takes clusters away.
-        Secrets that may not be read are a warning before all but V(apply).
+        V(status) is M(k0rdent.kof.fleet_status), V(verify) M(k0rdent.kof.fleet_verify), V(support)
+        M(k0rdent.kof.fleet_support_bundle). V(delete) takes clusters away. Secrets that may not be read are a warning
+        before all but V(apply).
     type: str
-    choices: [look, status, verify, apply, delete]
+    choices: [look, status, verify, support, apply, delete]
     default: apply
 extends_documentation_fragment:
   - k0rdent.kof.connection

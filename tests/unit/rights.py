@@ -40,10 +40,10 @@ OF_CLUSTERS = ("regional", "child")
 ROLES = {
     "reader": Role(
         """\
-Changes nothing: k0rdent.kof.status, k0rdent.kof.preflight of regional and child clusters with preflight_job=look, and
-waiting for them. It reads no Secret. k0rdent.kof.render needs no right at all; --check needs those of the run that it
-tries.""",
-        (walk(*OF_CLUSTERS, job="look"), walk("mothership", *OF_CLUSTERS, job="status")),
+Changes nothing: k0rdent.kof.status, .support_bundle, k0rdent.kof.preflight of regional and child clusters with
+preflight_job=look, and waiting for them. It reads no Secret. k0rdent.kof.render needs no right at all; --check needs
+those of the run that it tries.""",
+        (walk(*OF_CLUSTERS, job="look"), walk("mothership", *OF_CLUSTERS, job="support")),
     ),
     "verifier": Role(
         """\

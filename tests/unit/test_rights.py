@@ -62,6 +62,7 @@ def test_plurals_are_those_of_the_definitions() -> None:
         ("", "namespaces"),
         ("", "secrets"),
         ("", "configmaps"),
+        ("", "events"),
         ("apps", "deployments"),
         ("storage.k8s.io", "storageclasses"),
     }
@@ -101,7 +102,7 @@ def test_nothing_is_granted_twice_and_nothing_by_a_wildcard() -> None:
 
 #: By role, the layers and jobs that preflight is asked about, and the role beside which it is meant.
 ASKED = {
-    "reader": ([(["regional", "child"], "look"), (["mothership", "regional", "child"], "status")], ()),
+    "reader": ([(["regional", "child"], "look"), (["mothership", "regional", "child"], "support")], ()),
     "verifier": ([(["mothership", "regional", "child"], "verify")], ("reader",)),
     "operator": ([(["regional", "child"], "apply")], ()),
     "deleter": ([(["regional", "child"], "delete")], ("reader",)),

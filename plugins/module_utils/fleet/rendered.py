@@ -70,7 +70,7 @@ class Folder:
             top = self._open_top(stack, make=False)
             return [name for name, text in texts.items() if not self._has(top, name, text)]
 
-    def write(self, texts: Mapping[str, str]) -> None:
+    def write(self, texts: Mapping[str, str | bytes]) -> None:
         """
         :raises FleetFault: as `differing`, or a file can't be written; those before it are.
         """
@@ -80,7 +80,7 @@ class Folder:
                 with self._below(top, name, make=True) as (folder, file):
                     if folder is None:
                         raise AssertionError("it was made")
-                    self._put(folder, file, name, text.encode())
+                    self._put(folder, file, name, text if isinstance(text, bytes) else text.encode())
 
     def _open_top(self, stack: contextlib.ExitStack, *, make: bool) -> int | None:
         # The folder itself is the user's to name, through links or not.

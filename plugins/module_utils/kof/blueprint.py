@@ -160,7 +160,7 @@ class Right(NamedTuple):
     """What a job must be allowed to do with objects of a kind.
 
     :ivar job: look (preflight's), apply, check (apply in check mode), helm (its record of releases), replace (what
-        stands for a part under another name), wait, status, verify or delete.
+        stands for a part under another name), wait, status, verify, support, record or delete.
     :ivar namespace: of the object that they are asked for; whether the kind has namespaces at all a server knows.
     :ivar name: of the one object that it is about; empty for all.
     """

@@ -26,6 +26,11 @@ def versions() -> Mapping[str, str | None]:
     return {**{name: _of_collection(name) for name in COLLECTIONS}, **{name: _of_package(name) for name in PACKAGES}}
 
 
+def own_version() -> str:
+    """Of this collection; empty where it is no release."""
+    return _of_collection("k0rdent.kof") or ""
+
+
 def _of_package(name: str) -> str | None:
     try:
         if importlib.util.find_spec(name) is None:

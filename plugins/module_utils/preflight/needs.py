@@ -18,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
     record,
     render,
     status,
+    support,
     verify,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS
@@ -34,6 +35,7 @@ JOBS = {
     "look": ("look", "wait"),
     "status": ("status",),
     "verify": ("status", "verify"),
+    "support": ("status", "support"),
     "apply": ("look", "apply", "helm", "wait", "record"),
     "delete": ("delete", "record"),
 }
@@ -168,6 +170,7 @@ class Walk:
             yield from verify.rights(layer, self.clusters[layer], given)
         yield from status.rights(layer, given, self.namespace, self.kcm_namespace)
         yield from record.rights("record", self.namespace)
+        yield from support.rights(self.namespace, self.kcm_namespace)
         if layer == "regional":
             # The logins of all regions, which promxy's operator doesn't escape.
             yield right("apply", Ref("v1", "Secret", self.namespace, ""), "get")
