@@ -11,9 +11,10 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record, support
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, this_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
@@ -38,10 +39,11 @@ class ActionModule(fleets.FleetAction):
         return {"changed": False, "name": "" if why_not else name, "msg": why_not or f"the record is ConfigMap {name}"}
 
     def _keep(self, name: str, outcomes: Any, options: dict[str, Any], task_vars: dict[str, Any]) -> str:
-        # Of a batch all are of one fleet on one management cluster: one host says which.
+        # Of a batch all are of one fleet on one management cluster: one host says which. Why another failed may quote
+        # what its variables hold.
         hosts = [host for layer in LAYERS for host in fleets.members(task_vars["groups"], layer)]
         one = next(host for host in hosts if host in task_vars["ansible_play_batch"])
-        fleet = fleets.read_fleet({**task_vars, "ansible_play_batch": [one]}, LAYERS)
+        fleet = fleets.read_fleet({**task_vars, "ansible_play_batch": [one, *outcomes.failed]}, LAYERS)
         if any(fault.variable in fleets.SAME_IN_A_BATCH for fault in fleet.faults):
             raise FleetFault.of(fleet.faults)
         ran = {
@@ -51,7 +53,8 @@ class ActionModule(fleets.FleetAction):
             "began": this_run.began(),
             "ended": this_run.stamp(datetime.datetime.now(datetime.UTC)),
         }
-        made = leaving(record.of(ran, outcomes))
+        hide = telling.Hider(support.secrets(fleet), anywhere=telling.ANYWHERE)
+        made = hide.all_of(leaving(record.of(ran, outcomes)))
         # The API takes no other text than ours there, and tasks go by it.
         made |= {key: ran[key] for key in ("fleet", "began", "ended")}
         with self.connect(fleet, options) as connection:

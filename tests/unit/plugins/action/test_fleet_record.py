@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import pathlib
@@ -44,6 +45,9 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         variables["hostvars"]._variable_manager.set_nonpersistent_facts("localhost", facts)
         secret = VaultedValue(ciphertext="x").tag(CANARY)
         variables["hostvars"]._variable_manager.set_nonpersistent_facts("eu1", {"regional_admin_email": secret})
+        variables["hostvars"]._variable_manager.set_nonpersistent_facts(
+            "us1", {"regional_config": {"adminPassword": "CANARY-in-a-map"}}
+        )
         with leaving.of_action(action, variables):
             return action.fleet({}, variables), written, warned
 
@@ -84,3 +88,11 @@ def test_nothing_that_a_vault_held_is_kept(run: Any) -> None:
     _result, written, _warned = run(batch=["eu1"], **changed(f"ClusterDeployment updated by {CANARY}\x1b[2J"))
     assert CANARY not in json.dumps(written)
     assert written[0][2]["changed"]["clusters"] == {"eu1": "ClusterDeployment updated by (hidden)\\x1b[2J"}
+
+
+def test_why_a_cluster_failed_quotes_nothing_secret_of_its_variables(run: Any) -> None:
+    """A webhook may say the value that it refuses, as it is or coded."""
+    coded = base64.b64encode(b"CANARY-in-a-map").decode()
+    facts = {"__regional_outcomes": [{"changed": {"eu1": "x"}, "failed": {"us1": f"refused CANARY-in-a-map, {coded}"}}]}
+    _result, ((_namespace, _name, record),), _warned = run(batch=["eu1"], **facts)
+    assert record["failed"]["clusters"] == {"us1": "refused (hidden), (hidden)"}
