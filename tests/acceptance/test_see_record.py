@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import pathlib
+import re
+import subprocess
+import sys
+import tarfile
 import time
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import canaries
 import example_fleet
+import jsonschema
 import pytest
-from support import DEPLOYMENTS, Run, Sandbox
+from support import DEPLOYMENTS, REPOSITORY, Run, Sandbox
 
 REGION, CHILD = "aws-us-east-1-1", "aws-us-east-1-1-child1"
 FLEET = example_fleet.fleet(1, 2)
@@ -114,42 +123,111 @@ def test_04_a_role_alone_leaves_one_too(fleet: Fleet) -> None:
     assert [each["playbook"] for each in records].count(str(fleet.folder / "mine.yml")) == 1
 
 
-def test_05_where_it_may_not_be_kept_the_run_warns_and_is_well(fleet: Fleet) -> None:
-    """A policy of the API server's, as an administrator may have one for all ConfigMaps."""
-    policy, binding = (
-        {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "no-records"}, **rest}
-        for rest in (
-            {
-                "kind": "ValidatingAdmissionPolicy",
-                "spec": {
-                    "failurePolicy": "Fail",
-                    "matchConstraints": {
-                        "resourceRules": [
-                            {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["*"]}
-                        ]
-                    },
-                    "validations": [{"expression": "!request.name.startsWith('kof-run-')", "message": "no records"}],
-                },
-            },
-            {
-                "kind": "ValidatingAdmissionPolicyBinding",
-                "spec": {"policyName": "no-records", "validationActions": ["Deny"]},
-            },
-        )
-    )
-    items = {"apiVersion": "v1", "kind": "List", "items": [policy, binding]}
-    fleet.sandbox.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+@contextlib.contextmanager
+def refusing(sandbox: Sandbox, group: str, resource: str, expression: str, message: str) -> Iterator[None]:
+    """A policy of the API server's that refuses what isn't so, from when it holds; and until it is gone."""
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "see-record"}}
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": ["CREATE", "UPDATE"]}
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": expression, "message": message}],
+    }
+    binding = {"policyName": "see-record", "validationActions": ["Deny"]}
+    items = [
+        {**head, "kind": "ValidatingAdmissionPolicy", "spec": spec},
+        {**head, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+    ]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    sandbox.kubectl("apply", "-f", "-", stdin=text)
     try:
-        end = time.monotonic() + 30
-        while fleet.sandbox.kubectl("create", "configmap", "kof-run-x", "-n", "kof", "--dry-run=server", check=False):
-            assert time.monotonic() < end
-            time.sleep(0.5)
+        yield
+    finally:
+        sandbox.kubectl("delete", "-f", "-", stdin=text)
+
+
+def until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def test_05_where_it_may_not_be_kept_the_run_warns_and_is_well(fleet: Fleet) -> None:
+    """As an administrator may have a policy for all ConfigMaps."""
+    probe = ("create", "configmap", "kof-run-x", "-n", "kof", "--dry-run=server")
+    with refusing(fleet.sandbox, "", "configmaps", "!object.metadata.name.startsWith('kof-run-')", "no records"):
+        until(lambda: not fleet.sandbox.kubectl(*probe, check=False))
         fleet.drift(74)
         run, records = fleet.run("child")
-    finally:
-        fleet.sandbox.kubectl("delete", "-f", "-", stdin=json.dumps(items))
     assert (run.code, records) == (0, []), run.output
     assert "the record of this run: ConfigMap kof/kof-run-" in run.output
     assert "no records" in run.output
     live = next(each for each in fleet.sandbox.items(DEPLOYMENTS) if each["metadata"]["name"] == CHILD)
     assert live["spec"]["config"]["workersNumber"] != 74
+
+
+def planted(folder: pathlib.Path) -> tuple[str, ...]:
+    """Options of a run with three secrets: of a no_log option, in a map by its key, and of Ansible Vault; and in what
+    forms clusters may repeat them."""
+    in_option, in_map, in_vault = (canaries.Canary(number, "", "").text for number in (1, 2, 3))
+    values = {"kof-collectors": {"mine": {"password": in_map, "note": "{{ my_own }}"}}}
+    plain = {
+        "kof_chart_repository_username": "robot",
+        "kof_chart_repository_password": in_option,
+        "child_service_values": values,
+    }
+    folder.mkdir()
+    (folder / "plain.json").write_text(json.dumps(plain))
+    (folder / "password").write_text("open")
+    (folder / "vault.json").write_text(json.dumps({"my_own": in_vault}))
+    vault = ["encrypt", "--vault-password-file", str(folder / "password"), str(folder / "vault.json")]
+    subprocess.run([pathlib.Path(sys.executable).with_name("ansible-vault"), *vault], check=True, capture_output=True)
+    files = ("-e", f"@{folder}/vault.json", "-e", f"@{folder}/plain.json")
+    return ("--vault-password-file", str(folder / "password"), *files)
+
+
+def test_06_no_planted_secret_is_in_record_bundle_or_output(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    options = planted(tmp_path / "planted")
+    secrets = [canaries.Canary(number, "", "").text for number in (1, 2, 3)]
+    forms = [(each, urllib.parse.quote(each, safe=""), base64.b64encode(each.encode()).decode()) for each in secrets]
+    repeated = " ".join(form for each in forms for form in each)
+    assert canaries.found_in(repeated.encode()) == {1, 2, 3}
+    other = sorted(FLEET.children)[1]
+    event = {
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": f"{CHILD}.1", "namespace": "kcm-system"},
+        "involvedObject": {"kind": "ClusterDeployment", "namespace": "kcm-system", "name": CHILD},
+        "reason": "Failed", "type": "Warning", "message": repeated, "lastTimestamp": "2026-03-01T10:00:00Z",
+    }  # fmt: skip
+    fleet.sandbox.kubectl("apply", "-f", "-", stdin=json.dumps(event))
+    guarded = ("k0rdent.mirantis.com", "clusterdeployments", f"object.metadata.name != '{other}'", repeated)
+    probe = ("annotate", "clusterdeployment", other, "-n", "kcm-system", "x=y", "--overwrite", "--dry-run=server")
+    with refusing(fleet.sandbox, *guarded):
+        until(lambda: not fleet.sandbox.kubectl(*probe, check=False))
+        run, (record,) = fleet.run("child", "-vvv", *options)
+    assert run.code == 2, run.output
+    assert (record["result"], record["changed"]["count"]) == ("failed", 1)
+    assert "admission policy see-record" in record["failed"]["clusters"][other]
+    folder = tmp_path / "bundle"
+    bundle, none = fleet.run("support_bundle", "-vvv", "-e", f"support_bundle_folder={folder}", *options)
+    assert (bundle.code, none, bundle.total("changed")) == (0, [], 0), bundle.output
+    (file,) = folder.iterdir()
+    assert oct(file.stat().st_mode & 0o777) == "0o600"
+    with tarfile.open(file) as tar:
+        files = {each.name.partition("/")[2]: tar.extractfile(each).read() for each in tar}  # type: ignore[union-attr]
+    assert set(files) == {
+        "README.txt", "events.json", "inventory.json", "runs.json", "status.json", "status.txt", "versions.json",
+    }  # fmt: skip
+    assert json.loads(files["runs.json"])[0]["failed"]["count"] == 1
+    mine = [each for each in json.loads(files["events.json"]) if each["object"].endswith(f"/{CHILD}")]
+    assert "(hidden)" in mine[-1]["message"]
+    jsonschema.validate(
+        json.loads(files["status.json"]), json.loads((REPOSITORY / "docs" / "status.schema.json").read_text())
+    )
+    kept = "".join(each["data"]["run.json"] for each in fleet.sandbox.items(RECORDS))
+    found = {name: canaries.found_in(data) for name, data in {**files, "records": kept.encode()}.items()}
+    found["bundle's output"] = canaries.found_in(bundle.output.encode())
+    assert {name: numbers for name, numbers in found.items() if numbers} == {}
+    # Of requests there is what helps, and no more.
+    assert re.search(r"<https://[^>]*> PATCH /apis/k0rdent.mirantis.com/\S+: 200 in \d+ ms", run.output)
+    assert re.search(r"<https://[^>]*> GET /version: 200 in \d+ ms", bundle.output)
