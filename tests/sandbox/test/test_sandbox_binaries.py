@@ -37,6 +37,7 @@ previous=
 for word; do if [ "$previous" = -o ]; then output=$word; fi; previous=$word; done
 for word; do
   case $word in
+    .) package=own;;
     /*|-*) continue;;
     *.*/*) package=${word%@*};;
     *) continue;;
@@ -124,6 +125,41 @@ def test_what_is_absent_is_built_once_and_kept_by_version(tmp_path):
     assert sum("done in" in line and "1 packages compiled" in line for line in lines) == 5
     (tmp_path / "bin" / "go").unlink()
     assert binaries.find_or_build(lambda line: pytest.fail(f"builds again: {line}")) == found
+
+
+def test_programs_of_the_data_path_are_built_when_asked_for_and_no_others_will_do(tmp_path):
+    names = {"victoria-metrics", "vmauth", "vmalert", "victoria-logs", "promql", "collector"}
+    _program(tmp_path / "bin" / "go", GO)
+    for name in names:
+        _says(tmp_path / "bin" / name, f"{name} v1.151.0")
+    assert set(binaries.find_or_build(lambda _: None)) == set(ANSWERS)
+    assert binaries.built_for_data() is None
+    lines: list[str] = []
+    found = binaries.find_or_build(lines.append, data=True)
+    assert set(found) == set(ANSWERS) | names
+    assert {name: found[name].read_text() for name in names} == dict.fromkeys(names, "whole\n")
+    assert next(line for line in lines if "building" in line).startswith("[1/4] building victoria-metrics v1.151.0")
+    assert binaries.built_for_data() == {name: found[name] for name in names}
+    found["collector"].unlink()
+    assert binaries.built_for_data() is None
+
+
+def test_another_source_of_ours_is_another_program(tmp_path):
+    for name, text in (("one", "package main\n"), ("other", "package main // more\n"), ("same", "package main\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "main.go").write_text(text)
+    one, other, same = (binaries._sources(tmp_path / name) for name in ("one", "other", "same"))
+    assert one == same != other
+
+
+def test_data_wants_a_newer_go(tmp_path):
+    """Not the one on PATH, that is new enough for Kubernetes."""
+    _program(tmp_path / "bin" / "go", GO.replace("go1.26.0", "go1.25.9"))
+    home = binaries.cache() / binaries.GO_PACKAGE.replace("==", "-") / "go"
+    (home / "src").mkdir(parents=True)
+    _program(home / "bin" / "go", GO)
+    assert binaries._go(lambda _: None) == tmp_path / "bin" / "go"
+    assert {binaries._go(lambda _: None, build.go) for build in binaries.DATA_BUILDS} == {home / "bin" / "go"}
 
 
 def test_a_failed_build_says_why_and_leaves_nothing(tmp_path, monkeypatch, one_build):
