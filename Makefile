@@ -36,7 +36,7 @@ binaries: setup ## the sandbox's programs, found or built
 
 .PHONY: sandbox sandbox-down
 sandbox: setup ## start the sandbox, or find it running (KOF_LINE as for demo)
-	python -m sandbox up
+	python -m sandbox up --data default
 
 sandbox-down: setup ## stop the sandbox and leave nothing running
 	python -m sandbox down

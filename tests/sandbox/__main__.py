@@ -28,6 +28,13 @@ def _arguments() -> argparse.ArgumentParser:
     up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
     up.add_argument("--clusters", choices=["real", "none"], help="none: clusters get no control planes of their own")
     up.add_argument("--line", help=f"of kof: {' or '.join(lines.NAMES)}; by default $KOF_LINE, or what it was, or 0.1")
+    up.add_argument(
+        "--data",
+        nargs="?",
+        const="on",
+        choices=["on", "off", "default"],
+        help="real metrics and logs go from children to regionals; default: if its programs are built",
+    )
     build = commands.add_parser("build", help="find or build the binaries, and no more")
     build.add_argument("--data", action="store_true", help="those too that metrics and logs go through")
     down = commands.add_parser("down", help="stop it and leave nothing behind")
@@ -80,6 +87,7 @@ def main() -> int:
             only_control_plane=arguments.only == "control-plane",
             clusters=arguments.clusters,
             line=lines.find(arguments.line) if arguments.line else lines.of_environment(),
+            with_data=_with_data(state, arguments.data),
             say=_say,
         ):
             print(f"sandbox: is up, see {state}")
@@ -120,6 +128,13 @@ def main() -> int:
     return 0
 
 
+def _with_data(state: pathlib.Path, wish: str | None) -> bool | None:
+    """What `up` is to do of `--data`: "default" is as it was, and at first on if that costs no build."""
+    if wish == "default":
+        return None if lifecycle.status(state)["line"] else binaries.built_for_data() is not None
+    return None if wish is None else wish == "on"
+
+
 _PLAY = ".work/venv/bin/ansible-playbook -i inventories/sandbox playbooks"
 
 
@@ -140,6 +155,15 @@ def _next_steps(state: pathlib.Path) -> str:
         for name in cluster.names(state=state)
         if name != "mothership"
     ]
+    if endpoints.get("proxy"):
+        asked = f"curl --proxy {endpoints['proxy']} --cacert {endpoints['certificates']} --user USER"
+        count = "--data-urlencode 'query=count by (promxyCluster, clusterName) (up)'"
+        rows += [
+            ("whose metrics arrive in which region, by promxy's query side",
+             f"curl {endpoints['promxy']}/api/v1/query {count}"),
+            ("the same at one region's vmauth (its user is in the Secret kof/storage-vmuser-credentials)",
+             f"{asked} https://vmauth.DOMAIN/vm/select/0/prometheus/api/v1/query --data-urlencode query=up"),
+        ]  # fmt: skip
     rows += [
         ("the same run again changes nothing", "make demo"),
         ("all clusters go again", f"{_PLAY}/delete.yml -e kof_delete_confirm=sandbox"),

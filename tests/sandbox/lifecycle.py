@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from sandbox import aws, binaries, chart_index, cluster, faults, lines, processes, registry
+from sandbox import aws, binaries, chart_index, cluster, data, faults, lines, processes, registry
 from sandbox import state as state_files
 from sandbox.api import Api, ApiFailure, connect, wait_until
 from sandbox.lines import Line
@@ -40,6 +40,7 @@ def up(
     only_control_plane: bool = False,
     clusters: str | None = None,
     line: Line | None = None,
+    with_data: bool | None = None,
     say: Say = print,
 ) -> bool:
     """Start the sandbox, or what is missing of it; False if all of it ran already.
@@ -47,9 +48,10 @@ def up(
     What a killed `up` left is removed first. `only_control_plane` starts etcd and API server of the mothership with all
     CRDs, those of the charts too, and nothing else. `clusters`: real | none, whether the simulator starts a control
     plane for each cluster; None for what it was, at first real. `line`: of kof, with the kcm that it knew; None for
-    what it was, at first 0.1. Raises SandboxError if a part does not come up.
+    what it was, at first 0.1. `with_data`: whether real metrics and logs go through it, of the clusters that have
+    control planes; None for what it was, at first not. Raises SandboxError if a part does not come up.
     """
-    tools = binaries.find_or_build(say)
+    tools = binaries.find_or_build(say, data=bool(with_data))
     began = time.monotonic()
     state_files.claim(state)
     with state_files.lock(state_files.main_lock(state), "another `up` or `down` is at work; waiting for it"):
@@ -60,6 +62,11 @@ def up(
             raise SandboxError(f"it is up, with other than `--clusters {clusters}`; `down` first")
         if before and line and before["line"] != line.name:
             raise SandboxError(f"it is up, of line {before['line']} and not {line.name}; `down` first")
+        with_data = bool((before or {}).get("data")) if with_data is None else with_data
+        if with_data and (only_control_plane or (clusters or (before or {}).get("clusters")) == "none"):
+            raise SandboxError("--data wants clusters that have control planes")
+        if before and before.get("data", False) != with_data:
+            raise SandboxError(f"it is up, with{'out' if with_data else ''} `--data`; `down` first")
         if before and before["only_control_plane"] == only_control_plane and not _broken(state, before):
             return False
         if before is None or before["only_control_plane"] != only_control_plane:
@@ -70,8 +77,8 @@ def up(
         if only_control_plane:
             _control_plane_only(state, line)
         else:
-            _everything(state, tools, clusters, line, say)
-        facts = {"only_control_plane": only_control_plane, "clusters": clusters, "line": line.name}
+            _everything(state, tools, clusters, line, with_data, say)
+        facts = {"only_control_plane": only_control_plane, "clusters": clusters, "line": line.name, "data": with_data}
         state_files.write_json(state / "sandbox.json", facts)
     say(f"sandbox: up in {time.monotonic() - began:.1f} s, see {state}")
     return True
@@ -134,6 +141,7 @@ def _broken(state: pathlib.Path, facts: dict[str, Any]) -> list[str]:
             aws.NAME,
             *((chart_index.NAME,) if lines.find(facts["line"]).http else ()),
             *((SIMULATOR,) if _has("sandbox.simulator.__main__") else ()),
+            *((data.NAME,) if facts.get("data") else ()),
         )
         wanted += [name for name in parts if processes.find(state, name) is None]
     return wanted
@@ -142,8 +150,8 @@ def _broken(state: pathlib.Path, facts: dict[str, Any]) -> list[str]:
 def _clear_away(state: pathlib.Path) -> None:
     """End everything and remove what it held, but for logs, faults and locks."""
     (state / "sandbox.json").unlink(missing_ok=True)
-    # The simulator first, or it would mend what we take away. It has helm processes to end.
-    processes.end(state, [SIMULATOR], patience=5)
+    # First who would mend what we take away. The simulator has helm processes to end.
+    processes.end(state, [SIMULATOR, data.NAME], patience=5)
     processes.end_all(state)
     for entry in list(state.iterdir()) if state.is_dir() else []:
         if entry.name in ("logs", "locks", "faults.json", "audit.log"):
@@ -169,7 +177,9 @@ def _control_plane_only(state: pathlib.Path, line: Line) -> None:
     _endpoints(state, binaries.find_or_build(), line, {})
 
 
-def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: str, line: Line, say: Say) -> None:
+def _everything(
+    state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: str, line: Line, with_data: bool, say: Say
+) -> None:
     addresses: dict[str, str] = {}
 
     def registry_and_charts() -> None:
@@ -197,6 +207,8 @@ def _everything(state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: s
         apply_files(api, sorted((HERE / "admission").glob("*.yaml")))
     for job in side:
         job.join()
+    if with_data:
+        addresses |= data.start(state)
     _endpoints(state, tools, line, addresses)
     charts = state_files.read_json(state / "endpoints.json")["chart_repository"]
     say(f"charts of line {line.name}: {charts}; AWS: {addresses['aws']}")
@@ -290,6 +302,10 @@ def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], line: Line, 
             "index": index,
             "chart_repository": charts,
             "aws": addresses.get("aws"),
+            # Through which proxy names of the sandbox's domains are reached, and whose certificates are then trusted.
+            "proxy": addresses.get("proxy"),
+            "certificates": addresses.get("certificates"),
+            "promxy": addresses.get("promxy"),
             "helm": str(tools["helm"]),
             "kubectl": str(tools["kubectl"]),
             "kof_kubeconfig": str(state / "kof.kubeconfig"),
