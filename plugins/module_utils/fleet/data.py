@@ -1,0 +1,401 @@
+# Copyright: k0rdent.kof contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether metrics, logs and costs of each child arrive at its own regional, and both regions answer through promxy.
+
+Pure but for what it is given to ask by: each regional's vmauth is asked as Grafana asks it, with the stored login. What
+a finding means is kof/findings.py.
+
+The queries are VictoriaMetrics' own (MetricsQL, LogsQL): `tlast_over_time` is the time of the newest sample in a range,
+so that a cluster that is silent now is told apart from one that never sent; `latency_offset` has samples seen that are
+younger than the 30 s which a query hides by default.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import vmauth_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Paths
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
+
+Object = dict[str, Any]
+
+#: What arrives, and by which it is told in a sentence.
+METRICS, LOGS, COSTS = "metrics", "logs", "costs"
+KINDS = (METRICS, LOGS, COSTS)
+#: The label of a metric that names its cluster, at lines 0.0 and 0.1.
+CLUSTER_LABEL = "clusterName"
+#: By kind: the collectors' exporter, its key that is the address, and the path that kof means.
+_EXPORTERS: Mapping[str, Callable[[Paths], tuple[str, str, str]]] = {
+    METRICS: lambda paths: ("prometheusremotewrite", "endpoint", paths.write_metrics),
+    COSTS: lambda paths: ("prometheusremotewrite", "endpoint", paths.write_metrics),
+    LOGS: lambda paths: ("otlphttp", "logs_endpoint", paths.write_logs),
+}
+#: How far back is looked: who was silent for longer never sent, as far as this knows.
+RANGE = "1d"
+#: Pods that one query of logs asks for.
+PODS_AT_ONCE = 500
+
+_MISSING_CODES = {METRICS: "metrics-missing", LOGS: "logs-missing", COSTS: "costs-missing"}
+_STALE_CODES = {METRICS: "metrics-stale", LOGS: "logs-stale", COSTS: "costs-stale"}
+_WAY_CODES = {"name": "vmauth-name-unknown", "certificate": "vmauth-certificate-not-trusted"}
+
+_NEWEST = "max by (%s) (tlast_over_time(%s[" + RANGE + "]))"
+#: A series that every scrape makes; one that OpenCost alone makes.
+_SERIES = {METRICS: "up", COSTS: "node_total_hourly_cost"}
+
+
+class NoAnswer(Exception):
+    """Nobody answered.
+
+    :ivar kind: name (there is no such name), certificate (it isn't trusted), or refused (anything else on the way).
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+#: (url, form, user and password) -> HTTP status and body; a GET where there is no form. Raises NoAnswer.
+Ask = Callable[[str, Mapping[str, str] | None, "tuple[str, str] | None"], "tuple[int, bytes]"]
+
+
+@dataclass(frozen=True)
+class Regional:
+    """A regional cluster.
+
+    :ivar cluster: its name, as promxy calls it.
+    :ivar login: user and password of its vmauth, as the management cluster stores them.
+    """
+
+    host: str
+    cluster: str
+    domain: str
+    login: tuple[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child cluster that has its collectors.
+
+    :ivar cluster: its name, as its metrics carry it.
+    :ivar regional: host of its regional.
+    :ivar pods: UIDs of its pods, by which its logs are known; None where nobody looked inside.
+    :ivar collectors: its OpenTelemetryCollectors; None likewise.
+    """
+
+    host: str
+    cluster: str
+    regional: str
+    pods: Sequence[str] | None = None
+    collectors: Sequence[Object] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found of a host: a code of kof/findings.py, and what is so."""
+
+    code: str
+    host: str
+    what: str
+    why: str
+    since: str = ""
+
+
+@dataclass
+class Looked:
+    """
+    :ivar ages: by the child's host and kind, seconds since the newest sample at its own regional; None where there is
+        none in a day.
+    :ivar findings: what isn't as it should be.
+    :ivar not_looked_at: what couldn't be asked, and why it is no finding.
+    """
+
+    ages: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    findings: list[Seen] = field(default_factory=list)
+    not_looked_at: list[str] = field(default_factory=list)
+
+
+def look(
+    regionals: Sequence[Regional],
+    children: Sequence[Child],
+    ask: Ask,
+    paths: Paths,
+    *,
+    now: Callable[[], float],
+    limits: Mapping[str, float],
+    promxy: str = "",
+) -> Looked:
+    """Ask every regional what arrived of which child.
+
+    :param now: seconds since 1970, of the clock that ages are told by.
+    :param limits: by kind, the age in seconds beyond which the newest sample is too old.
+    :param promxy: address of promxy's API; empty where it can't be asked from here.
+    """
+    return _Look(regionals, children, ask, paths, now, limits).told(promxy)
+
+
+@dataclass
+class _Arrived:
+    """What a regional has: times of newest samples (seconds since 1970) by kind, then by cluster, or pod for logs."""
+
+    newest: dict[str, dict[str, float]] = field(default_factory=dict)
+    refusals: dict[str, float] = field(default_factory=dict)
+
+
+class _Refused(Exception):
+    """An answer that isn't what was asked for.
+
+    :ivar for_all: every other question would be answered so.
+    """
+
+    def __init__(self, *, code: str, why: str, for_all: bool = False) -> None:
+        super().__init__(why)
+        self.code, self.for_all = code, for_all
+
+
+@dataclass
+class _Look:
+    regionals: Sequence[Regional]
+    children: Sequence[Child]
+    ask: Ask
+    paths: Paths
+    now: Callable[[], float]
+    limits: Mapping[str, float]
+    looked: Looked = field(default_factory=Looked)
+    arrived: dict[str, _Arrived] = field(default_factory=dict)
+
+    def told(self, promxy: str) -> Looked:
+        pods = [uid for child in self.children for uid in child.pods or ()]
+        for each in self.regionals:
+            self._regional(each, pods)
+        for child in self.children:
+            self._child(child)
+        if promxy:
+            self._promxy(promxy)
+        return self.looked
+
+    # -- regionals
+
+    def _regional(self, regional: Regional, pods: Sequence[str]) -> None:
+        """Whether it answers, and what has arrived there of any cluster: a child may send to the wrong one."""
+        found = self.arrived.setdefault(regional.host, _Arrived())
+        told: set[str] = set()
+        for kind in KINDS:
+            try:
+                if kind == LOGS:
+                    found.newest[kind] = self._newest_logs(regional, pods)
+                else:
+                    found.newest[kind] = self._newest_metrics(regional, _SERIES[kind])
+            except _Refused as refusal:
+                if str(refusal) not in told:
+                    told.add(str(refusal))
+                    what = f"https://{vmauth_of(regional.domain)}"
+                    self._add(code=refusal.code, host=regional.host, what=what, why=str(refusal))
+                if refusal.for_all:
+                    break
+        if found.newest:
+            found.refusals = self._refusals(regional)
+
+    def _newest_metrics(self, regional: Regional, series: str) -> dict[str, float]:
+        query = _NEWEST % (CLUSTER_LABEL, series)
+        text = self._answer(regional, f"{self.paths.read_metrics}/api/v1/query", {"query": query})
+        found = _vector(text, CLUSTER_LABEL)
+        if found is None:
+            raise _Refused(code="vmauth-answer-unknown", why=f"{METRICS}: an answer that isn't Prometheus'")
+        return found
+
+    def _newest_logs(self, regional: Regional, pods: Sequence[str]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        # Also without a pod: whether it answers is a question of its own.
+        for begin in range(0, max(len(pods), 1), PODS_AT_ONCE):
+            named = ",".join(json.dumps(uid) for uid in pods[begin : begin + PODS_AT_ONCE])
+            query = f"_time:{RANGE} k8s.pod.uid:in({named}) | stats by (k8s.pod.uid) max(_time) newest"
+            text = self._answer(regional, f"{self.paths.read_logs}/select/logsql/query", {"query": query})
+            try:
+                for line in filter(None, text.splitlines()):
+                    row = json.loads(line)
+                    found[row["k8s.pod.uid"]] = _seconds(row["newest"])
+            except (ValueError, KeyError, TypeError):
+                why = f"{LOGS}: an answer that isn't VictoriaLogs'"
+                raise _Refused(code="vmauth-answer-unknown", why=why) from None
+        return found
+
+    def _answer(self, regional: Regional, path: str, form: Mapping[str, str]) -> bytes:
+        """The body. Raises _Refused with the code of what is wrong."""
+        url, kind = f"https://{vmauth_of(regional.domain)}{path}", LOGS if "logsql" in path else METRICS
+        try:
+            status, body = self.ask(url, {**form, "latency_offset": "1ms"}, regional.login)
+        except NoAnswer as reason:
+            code = _WAY_CODES.get(reason.kind, "vmauth-not-reached")
+            raise _Refused(code=code, why=str(reason), for_all=True) from None
+        if status in (401, 403):
+            why = f"HTTP {status}: it doesn't take the stored login"
+            raise _Refused(code="vmauth-login-refused", why=why, for_all=True)
+        if status in (400, 404):
+            raise _Refused(code="vmauth-route-missing", why=f"{kind}: HTTP {status}: it has no route for {path}")
+        if status in (502, 503, 504):
+            why = f"{kind}: HTTP {status}: vmauth runs, and what stores {kind} doesn't"
+            raise _Refused(code="store-not-reached", why=why)
+        if status != 200:
+            raise _Refused(code="vmauth-answer-unknown", why=f"{kind}: HTTP {status}")
+        return body
+
+    def _refusals(self, regional: Regional) -> dict[str, float]:
+        """vmauth's own counters of what it refused, by reason; empty where it doesn't show them."""
+        try:
+            status, body = self.ask(f"https://{vmauth_of(regional.domain)}/metrics", None, None)
+        except NoAnswer:
+            return {}
+        text = body.decode("utf-8", "replace") if status == 200 else ""
+        rows = re.findall(r'^vmauth_http_request_errors_total\{reason="(\w+)"\} (\d+)$', text, re.MULTILINE)
+        return {reason: float(count) for reason, count in rows}
+
+    # -- children
+
+    def _child(self, child: Child) -> None:
+        regional = next((each for each in self.regionals if each.host == child.regional), None)
+        ages: dict[str, float | None] = {}
+        self.looked.ages[child.host] = ages
+        here = self.arrived.get(child.regional, _Arrived()).newest
+        for kind in KINDS:
+            if kind == LOGS and child.pods is None:
+                self.looked.not_looked_at.append(f"{child.host}: logs: nobody looked which pods it has")
+                continue
+            if regional is None or kind not in here:
+                continue  # told of the regional
+            newest = self._newest(child, kind, child.regional)
+            # A clock that is behind the regional's makes nothing younger than now.
+            age = ages[kind] = None if newest is None else max(0.0, self.now() - newest)
+            if age is not None and age <= self.limits[kind]:
+                continue
+            code, why = _MISSING_CODES[kind], f"none of the last day at its regional {child.regional}"
+            if age is not None:
+                code, why = _STALE_CODES[kind], f"the newest at {child.regional} is {_words(age)} old"
+            others = (each.host for each in self.regionals if each.host != child.regional)
+            elsewhere = [host for host in others if self._fresh(child, kind, host)]
+            if elsewhere:
+                code, why = "data-in-another-region", f"{why}, but it arrives at {some(elsewhere)}"
+            age = ages[kind]
+            since = "" if age is None else _stamp(self.now() - age)
+            self._add(
+                code=code, host=child.host, what=kind, why=f"{why}; {self._cause(child, regional, kind)}", since=since
+            )
+
+    def _newest(self, child: Child, kind: str, host: str) -> float | None:
+        times = self.arrived.get(host, _Arrived()).newest.get(kind, {})
+        if kind == LOGS:
+            return max((times[uid] for uid in child.pods or () if uid in times), default=None)
+        return times.get(child.cluster)
+
+    def _fresh(self, child: Child, kind: str, host: str) -> bool:
+        newest = self._newest(child, kind, host)
+        return newest is not None and self.now() - newest <= self.limits[kind]
+
+    def _cause(self, child: Child, regional: Regional, kind: str) -> str:
+        """Why nothing arrives, where its collectors' configuration or the regional shows it; else where to look."""
+        if child.collectors is None:
+            return "; ".join([*self._shown_by(regional), _CANDIDATES])
+        if not child.collectors:
+            return "it has no OpenTelemetryCollector: service kof-collectors isn't on it"
+        exporter, key, path = _EXPORTERS[kind](self.paths)
+        wanted = f"https://{vmauth_of(regional.domain)}{path}"
+        found: dict[str, None] = {}
+        for each in child.collectors:
+            config = each.get("spec", {}).get("config") or {}
+            sends = (config.get("exporters") or {}).get(exporter) or {}
+            if sends.get(key) not in (None, wanted):
+                found[f"its collectors send them to {sends[key]}, not to {wanted}"] = None
+            name = (sends.get("auth") or {}).get("authenticator")
+            login = ((config.get("extensions") or {}).get(name) or {}).get("client_auth")
+            if login and (login.get("username"), login.get("password")) != regional.login:
+                found[_OTHER_LOGIN] = None
+        return "; ".join(found or [_CANDIDATES])
+
+    def _shown_by(self, regional: Regional) -> list[str]:
+        refused = self.arrived[regional.host].refusals
+        told = {
+            "invalid_auth_token": "a login that isn't its own",
+            "missing_route": "a path that it has no route for",
+        }
+        return [
+            f"vmauth of {regional.host} has refused {what} {refused[reason]:g} times since it runs"
+            for reason, what in told.items()
+            if refused.get(reason)
+        ]
+
+    # -- promxy
+
+    def _promxy(self, address: str) -> None:
+        """Each region has to answer through it."""
+        query = f"max by (promxyCluster) (max_over_time(timestamp(up)[{RANGE}:5m]))"
+        try:
+            status, body = self.ask(f"{address}/api/v1/query", {"query": query}, None)
+        except NoAnswer as reason:
+            self._add(code="promxy-not-reached", host="", what=address, why=str(reason))
+            return
+        found = _vector(body, "promxyCluster") if status == 200 else None
+        if found is None:
+            # One region that doesn't answer fails the query of all: it has been told then.
+            away = [each.host for each in self.regionals if METRICS not in self.arrived[each.host].newest]
+            if away:
+                self.looked.not_looked_at.append(f"promxy: it answers no query as long as {some(away)} doesn't")
+            else:
+                self._add(code="promxy-query-failed", host="", what=address, why=f"HTTP {status}{_error_of(body)}")
+            return
+        for regional in self.regionals:
+            if regional.cluster not in found and self.arrived[regional.host].newest.get(METRICS):
+                why = "promxy has no series of this region, and the region itself has some"
+                self._add(code="promxy-lacks-region", host=regional.host, what=regional.cluster, why=why)
+
+    def _add(self, *, code: str, host: str, what: str, why: str, since: str = "") -> None:
+        self.looked.findings.append(Seen(code=code, host=host, what=what, why=why, since=since))
+
+
+_OTHER_LOGIN = (
+    "its collectors have another login than the management cluster stores: they keep the one that was there when "
+    "kof-collectors was installed"
+)
+_CANDIDATES = (
+    "what can be the reason: its collectors don't run, don't trust the regional's certificate, can't resolve its name, "
+    "or reach it through no firewall; their logs tell"
+)
+
+
+def _vector(text: bytes, label: str) -> dict[str, float] | None:
+    """Values of an instant query by a label; None for what isn't its answer."""
+    try:
+        answer = json.loads(text)
+        rows = answer["data"]["result"] if answer["status"] == "success" else None
+        return None if rows is None else {row["metric"].get(label, ""): float(row["value"][1]) for row in rows}
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+def _error_of(text: bytes) -> str:
+    """What a Prometheus API says of a query that failed, in short."""
+    try:
+        return f": {json.loads(text)['error']}"[:300]
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _seconds(stamp: str) -> float:
+    """RFC 3339, with up to nine digits of a second's parts."""
+    text = re.sub(r"(\.\d{6})\d+", r"\1", stamp)
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _words(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {int(seconds % 60)} s"
