@@ -13,6 +13,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,17 +210,23 @@ def test_api_server_killed_while_it_is_sent_to(
     fleet: Fleet, proxy: FaultProxy, through: pathlib.Path, tell: Tell
 ) -> None:
     mark = fleet.sandbox.audit_mark()
-    # Few clusters would all be there before the server is down, were they not held up on the way.
-    proxy.faults = (Fault("slow", "PATCH", after=fleet.size // 8, delay=5),)
+    # Few clusters would all be there before the server is down, were they not held up until it is.
+    proxy.faults = (Fault("slow", "PATCH", after=fleet.size // 4, delay=300),)
     started = fleet.start(kubeconfig=None if fleet.many else through)
     until(lambda: requests_since(fleet.sandbox, mark)["patch 201"] >= fleet.size // 8)
-    cluster.restart_apiserver(lifecycle.MOTHERSHIP, down_seconds=15 if fleet.many else 1, state=fleet.sandbox.folder)
-    before = requests_since(fleet.sandbox, mark)
-    proxy.faults = ()
+    folder = fleet.sandbox.folder
+    with ThreadPoolExecutor(1) as pool:
+        restart = pool.submit(
+            cluster.restart_apiserver, lifecycle.MOTHERSHIP, down_seconds=15 if fleet.many else 2, state=folder
+        )
+        until(lambda: restart.done() or not cluster.find(lifecycle.MOTHERSHIP, state=folder))
+        before = requests_since(fleet.sandbox, mark)
+        proxy.faults = ()
+        restart.result()
     run = finish(started)
     assert run.code == 0, run.output[-3000:]
     assert run.total("changed") == min(fleet.size, 201), "200 by name, and localhost for the rest"
-    tell(requests=requests_since(fleet.sandbox, mark), when_it_was_back=before)
+    tell(requests=requests_since(fleet.sandbox, mark), when_it_was_down=before)
     assert before["patch 201"] < fleet.size, "it came too late to disturb anything"
     assert_converges(fleet, tell, changes=False)
 

@@ -125,6 +125,13 @@ class FaultProxy:
                     hit = fault
             return hit
 
+    def hold(self, fault: Fault) -> None:
+        """Return after the fault's delay, or when it is over."""
+        until = time.monotonic() + fault.delay
+        while fault in self.faults and (left := until - time.monotonic()) > 0:
+            if self.stopped.wait(min(left, 0.05)):
+                return
+
     def count(self, what: str) -> None:
         with self._lock:
             self.counts[what] += 1
@@ -174,7 +181,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._hang(fault.delay)
         else:
             if fault and kind == "slow":
-                proxy.stopped.wait(fault.delay)
+                proxy.hold(fault)
             self._pass_on(body, lose=kind == "reset_after")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = take

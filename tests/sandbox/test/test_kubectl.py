@@ -113,11 +113,10 @@ class Both:
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         moment = ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "time")
-        found = {key: _timeless(each) for key, each in value.items() if key not in moment}
-        if "managedFields" in found:
-            # The server sorts them by their time, in whole seconds: who was in the same second comes by name.
-            found["managedFields"].sort(key=lambda each: json.dumps(each, sort_keys=True))
-        return found
+        timeless = {key: _timeless(each) for key, each in value.items() if key not in moment}
+        if "managedFields" in timeless:  # in the order of their times, of whole seconds
+            timeless["managedFields"].sort(key=json.dumps)
+        return timeless
     return [_timeless(each) for each in value] if isinstance(value, list) else value
 
 
