@@ -25,7 +25,7 @@ from typing import Any
 import example_fleet
 
 from forked import SHARED
-from sandbox import kubectl
+from sandbox import faults, kubectl
 from sandbox.api import connect
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -112,6 +112,12 @@ class Sandbox:
         }
 
     def command(self, *arguments: str) -> None:
+        if arguments[0] == "fault":  # in this process: the program takes half a second of CPU to begin
+            settings = [each for each in arguments[1:] if each != "--clear"]
+            if len(settings) < len(arguments) - 1:
+                faults.clear(self.folder)
+            faults.change(self.folder, faults.parse(settings))
+            return
         subprocess.run([sys.executable, "-m", "sandbox", *arguments], env=self.environment, cwd=REPOSITORY, check=True)
 
     def answer(self, *arguments: str) -> str:
