@@ -22,8 +22,13 @@ SWITCHES = {
     "credential_not_ready": "Credentials that are not ready",
     "helm_fails_first": "cluster/service whose first Helm attempt fails, then heals",
     "helm_failed_non_retriable": "cluster/service that fails for good",
+    "helm_of_others": "cluster/service of which somebody else has installed something there already",
+    "helm_conflict": "cluster/service that another profile deploys, too",
+    "says_no": "cluster/Condition that kcm says is False",
     "stuck_finalizer": "clusters whose finalizer stays when they are deleted",
     "unreachable": "clusters whose API server Sveltos can't reach",
+    "kcm_asleep": "clusters whose changes kcm doesn't see",
+    "asleep": "operators that do nothing: promxy, grafana",
     "kcm_ignores": "namespaces whose ClusterDeployments kcm leaves alone; * and ? match",
 }
 
@@ -55,8 +60,8 @@ def parse(settings: Iterable[str]) -> Faults:
             wanted[name] = seconds
         else:
             entries = [entry.strip() for entry in value.split(",") if entry.strip()]
-            if name.startswith("helm_") and (odd := [entry for entry in entries if entry.count("/") != 1]):
-                raise SandboxError(f"{name} wants cluster/service, not {odd[0]!r}")
+            if name.startswith(("helm_", "says_")) and (odd := [entry for entry in entries if entry.count("/") != 1]):
+                raise SandboxError(f"{name} wants {SWITCHES[name].split()[0]}, not {odd[0]!r}")
             wanted[name] = entries
     return wanted
 

@@ -85,9 +85,9 @@ class Simulator:
         Profiles(self._cluster, self.faults, self._summaries, workers=1)
         self._credentials = Credentials(self._cluster, self.faults)
         Templates(self._cluster, self.faults, instead)
-        PromxyOperator(self._cluster, escaping=line is LINE_0_0)
+        self._promxy = PromxyOperator(self._cluster, self.faults, escaping=line is LINE_0_0)
         Mounts(self._cluster)
-        cluster_operators(self._cluster)
+        self._grafana = cluster_operators(self._cluster, self.faults)
         fleet: Fleet = RealFleet(state, self._deployments.queue.add) if real else NoFleet()
         self._deployments.use(fleet)
         self._summaries.use(fleet)
@@ -111,6 +111,8 @@ class Simulator:
         self._deployments.recheck()
         self._connections.recheck()
         self._summaries.recheck()
+        self._promxy.recheck()
+        self._grafana.recheck()
 
     def stop(self) -> None:
         """Stop watching and answering. Clusters go on running."""

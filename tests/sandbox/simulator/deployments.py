@@ -152,6 +152,22 @@ class _HelmRelease:
         return "install" if self.revision == 1 else "upgrade"
 
 
+#: What kcm says in a condition that is False, by its type: Flux', Cluster API's and Sveltos' words.
+_SAID = {
+    "TemplateReady": "provided template is not marked as valid",
+    "HelmChartReady": "failed to download helm chart artifact: building artifact",
+    "HelmReleaseReady": (
+        "Helm install failed for release kcm-system/{name} with chart aws-standalone-cp@0.1.0: context deadline "
+        "exceeded"
+    ),
+    "InfrastructureReady": "{name}: 1 of 2 completed",
+    "ControlPlaneReady": "{name}-cp: Scaling up control plane to 3 replicas (actual 2)",
+    "Available": "{name}-md: Minimum availability requires 2 replicas, current 1 available",
+    "SveltosProfileReady": 'ServiceTemplate.k0rdent.mirantis.com "kof-collectors-0-1-1" not found',
+    "FetchServicesStatusSuccess": "failed to list ClusterSummaries: the server was unable to return a response in time",
+}
+
+
 class InvalidService(Exception):
     """A Profile can't be made of the services as they are; `passing` if the next attempt will do."""
 
@@ -227,7 +243,8 @@ class ClusterDeployments:
 
     def _reconcile(self, key: Key) -> float | None:
         deployment = self._deployments.get(*key)
-        if deployment is None or self._faults.current().ignored(key[0]):
+        faults = self._faults.current()
+        if deployment is None or faults.ignored(key[0]) or key[1] in faults.kcm_asleep:
             return None
         if deployment["metadata"].get("deletionTimestamp"):
             return self._delete(key, deployment)
@@ -239,6 +256,9 @@ class ClusterDeployments:
                 if kind != "HelmReleaseReady" or not deployment["spec"].get("dryRun"):
                     set_condition(conditions, kind, "Unknown", PROGRESSING, message)
         again = self._walk(key, deployment, status)
+        for name, _slash, kind in (each.partition("/") for each in sorted(faults.says_no)):
+            if name == key[1]:
+                set_condition(conditions, kind, "False", FAILED, _SAID.get(kind, "not done").format(name=name))
         aggregate_ready(conditions)
         status["observedGeneration"] = deployment["metadata"]["generation"]
         old = deployment.get("status")

@@ -25,8 +25,13 @@ class FaultSet:
     credential_not_ready: frozenset[str] = field(default_factory=frozenset)
     helm_fails_first: frozenset[str] = field(default_factory=frozenset)
     helm_failed_non_retriable: frozenset[str] = field(default_factory=frozenset)
+    helm_of_others: frozenset[str] = field(default_factory=frozenset)
+    helm_conflict: frozenset[str] = field(default_factory=frozenset)
+    says_no: frozenset[str] = field(default_factory=frozenset)  # cluster/Condition
     stuck_finalizer: frozenset[str] = field(default_factory=frozenset)
     unreachable: frozenset[str] = field(default_factory=frozenset)
+    kcm_asleep: frozenset[str] = field(default_factory=frozenset)
+    asleep: frozenset[str] = field(default_factory=frozenset)  # promxy, grafana
     kcm_ignores: frozenset[str] = field(default_factory=frozenset)  # patterns of namespaces
 
     def ignored(self, namespace: str) -> bool:

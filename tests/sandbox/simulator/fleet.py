@@ -24,6 +24,7 @@ import yaml
 from sandbox import cluster as control_planes
 from sandbox.binaries import KUBERNETES
 from sandbox.simulator.api import Api, ApiError, Object
+from sandbox.simulator.faults import Faults
 from sandbox.simulator.grafana import GrafanaOperator
 from sandbox.simulator.kinds import DEPLOYMENT, NAMESPACE, STORAGE_CLASS, Kind
 from sandbox.simulator.provisioners import LoadBalancers, VolumeProvisioner
@@ -137,11 +138,14 @@ def create_all(api: Api, objects: tuple[tuple[Kind, Object], ...], *, manager: s
                 raise
 
 
-def cluster_operators(cluster: Cluster) -> None:
-    """Attach what runs in every cluster, the management cluster included."""
+def cluster_operators(cluster: Cluster, faults: Faults | None = None) -> GrafanaOperator:
+    """Attach what runs in every cluster, the management cluster included.
+
+    :param faults: those that hold it up; None where none do.
+    """
     VolumeProvisioner(cluster)
     LoadBalancers(cluster)
-    GrafanaOperator(cluster)
+    return GrafanaOperator(cluster, faults)
 
 
 def _adoptable(kubeconfig: str, key: Key) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sandbox.simulator.api import Api, Object
 from sandbox.simulator.conditions import now
+from sandbox.simulator.faults import Faults
 from sandbox.simulator.kinds import CONFIG_MAP, GRAFANA, GRAFANA_DATASOURCE, SECRET
 from sandbox.simulator.runtime import Cluster, enqueue, key_of
 
@@ -67,12 +68,13 @@ def substitute(datasource: Object, values_from: list[Object], read: Callable[[st
 class GrafanaOperator:
     """Reconciles Grafana and GrafanaDatasource objects of one cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, faults: Faults | None = None) -> None:
         self._api: Api = cluster.api
+        self._faults = faults
         self._grafanas = cluster.informer(GRAFANA)
         self._datasources = cluster.informer(GRAFANA_DATASOURCE)
-        instances = cluster.queue("grafana", self._reconcile_grafana)
-        datasources = cluster.queue("datasource", self._reconcile_datasource)
+        self._instances = instances = cluster.queue("grafana", self._reconcile_grafana)
+        self._sources = datasources = cluster.queue("datasource", self._reconcile_datasource)
         self._grafanas.on_change(enqueue(instances))
         self._datasources.on_change(enqueue(datasources))
 
@@ -82,8 +84,17 @@ class GrafanaOperator:
 
         self._grafanas.on_change(instances_changed)
 
+    def _sleeps(self) -> bool:
+        return self._faults is not None and "grafana" in self._faults.current().asleep
+
+    def recheck(self) -> None:
+        """Faults changed."""
+        for informer, queue in ((self._grafanas, self._instances), (self._datasources, self._sources)):
+            for each in informer.all():
+                queue.add(key_of(each))
+
     def _reconcile_grafana(self, key: tuple[str, str]) -> None:
-        grafana = self._grafanas.get(*key)
+        grafana = None if self._sleeps() else self._grafanas.get(*key)
         if grafana is None or grafana["metadata"].get("deletionTimestamp"):
             return
         status = {
@@ -110,7 +121,7 @@ class GrafanaOperator:
         return read
 
     def _reconcile_datasource(self, key: tuple[str, str]) -> float | None:
-        datasource = self._datasources.get(*key)
+        datasource = None if self._sleeps() else self._datasources.get(*key)
         if datasource is None or datasource["metadata"].get("deletionTimestamp"):
             return None
         spec, meta = datasource["spec"], datasource["metadata"]

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from sandbox.simulator.api import MANAGER, ApiError, Object
+from sandbox.simulator.faults import Faults
 from sandbox.simulator.kinds import PROMXY_SERVER_GROUP, SECRET
 from sandbox.simulator.runtime import Cluster, Later, key_of
 from sandbox.simulator.texts import quote
@@ -131,18 +132,28 @@ def credentials(spec: Object, read: Callable[[str], Mapping[str, str] | None]) -
 class PromxyOperator:
     """Reconciles all labelled PromxyServerGroups of a namespace on any event of one of them."""
 
-    def __init__(self, cluster: Cluster, *, escaping: bool = False) -> None:
+    def __init__(self, cluster: Cluster, faults: Faults, *, escaping: bool = False) -> None:
         self._api = cluster.api
+        self._faults, self._overslept = faults, set[str]()
         self._escaping = escaping
         self._groups = cluster.informer(PROMXY_SERVER_GROUP)
-        queue = cluster.queue("promxy", self.reconcile)
+        self._queue = queue = cluster.queue("promxy", self.reconcile)
 
         def changed(old: Object | None, new: Object | None) -> None:
             queue.add(key_of(new or old or {})[0])
 
         self._groups.on_change(changed)
 
+    def recheck(self) -> None:
+        """Faults changed. Whoever didn't sleep notices nothing of it, and of a changed Secret neither."""
+        for namespace in list(self._overslept):
+            self._queue.add(namespace)
+
     def reconcile(self, namespace: str) -> None:
+        if "promxy" in self._faults.current().asleep:
+            self._overslept.add(namespace)
+            return
+        self._overslept.discard(namespace)
         by_secret: dict[str, list[Object]] = {}
         groups = self._groups.all(namespace)
         random.shuffle(groups)  # the operator's cache has no order either

@@ -657,6 +657,17 @@ class Summaries:
             self._versions.pop((uid, _release_key(release)), None)
         for chart, release in zip(charts, releases, strict=True):
             service = f"{name}/{chart['releaseName']}"
+            if service in faults.helm_conflict:
+                release |= {"status": "Conflict", "conflictMessage": "release managed by Profile:kcm-system/another"}
+                report(releases)
+                continue
+            if service in faults.helm_of_others:
+                raise DeployFailed(
+                    'Unable to continue with install: CustomResourceDefinition "issuers.cert-manager.io" in namespace '
+                    '"" exists and cannot be imported into the current release: invalid ownership metadata; annotation '
+                    f'validation error: key "meta.helm.sh/release-name" must equal "{chart["releaseName"]}": current '
+                    'value is "theirs"'
+                )
             if service in faults.helm_failed_non_retriable:
                 raise DeployFailed(
                     f"failed to install chart {chart['chartName']}: values don't meet its schema", final=True

@@ -115,6 +115,7 @@ def test_the_simulator_knows_the_same_faults():
         ("slow_seconds=-1", "wants seconds"),
         ("slow_seconds=nan", "wants seconds"),
         ("helm_fails_first=cluster", "wants cluster/service"),
+        ("says_no=cluster", "wants cluster/Condition"),
     ],
 )
 def test_a_wrong_fault_is_refused(setting, message):
