@@ -174,12 +174,15 @@ def test_a_regional_that_is_away_is_one_finding_and_its_children_none(fleet, awa
     assert _codes(looked) == [(code, "eu", "https://vmauth.eu.kof.example.com")]
     assert str(away) in looked.findings[0].why
     assert looked.ages == {"c1": {}}
+    # Nobody waits again and again for who is away.
+    assert sum("vmauth.eu" in url for url in fleet.asked) == 1
 
 
 def test_a_refused_login_is_told_without_it(fleet):
     fleet.vmauths["eu"].login = ("user", "another")
     looked = fleet.look(_child())
     assert _codes(looked) == [("vmauth-login-refused", "eu", "https://vmauth.eu.kof.example.com")]
+    assert "secret" not in repr(EU)
     assert "secret" not in repr(looked)
 
 
