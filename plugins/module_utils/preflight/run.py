@@ -295,7 +295,8 @@ def _gathered(
     """The facts, or the one check that says why there are none."""
     layers = situation.layers
     secrets = {subject.vmuser_secret for subject in situation.regionals if subject.vmuser_secret}
-    if situation.regionals:
+    # Who only looks needs no login to AWS.
+    if situation.regionals and "status" not in walk.jobs:
         secrets.add(situation.release.dns.secret)
     wanted = Wanted(
         walk=walk,

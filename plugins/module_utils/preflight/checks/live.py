@@ -299,9 +299,9 @@ def external_dns(s: Situation) -> list[Check]:
     """`regional_external_dns: secret` needs the Secret that Sveltos copies to the regional clusters."""
     hosts = tuple(one.host for one in s.regionals if one.external_dns == "secret")
     name = s.release.dns.secret
-    if not hosts or s.unread(f"Secret {name}"):
+    if not hosts or name not in s.facts.secrets or s.unread(f"Secret {name}"):
         return []
-    title, data = f"Secret {name}", s.facts.secrets.get(name)
+    title, data = f"Secret {name}", s.facts.secrets[name]
     if data is not None:
         if data.get(name):
             return [Check(title, f"there{hosts_told(hosts)}")]
