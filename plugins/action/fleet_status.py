@@ -81,10 +81,10 @@ class ActionModule(fleets.FleetAction):
             return nothing | {"msg": "no cluster is in the batch"}
         run = booking.run_of(task_vars, options["booked_by"])
         with self.connect(fleet, options) as connection:
-            charts = _charts(connection, fleet.shared("kof_namespace"))
+            charts = charts_of(connection, fleet.shared("kof_namespace"))
             found = self.look(connection, fleet, charts, options, task_vars)
         failed = status.failures(found)
-        found = _as_it_leaves({**found, "management_cluster": self._place})
+        found = as_it_leaves({**found, "management_cluster": self._place})
         if "text" in formats:
             say(report.text(found))
         files = {file: face(found) for face, file in map(FACES.__getitem__, dict.fromkeys(formats))}
@@ -129,7 +129,7 @@ def _folder(options: Mapping[str, Any]) -> rendered.Folder | None:
     return rendered.Folder(pathlib.Path(os.path.abspath(given)), secrets=False, mode=0o644, named="status_folder")
 
 
-def _as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
+def as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
     """Whatever face it gets: no secret, and no character that does more than stand there. Words of ours, by which
     programs go, stay: a vault may hold the word failed."""
     leaves = leaving(found)
@@ -175,7 +175,7 @@ def _budgets(fleet: Fleet, now: datetime.datetime, live: status.Live) -> list[di
     return [{name: getattr(row, name) for name in ("name", "found", "wanted", "remedy", "status")} for row in rows]
 
 
-def _charts(connection: Connection, namespace: str) -> tuple[installed.InstalledChart, ...] | None:
+def charts_of(connection: Connection, namespace: str) -> tuple[installed.InstalledChart, ...] | None:
     """The Helm releases of kof's charts; None where they may not be read."""
     try:
         return installed.look(connection, namespace)

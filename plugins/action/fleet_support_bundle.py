@@ -16,8 +16,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.action.fleet_status import _as_it_leaves as as_it_leaves
-from ansible_collections.k0rdent.kof.plugins.action.fleet_status import _charts as charts_of
+from ansible_collections.k0rdent.kof.plugins.action.fleet_status import as_it_leaves, charts_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record, rendered, status, support
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of

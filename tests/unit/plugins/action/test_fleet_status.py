@@ -87,7 +87,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         said: list[str] = []
         monkeypatch.setattr(fleet_status, "say", said.append)
         monkeypatch.setattr(ActionModule, "connect", lambda *_arguments: contextlib.nullcontext())
-        monkeypatch.setattr(fleet_status, "_charts", lambda *_arguments: None)
+        monkeypatch.setattr(fleet_status, "charts_of", lambda *_arguments: None)
         monkeypatch.setattr(fleet_status.status, "look", lambda *_arguments, **_options: seen)
         (tmp_path / "inventory").mkdir(exist_ok=True)
         variables = task_vars(tmp_path / "inventory")
