@@ -8,7 +8,7 @@ The checks themselves are module_utils/preflight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
@@ -93,27 +93,24 @@ class ActionModule(fleets.FleetAction):
     def _keywords(self, task_vars: dict[str, Any]) -> list[str]:
         """What is wrong with what users set for later plays; elsewhere than in an extra variable or the play it is
         refused with the variables."""
-        return [*self._serial(task_vars), *self._verify(task_vars)]
+        return [
+            *self._keyword(task_vars, "kof_serial", serial.batches, serial.EXAMPLE),
+            *self._keyword(task_vars, "kof_verify", _verified_at_the_end, "for example -e kof_verify=false"),
+        ]
 
-    def _verify(self, task_vars: dict[str, Any]) -> list[str]:
-        """Before anything is changed: it is read at the end of site.yml."""
-        said = to_plain(self._templar.template(task_vars.get("kof_verify", "")))
-        if str(said).lower() in ("", "none", "true", "yes", "false", "no", "inside"):
-            return []
-        return ["kof_verify: is none of true, false and inside; for example -e kof_verify=false"]
-
-    def _serial(self, task_vars: dict[str, Any]) -> list[str]:
-        if "kof_serial" not in task_vars:
-            return []
+    def _keyword(
+        self, task_vars: dict[str, Any], name: str, read: Callable[[Any], object], example: str
+    ) -> Iterator[str]:
+        if name not in task_vars:
+            return
         try:
-            serial.batches(to_plain(self._templar.template(task_vars["kof_serial"])))
+            read(to_plain(self._templar.template(task_vars[name])))
         except AnsibleValueOmittedError:
-            return []
+            pass
         except AnsibleError as problem:
-            return [f"kof_serial: can't be templated: {telling.of_template(problem)}; {serial.EXAMPLE}"]
+            yield f"{name}: can't be templated: {telling.of_template(problem)}; {example}"
         except ValueError as problem:
-            return [f"kof_serial: {problem}; {serial.EXAMPLE}"]
-        return []
+            yield f"{name}: {problem}; {example}"
 
     @staticmethod
     def _foresee(fleet: Fleet, release: Direct) -> foresight.Foresee | None:
@@ -191,3 +188,11 @@ def _zones(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
 def _of_hosts(layers: list[str]) -> set[str]:
     """The layers by the groups of their hosts: dns_credentials is a role of the mothership's."""
     return {"mothership" if layer == "dns_credentials" else layer for layer in layers}
+
+
+def _verified_at_the_end(said: Any) -> None:
+    """
+    :raises ValueError: site.yml would not know at its end what is meant.
+    """
+    if str(said).lower() not in ("", "none", "true", "yes", "false", "no", "inside"):
+        raise ValueError("is none of true, false and inside")

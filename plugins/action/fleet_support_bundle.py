@@ -89,7 +89,7 @@ class ActionModule(fleets.FleetAction):
                         found[name] = look()
                     except (FleetFault, ApiError) as problem:
                         unread.append(f"{name}: {one_line(str(problem))}")
-        except (ApiError, ApiUnavailable) as problem:
+        except (FleetFault, ApiError, ApiUnavailable) as problem:
             unread.append(f"the management cluster: {one_line(str(problem))}")
         found["versions.json"] |= {"kcm": found.pop("kcm", None)}
         unread += (found.get("status.json") or {}).get("not_looked_at", [])

@@ -144,7 +144,8 @@ def test_delete_takes_the_child_then_what_reads_the_region_then_the_region(
     deletes = [each.rpartition("/")[2].partition("?")[0] for each in first.mutations_since(mark)]
     assert deletes[0] == CHILD
     assert set(deletes[1:3]) == {f"{REGION}-metrics", f"{REGION}-logs"}
-    assert deletes[3:] == [REGION]
+    assert deletes[3] == REGION
+    assert [each.startswith("kof-run-") for each in deletes[4:]] == [True], "the run's record"
     for kind in KINDS:
         assert not first.get(kind, "-A", "-l", "app.kubernetes.io/managed-by=k0rdent.kof")["items"]
     assert f"vmauth.{DOMAIN}" in run.output

@@ -21,6 +21,19 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
 
 
+def keywords(**given: str) -> list[str]:
+    action = object.__new__(ActionModule)
+    action._templar = Templar(DataLoader())
+    return action._keywords({name: trust_as_template(value) for name, value in given.items()})
+
+
+@pytest.mark.parametrize(("given", "fine"), [("inside", True), ("False", True), ("{{ omit }}", True), ("insde", False)])
+def test_what_site_would_not_know_at_its_end_is_told_before_anything_changes(given: str, fine: bool) -> None:
+    told = ["kof_verify: is none of true, false and inside; for example -e kof_verify=false"]
+    assert keywords(kof_verify=given) == ([] if fine else told)
+    assert keywords(kof_verify="{{ nowhere }}")[0].startswith("kof_verify: can't be templated: 'nowhere' is undefined")
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -35,8 +48,7 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
     ],
 )
 def test_what_is_wrong_with_kof_serial_is_told_without_what_it_held(given: str, told: list[str]) -> None:
-    action: Any = types.SimpleNamespace(_templar=Templar(DataLoader()))
-    found = ActionModule._keywords(action, {"kof_serial": trust_as_template(given)})
+    found = keywords(kof_serial=given)
     assert len(found) == len(told)
     assert all(
         one.startswith(other) and "for example -e kof_serial" in one for one, other in zip(found, told, strict=True)
