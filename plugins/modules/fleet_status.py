@@ -24,7 +24,7 @@ options:
       - As what the status is given. V(text) is also printed; the others are only written to O(folder).
       - V(json) is described by C(docs/status.schema.json). V(prometheus) is for the textfile collector of
         node_exporter. V(junit) has one test case a cluster. V(html) is one page that stands
-        alone: no script, and nothing that is fetched.
+        alone, without a script or anything that is fetched.
     type: list
     elements: str
     choices: [text, json, prometheus, junit, html]

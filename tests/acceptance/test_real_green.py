@@ -72,7 +72,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
             "--limit aws-us-east-2 --tags child",
             "with --limit aws-us-east-2 and --tags child this run would do nothing",
         ),
-        ("site", "--skip-tags dns_credentials,mothership,regional,child", "this run would do nothing"),
+        ("site", "--skip-tags dns_credentials,mothership,regional,child,verify", "this run would do nothing"),
     ],
 )
 def test_a_run_that_selects_nothing_fails_by_the_name_of_what_selects_nothing(

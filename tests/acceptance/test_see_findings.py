@@ -419,6 +419,8 @@ def bed(own_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield made
     finally:
         own_sandbox.command("fault", "--clear")
+        # Made anew here, it is no helm's any more; others install kof after this.
+        own_sandbox.kubectl("delete", "servicetemplate", "kof-storage-0-1-1", *KCM, "--ignore-not-found")
 
 
 def test_the_middle_of_a_rollout_is_no_alarm(bed: Bed) -> None:

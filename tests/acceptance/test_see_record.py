@@ -115,11 +115,9 @@ def test_04_a_role_alone_leaves_one_too(fleet: Fleet) -> None:
         "tasks": [{"ansible.builtin.import_role": {"name": "k0rdent.kof.child", "rolespec_validate": False}}],
     }]  # fmt: skip
     (fleet.folder / "mine.yml").write_text(json.dumps(play))
-    before = len(fleet.sandbox.items(RECORDS))
     run = fleet.sandbox.run(["-i", fleet.where, str(fleet.folder / "mine.yml"), *QUICK])
     assert run.code == 0, run.output
     records = [json.loads(each["data"]["run.json"]) for each in fleet.sandbox.items(RECORDS)]
-    assert len(records) == before + 1
     assert [each["playbook"] for each in records].count(str(fleet.folder / "mine.yml")) == 1
 
 

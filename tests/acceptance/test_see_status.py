@@ -135,6 +135,10 @@ def everybody(*what: str) -> Findings:
 
 def edited(fleet: Fleet, number: int) -> None:
     """Another text of the same values: Sveltos upgrades for it."""
+    # kcm refuses the change as long as the Credential hasn't come back from an earlier fault.
+    fleet.sandbox.kubectl(
+        "wait", "--for=jsonpath={.status.ready}=true", "credential", "--all", "-n", "kcm-system", "--timeout=120s"
+    )
     live = next(each for each in fleet.sandbox.items(DEPLOYMENTS) if each["metadata"]["name"] == CHILD)
     service = live["spec"]["serviceSpec"]["services"][2]
     assert service["name"] == "kof-collectors"

@@ -63,7 +63,7 @@ class NoAnswer(Exception):
 
 
 #: (url, form, user and password) -> HTTP status and body; a GET where there is no form. Raises NoAnswer.
-Ask = Callable[[str, Mapping[str, str] | None, "tuple[str, str] | None"], "tuple[int, bytes]"]
+Ask = Callable[[str, "Mapping[str, str] | None", "tuple[str, str] | None"], "tuple[int, bytes]"]
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,8 @@ def _visited(
     with connection:
         reader = _Reader(connection, visit, time.monotonic() + visit.seconds)
         visit.until = reader.until
-        first = next(each.what.ref for each in visit.parts if isinstance(each.what, Inside))
-        if reader.answers(first):
+        refs = [each.what.ref for each in visit.parts if isinstance(each.what, Inside)]
+        if reader.answers(refs[0]):
             left, visit.until = reader.until - time.monotonic(), None
             visit.turn = _Turn(turns)
             reader.until = visit.until = time.monotonic() + left

@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.html_style import STYLE
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.status import (
@@ -96,7 +96,7 @@ class Markup:
         self.written = written
 
 
-Inside = Markup | str | None
+Inside: TypeAlias = "Markup | str | None"
 
 
 def element(tag: str, *inside: Inside, **attributes: str | None) -> Markup:
