@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     FAULTS_KEPT,
     GROUPS,
@@ -32,7 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain, truth
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
@@ -96,6 +97,15 @@ class ActionModule(fleets.FleetAction):
         return [
             *self._keyword(task_vars, "kof_serial", serial.batches, serial.EXAMPLE),
             *self._keyword(task_vars, "kof_verify", _verified_at_the_end, "for example -e kof_verify=false"),
+            *self._keyword(task_vars, "verify_data", _truth, "for example -e verify_data=true"),
+            *self._keyword(task_vars, "verify_promxy", verify.address, verify.ADDRESS),
+            *(
+                line
+                for kind, seconds in verify.AGES.items()
+                for line in self._keyword(
+                    task_vars, f"verify_{kind}_age", verify.seconds, f"in seconds, {seconds} for example"
+                )
+            ),
         ]
 
     def _keyword(
@@ -196,3 +206,13 @@ def _verified_at_the_end(said: Any) -> None:
     """
     if str(said).lower() not in ("", "none", "true", "yes", "false", "no", "inside"):
         raise ValueError("is none of true, false and inside")
+
+
+def _truth(said: Any) -> None:
+    """
+    :raises ValueError: it is none of Ansible's words for true and false.
+    """
+    try:
+        truth("false" if said in ("", None) else str(said))
+    except ValueError:
+        raise ValueError("is none of true and false") from None

@@ -8,6 +8,7 @@ What is looked at more is module_utils/fleet/verify.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status, v
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import ReadFleet
 
 #: What is looked at.
@@ -27,11 +29,17 @@ class ActionModule(fleet_status.ActionModule):
         **fleet_status.ActionModule.OPTIONS,
         "scope": {"type": "str", "default": "inside", "choices": list(SCOPES)},
         "deadline": {"type": "int", "default": 30},
+        "data": {"type": "bool", "default": False},
+        **{f"{kind}_age": {"type": "int", "default": age} for kind, age in verify.AGES.items()},
+        "promxy": {"type": "str"},
     }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if options["deadline"] < 1:
             raise FleetFault("deadline (verify_deadline) is less than 1; seconds for each cluster, 30 for example")
+        _refuse("promxy", verify.address, options, verify.ADDRESS)
+        for kind, usual in verify.AGES.items():
+            _refuse(f"{kind}_age", verify.seconds, options, f"in seconds, {usual} for example")
         return super().fleet(options, task_vars)
 
     def look(
@@ -44,6 +52,24 @@ class ActionModule(fleet_status.ActionModule):
         more: Sequence[Callable[[status.Look], None]] = (),
     ) -> dict[str, Any]:
         more = [*more, verify.datasources]
-        if options["scope"] == "inside":
-            more.append(verify.inside(options["deadline"]))
+        asked = None
+        if options["data"]:
+            asked = verify.Data(ask, _ages(options), (options["promxy"] or "").rstrip("/"), time.time)
+        if asked or options["scope"] == "inside":
+            more.append(verify.inside(options["deadline"], asked))
         return super().look(connection, fleet, charts, options, task_vars, more)
+
+
+def _ages(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: options[f"{kind}_age"] for kind in verify.AGES}
+
+
+def _refuse(option: str, read: Callable[[Any], None], options: Mapping[str, Any], right: str) -> None:
+    """
+    :param read: raises ValueError for what it can't be.
+    :raises FleetFault: that.
+    """
+    try:
+        read(options[option])
+    except ValueError as problem:
+        raise FleetFault(f"{option} (verify_{option}) {problem}; {right}") from None

@@ -19,14 +19,17 @@ description:
     not all may be read, is C(unknown) and not C(ready).
   - A finding of severity C(failed) fails the host that it is of; warnings, and what is normal in the middle of a
     rollout, fail nothing.
-seealso:
-  - module: k0rdent.kof.fleet_status
   - With O(scope=inside) it looks inside of every cluster, many at a time, each with its own O(deadline). There it looks
     for the namespaces and workloads that kof's charts bring, pods that don't run and why, PersistentVolumeClaims, load
     balancers, certificates, the Secret with the login, and OpenTelemetry collectors.
   - The kubeconfigs for that come from the Secrets C(<cluster>-kubeconfig) of kcm's namespace, of adopted clusters from
     that of their Credential. They stay in memory; nothing of the connection to the management cluster, and no variable
     of the environment, is used for the others.
+  - With O(data=true) each regional is also asked, at C(https://vmauth.<its domain>) and with the login that is stored
+    in kof's namespace, how old the newest metrics, logs and costs of each child are, as Grafana would ask it. That goes
+    from this machine, with its proxies (C(HTTPS_PROXY)) and authorities (C(SSL_CERT_FILE)). The login is never shown.
+seealso:
+  - module: k0rdent.kof.fleet_status
 options:
   scope:
     description:
@@ -40,19 +43,51 @@ options:
       - Seconds in which a cluster has to have answered all that it is asked; its own, whatever the others take.
     type: int
     default: 30
+  data:
+    description:
+      - Whether to ask each regional for the data of its children. It looks inside of all clusters, too, whatever
+        O(scope) says, for logs are known by pods.
+      - The regionals that are asked are those of the batch and those of its children. Which of them has what a child
+        sends to a wrong one is known of these only.
+    type: bool
+    default: false
+  metrics_age:
+    description:
+      - Seconds beyond which the newest metric of a child at its regional is too old, with O(data=true).
+    type: int
+    default: 300
+  logs_age:
+    description:
+      - Seconds beyond which the newest log line of any of a child's pods is too old, with O(data=true).
+    type: int
+    default: 900
+  costs_age:
+    description:
+      - Seconds beyond which the newest cost of a child's nodes is too old, with O(data=true).
+    type: int
+    default: 900
+  promxy:
+    description:
+      - Address of promxy's API, with O(data=true), to ask whether each region answers through it. Without, it isn't
+        asked, since nothing says how it is reached from here. It holds no login.
+      - For example V(http://localhost:8082) as long as
+        C(kubectl port-forward -n kof svc/kof-mothership-promxy 8082:8082) runs.
+    type: str
   format:
     description:
       - As what the status is given. V(text) is also printed; the others are only written to O(folder).
       - V(json) is described by C(docs/status.schema.json). V(prometheus) is for the textfile collector of
-        node_exporter. V(junit) has one test case a cluster.
+        node_exporter. V(junit) has one test case a cluster. V(html) is one page that stands
+        alone, without a script or anything that is fetched.
     type: list
     elements: str
-    choices: [text, json, prometheus, junit]
+    choices: [text, json, prometheus, junit, html]
     default: [text]
   folder:
     description:
-      - Folder for C(status.txt), C(status.json), C(kof_status.prom) and C(status.xml), made if it isn't there. Each
-        file takes the place of the old one in one step, and everybody may read it. Nothing is written through links.
+      - Folder for C(status.txt), C(status.json), C(kof_status.prom), C(status.xml) and C(status.html), made if it isn't
+        there. Each file takes the place of the old one in one step, and everybody may read it. Nothing is written
+        through links.
       - In check mode nothing is written.
     type: path
   patience:
@@ -90,6 +125,12 @@ EXAMPLES = r"""
         format: [json, prometheus]
         folder: /var/lib/node_exporter/textfile
         patience: 120
+      run_once: true
+
+    - name: Also whether data of all children arrives
+      k0rdent.kof.fleet_verify:
+        data: true
+        metrics_age: 600
       run_once: true
 
     - name: The management cluster alone

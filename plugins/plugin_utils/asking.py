@@ -27,21 +27,22 @@ def ask(url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None)
     """
     user, password = login or (None, None)
     try:
-        answer = open_url(
-            url,
-            data=urlencode(form) if form else None,
-            method="POST" if form else "GET",
-            url_username=user,
-            url_password=password,
-            force_basic_auth=login is not None,
-            timeout=TIMEOUT,
-            follow_redirects="none",
-            use_netrc=False,
-        )
+        try:
+            answer = open_url(
+                url,
+                data=urlencode(form) if form else None,
+                method="POST" if form else "GET",
+                url_username=user,
+                url_password=password,
+                force_basic_auth=login is not None,
+                timeout=TIMEOUT,
+                follow_redirects="none",
+                use_netrc=False,
+            )
+        except urllib.error.HTTPError as refusal:
+            answer = refusal
         return answer.status, answer.read(LARGEST)
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, refusal.read(LARGEST)
-    except (OSError, http.client.HTTPException) as reason:
+    except (OSError, http.client.HTTPException, ValueError) as reason:  # a name may be one that no name can be
         cause = getattr(reason, "reason", reason)
         raise NoAnswer(_kind(cause), str(cause) or type(cause).__name__) from None
 

@@ -19,6 +19,7 @@ from support import REPOSITORY, Sandbox
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.data import COSTS, LOGS, METRICS
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FINDINGS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
 from sandbox import binaries
@@ -37,14 +38,15 @@ CHILD = f"{HERE}-child1"
 LIMITS = {METRICS: 30.0, LOGS: 30.0, COSTS: 30.0}
 COLLECTORS = "/apis/opentelemetry.io/v1beta1/namespaces/kof/opentelemetrycollectors"
 INGRESS = "/apis/networking.k8s.io/v1/namespaces/kof/ingresses/vmauth-cluster"
+ELSEWHERE = "data-in-another-region"
 STALE = {("metrics-stale", CHILD), ("logs-stale", CHILD), ("costs-stale", CHILD)}
 
 
 class Fleet:
-    """The demo's, asked as verify asks it."""
+    """The demo's, asked as verify asks it: without the playbook, which takes seconds each time."""
 
     def __init__(self, running: Sandbox) -> None:
-        self.folder = running.folder
+        self.running, self.folder = running, running.folder
         self.endpoints = running.endpoints
         secret = self.request("mothership", "GET", "/api/v1/namespaces/kof/secrets/storage-vmuser-credentials")["data"]
         user, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
@@ -70,6 +72,24 @@ class Fleet:
             limits=LIMITS,
             promxy=self.endpoints["promxy"],
         )
+
+    def verify(self, folder: pathlib.Path, failed: str = "") -> dict[str, Any]:
+        """What the playbook tells. The login is in nothing that it writes or says.
+
+        :param failed: the host that the run fails.
+        """
+        asked = {f"verify_{kind}_age": 30 for kind in (METRICS, LOGS, COSTS)} | {
+            "verify_data": True,
+            "verify_promxy": self.endpoints["promxy"],
+            "status_format": ["text", "json"],
+            "status_folder": str(folder),
+            "status_patience": 0,
+        }
+        run = self.running.playbook("verify", "-vvv", "-e", json.dumps(asked))
+        text = (folder / "status.json").read_text()
+        assert self.login[1] not in run.output + text + json.dumps(run.events)
+        assert not failed or (run.code == 2 and run.stats[failed]["failures"]), run.output
+        return json.loads(text)
 
     def until(self, wanted: set[tuple[str, str]], seconds: float = 240, *, count: int = 0) -> data.Looked:
         """Look until that is found and nothing else; so many findings, where one code is of several kinds."""
@@ -126,6 +146,25 @@ def _well_before_and_after(fleet: Fleet) -> Iterator[None]:
     fleet.until(set())
 
 
+def test_verify_tells_ages_and_fails_the_host_whose_data_goes_to_another_region(
+    fleet: Fleet, tmp_path: pathlib.Path
+) -> None:
+    """The playbook, with the login and what is inside of the clusters as it finds them; all else is asked as here."""
+    well = fleet.verify(tmp_path)
+    ages = {each["host"]: each for each in well["data"]}
+    assert set(ages) == {CHILD, f"{THERE}-child1"}
+    assert all(0 <= each[kind] < 60 for each in ages.values() for kind in (METRICS, LOGS, COSTS))
+    codes = {each["code"] for each in well["findings"]}
+    assert not {code for code in codes if FINDINGS[code].data}, well["findings"]
+
+    fleet.send_to(f"https://vmauth.{THERE}.kof.example.com")
+    fleet.until({(ELSEWHERE, CHILD)}, count=3)
+    seen = fleet.verify(tmp_path, failed=CHILD)
+    found = [(each["host"], each["severity"], each["object"]) for each in seen["findings"] if each["code"] == ELSEWHERE]
+    assert sorted(found) == [(CHILD, "failed", kind) for kind in sorted((METRICS, LOGS, COSTS))]
+    assert "arrives at aws-eu-west-1; its collectors send them to" in json.dumps(seen["findings"])
+
+
 def test_ages_are_those_that_a_direct_query_tells(fleet: Fleet) -> None:
     looked = fleet.look()
     base = f"https://vmauth.{HERE}.kof.example.com"
@@ -144,7 +183,7 @@ def test_ages_are_those_that_a_direct_query_tells(fleet: Fleet) -> None:
 def test_another_regions_domain_is_accepted_there_and_found(fleet: Fleet) -> None:
     other = f"https://vmauth.{THERE}.kof.example.com"
     fleet.send_to(other)
-    looked = fleet.until({("data-in-another-region", CHILD)}, count=3)
+    looked = fleet.until({(ELSEWHERE, CHILD)}, count=3)
     assert {each.what for each in looked.findings} == {METRICS, LOGS, COSTS}
     for each in looked.findings:
         assert f"but it arrives at {THERE}; its collectors send them to {other}" in each.why

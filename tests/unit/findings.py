@@ -36,7 +36,7 @@ _KNOWN = """
 ## What is known to go wrong, and how it is found
 
 Status asks the API of the management cluster and nothing else; what is inside of the other clusters is seen by verify,
-where it looks inside.
+where it looks inside, and whether data arrives by verify with `verify_data`.
 
 | what goes wrong | found as | by |
 | --- | --- | --- |
@@ -61,6 +61,7 @@ def _section(code: str, meaning: Meaning) -> str:
     later = meaning.after(patience_is_over=True)
     severity = meaning.severity + (f", {later} when it lasts" if later != meaning.severity else "")
     severity += "; only verify's look inside sees it" if meaning.inside else ""
+    severity += "; only verify with `verify_data` sees it" if meaning.data else ""
     return f"## {code}\n\n**{meaning.title}** ({severity}). {meaning.means}\n\n{meaning.remedy}\n"
 
 

@@ -13,15 +13,19 @@ younger than the 30 s which a query hides by default.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import vmauth_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Paths
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Object = dict[str, Any]
@@ -41,6 +45,8 @@ _EXPORTERS: Mapping[str, Callable[[Paths], tuple[str, str, str]]] = {
 RANGE = "1d"
 #: Pods that one query of logs asks for.
 PODS_AT_ONCE = 500
+#: Regionals that are asked at a time.
+AT_ONCE = 16
 
 _MISSING_CODES = {METRICS: "metrics-missing", LOGS: "logs-missing", COSTS: "costs-missing"}
 _STALE_CODES = {METRICS: "metrics-stale", LOGS: "logs-stale", COSTS: "costs-stale"}
@@ -88,6 +94,7 @@ class Child:
     :ivar regional: host of its regional.
     :ivar pods: UIDs of its pods, by which its logs are known; None where nobody looked inside.
     :ivar collectors: its OpenTelemetryCollectors; None likewise.
+    :ivar kinds: what it is to send.
     """
 
     host: str
@@ -95,6 +102,7 @@ class Child:
     regional: str
     pods: Sequence[str] | None = None
     collectors: Sequence[Object] | None = field(default=None, repr=False)
+    kinds: Sequence[str] = KINDS
 
 
 @dataclass(frozen=True)
@@ -172,9 +180,13 @@ class _Look:
     arrived: dict[str, _Arrived] = field(default_factory=dict)
 
     def told(self, promxy: str) -> Looked:
-        pods = [uid for child in self.children for uid in child.pods or ()]
-        for each in self.regionals:
-            self._regional(each, pods)
+        # One that is away takes as long as its time-outs.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for findings in pool.map(self._regional, self.regionals):
+                self.looked.findings += findings
+            # A child may send to the wrong one; only of those whose logs aren't at home so many names are sent around.
+            lost = [child for child in self.children if LOGS in child.kinds and not self._at_home(child)]
+            list(pool.map(functools.partial(self._stray_logs, lost), self.regionals))
         for child in self.children:
             self._child(child)
         if promxy:
@@ -183,9 +195,11 @@ class _Look:
 
     # -- regionals
 
-    def _regional(self, regional: Regional, pods: Sequence[str]) -> None:
-        """Whether it answers, and what has arrived there of any cluster: a child may send to the wrong one."""
+    def _regional(self, regional: Regional) -> list[Seen]:
+        """Whether it answers, and what has arrived there: metrics of any cluster, logs of its own children."""
         found = self.arrived.setdefault(regional.host, _Arrived())
+        pods = _pods(child for child in self.children if child.regional == regional.host)
+        findings: list[Seen] = []
         told: set[str] = set()
         for kind in KINDS:
             try:
@@ -197,11 +211,24 @@ class _Look:
                 if str(refusal) not in told:
                     told.add(str(refusal))
                     what = f"https://{vmauth_of(regional.domain)}"
-                    self._add(code=refusal.code, host=regional.host, what=what, why=str(refusal))
+                    findings.append(Seen(code=refusal.code, host=regional.host, what=what, why=str(refusal)))
                 if refusal.for_all:
                     break
         if found.newest:
             found.refusals = self._refusals(regional)
+        return findings
+
+    def _at_home(self, child: Child) -> bool:
+        """Whether its logs are at its own regional, or that one can't tell."""
+        asked = LOGS in self.arrived.get(child.regional, _Arrived()).newest
+        return not asked or self._fresh(child, LOGS, child.regional)
+
+    def _stray_logs(self, lost: Sequence[Child], regional: Regional) -> None:
+        pods = _pods(child for child in lost if child.regional != regional.host)
+        there = self.arrived[regional.host].newest.get(LOGS)
+        if pods and there is not None:
+            with contextlib.suppress(_Refused):  # it has just answered, and what is wrong with it isn't the child's
+                there.update(self._newest_logs(regional, pods))
 
     def _newest_metrics(self, regional: Regional, series: str) -> dict[str, float]:
         query = _NEWEST % (CLUSTER_LABEL, series)
@@ -222,7 +249,7 @@ class _Look:
                 for line in filter(None, text.splitlines()):
                     row = json.loads(line)
                     found[row["k8s.pod.uid"]] = _seconds(row["newest"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError):
                 why = f"{LOGS}: an answer that isn't VictoriaLogs'"
                 raise _Refused(code="vmauth-answer-unknown", why=why) from None
         return found
@@ -264,7 +291,7 @@ class _Look:
         ages: dict[str, float | None] = {}
         self.looked.ages[child.host] = ages
         here = self.arrived.get(child.regional, _Arrived()).newest
-        for kind in KINDS:
+        for kind in child.kinds:
             if kind == LOGS and child.pods is None:
                 self.looked.not_looked_at.append(f"{child.host}: logs: nobody looked which pods it has")
                 continue
@@ -308,13 +335,13 @@ class _Look:
         wanted = f"https://{vmauth_of(regional.domain)}{path}"
         found: dict[str, None] = {}
         for each in child.collectors:
-            config = each.get("spec", {}).get("config") or {}
-            sends = (config.get("exporters") or {}).get(exporter) or {}
-            if sends.get(key) not in (None, wanted):
-                found[f"its collectors send them to {sends[key]}, not to {wanted}"] = None
-            name = (sends.get("auth") or {}).get("authenticator")
-            login = ((config.get("extensions") or {}).get(name) or {}).get("client_auth")
-            if login and (login.get("username"), login.get("password")) != regional.login:
+            config = dig(each, ("spec", "config"))
+            to = dig(config, ("exporters", exporter, key))
+            if to not in (None, wanted):
+                found[f"its collectors send them to {to}, not to {wanted}"] = None
+            name = str(dig(config, ("exporters", exporter, "auth", "authenticator")))
+            login = dig(config, ("extensions", name, "client_auth"))
+            if login and (dig(login, ("username",)), dig(login, ("password",))) != regional.login:
                 found[_OTHER_LOGIN] = None
         return "; ".join(found or [_CANDIDATES])
 
@@ -334,7 +361,9 @@ class _Look:
 
     def _promxy(self, address: str) -> None:
         """Each region has to answer through it."""
-        query = f"max by (promxyCluster) (max_over_time(timestamp(up)[{RANGE}:5m]))"
+        # Steps of 5 minutes don't see what has been sending for less.
+        of_a_day = f"max_over_time(timestamp(up)[{RANGE}:5m])"
+        query = f"max by (promxyCluster) (timestamp(up)) or max by (promxyCluster) ({of_a_day})"
         try:
             status, body = self.ask(f"{address}/api/v1/query", {"query": query}, None)
         except NoAnswer as reason:
@@ -368,12 +397,23 @@ _CANDIDATES = (
 )
 
 
+def _pods(children: Iterable[Child]) -> list[str]:
+    return [uid for child in children for uid in child.pods or ()]
+
+
+#: Seconds since 1970 that no clock will show.
+_NEVER = 1e11
+
+
 def _vector(text: bytes, label: str) -> dict[str, float] | None:
     """Values of an instant query by a label; None for what isn't its answer."""
     try:
         answer = json.loads(text)
         rows = answer["data"]["result"] if answer["status"] == "success" else None
-        return None if rows is None else {row["metric"].get(label, ""): float(row["value"][1]) for row in rows}
+        if rows is None:
+            return None
+        found = {row["metric"].get(label, ""): float(row["value"][1]) for row in rows}
+        return {name: each for name, each in found.items() if 0 <= each < _NEVER}  # nor what is no number
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 

@@ -38,6 +38,8 @@ TURNS = 16
 #: Seconds over its deadline after which nobody waits for a visit any more: a name's resolution can't be ended.
 GRACE = 2.0
 _TICK = 0.2
+#: Pods of any namespace whose UIDs are kept, beside those of a cluster's parts: enough that one of them says something.
+PODS_KEPT = 100
 
 _POD, _CLAIM, _SERVICE = ("v1", "Pod"), ("v1", "PersistentVolumeClaim"), ("v1", "Service")
 _CLASS = ("storage.k8s.io/v1", "StorageClass")
@@ -61,6 +63,18 @@ class Found:
     reach: bool = False
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a cluster to know its data by.
+
+    :ivar pods: UIDs; None where they could not be read.
+    :ivar collectors: its OpenTelemetryCollectors, which hold a login; None likewise.
+    """
+
+    pods: Sequence[str] | None = None
+    collectors: Sequence[Object] | None = field(default=None, repr=False)
+
+
 @dataclass(eq=False)
 class Visit:
     """One cluster's.
@@ -69,6 +83,7 @@ class Visit:
     :ivar parts: what is to be there, each an object inside of it.
     :ivar secrets: where its kubeconfig may be, in order: namespace and name.
     :ivar seconds: its own deadline, from its first request; waiting for a turn doesn't count.
+    :ivar keeps: whether `kept` is to be filled.
     :ivar found: when it is over.
     """
 
@@ -76,7 +91,9 @@ class Visit:
     parts: Sequence[Part]
     secrets: Sequence[tuple[str, str]]
     seconds: float
+    keeps: bool = False
     found: list[Found] = field(default_factory=list)
+    kept: Kept = Kept()
     #: time.monotonic() at which it has to be done; None while it doesn't count.
     until: float | None = None
     #: Gives its turn back, once.
@@ -170,6 +187,8 @@ def _visited(
             visit.turn = _Turn(turns)
             reader.until = visit.until = time.monotonic() + left
             reader.read()
+            if visit.keeps:
+                visit.kept = reader.kept()
         visit.until = None
         yield from reader.trouble()
         yield from judged(visit.name, visit.parts, reader.objects, reader.unread, recent)
@@ -239,6 +258,22 @@ class _Reader:
         if any((each.get("status") or {}).get("phase") != "Bound" for each in claims):
             self._list(*_CLASS, None)
 
+    def kept(self) -> Kept:
+        page = self._ask((*_POD, None), _path(*_POD, None), {"limit": str(PODS_KEPT)})
+        pods = [
+            pod for (api, kind, _space), held in self.objects.items() if (api, kind) == _POD for pod in held.values()
+        ]
+        pods += (page or {}).get("items") or ()
+        uids = list(dict.fromkeys(str(pod["metadata"].get("uid")) for pod in pods))
+        collectors = [
+            each
+            for (api, kind, _space), held in self.objects.items()
+            if (api, kind) == operators.COLLECTOR
+            for each in held.values()
+        ]
+        unknown = self._gone or any(place[:2] == operators.COLLECTOR for place in self.unread)
+        return Kept(uids if uids or page is not None else None, None if unknown else collectors)
+
     def trouble(self) -> Iterator[Found]:
         """What of it could not be read."""
         if self._gone and not self._unknown:
@@ -272,13 +307,15 @@ class _Reader:
         self._asked += 1
         self.objects[place] = {each["metadata"]["name"]: each for each in items}
 
-    def _ask(self, place: tuple[str, str, str | None], path: str) -> Object | None:
+    def _ask(
+        self, place: tuple[str, str, str | None], path: str, query: Mapping[str, str] | None = None
+    ) -> Object | None:
         """An object, {} where there is none, None where that isn't known."""
         if self._gone:
             self.unread[place] = self._gone
             return None
         try:
-            found = self.connection.request("GET", path, deadline=self.until)
+            found = self.connection.request("GET", path, query=query, deadline=self.until)
         except (ApiError, ApiUnavailable) as error:
             if self._failed(place, error):
                 return None

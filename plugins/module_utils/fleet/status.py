@@ -193,6 +193,8 @@ class Look:
     runs: list[dict[str, Any]] | None = None
     groups: Sequence[Object] | None = None
     promxy: Object | None = None
+    #: By the child's host and kind, seconds since the newest data at its regional; None where nobody asked.
+    ages: Mapping[str, Mapping[str, float | None]] | None = None
 
     @property
     def of_budgets(self) -> Live:
@@ -377,14 +379,19 @@ class Look:
         template = str(cluster.template or (live.get("spec") or {}).get("template") or "")
         if layer != "child":
             return replace(usual, template=template)
-        regional = self.fleet.clusters.get(cluster.regional)
-        domain = getattr(regional, "domain", None) or self.domain_of(cluster.regional)
-        if domain is None and cluster.regional in self.live:
-            domain = regional_domain_of(self.live[cluster.regional])
+        domain = self.regional_domain(cluster)
         if domain is None:
             self.unrendered.add(cluster.host)
             self.not_looked_at[f"what a run would change of {cluster.host}: nothing says its regional's domain"] = None
         return replace(usual, template=template, regional_domain=domain)
+
+    def regional_domain(self, child: Any) -> str | None:
+        """Where a child sends: its regional's domain, by the inventory, else by what is there; None for neither."""
+        regional = self.fleet.clusters.get(child.regional)
+        domain = getattr(regional, "domain", None) or self.domain_of(child.regional)
+        if domain is None and child.regional in self.live:
+            domain = regional_domain_of(self.live[child.regional])
+        return domain
 
     def _brought_by(self, part: Part) -> set[str]:
         """The chart that a part of the mothership comes with."""
@@ -451,8 +458,8 @@ class Look:
         home, of = self.fleet.shared("kof_namespace"), {_name(each): each for each in self.fleet.of("regional")}
         told = {each.what for each in self.findings} | {(each.name, each.code) for each in self.findings}
         try:
-            config = self._secret(self.release.promxy.secret)
-            found = list(promxy.troubles(self.release, groups, config, self._secret))
+            config = self.secret(self.release.promxy.secret)
+            found = list(promxy.troubles(self.release, groups, config, self.secret))
         except ApiError as error:
             if error.status != 403:
                 raise
@@ -469,8 +476,11 @@ class Look:
             if what not in told and not lacks and (name, each.verdict.code) not in told:
                 self._judged(make, what, each.verdict, group)
 
-    def _secret(self, name: str) -> Object | None:
-        """A Secret of kof's namespace."""
+    def secret(self, name: str) -> Object | None:
+        """A Secret of kof's namespace, read once.
+
+        :raises ApiError, ApiUnavailable: as a request.
+        """
         if name not in self.secrets:
             ref = ("v1", "Secret", self.fleet.shared("kof_namespace"), name)
             self.secrets[name] = get_or_none(self.connection, ref)
@@ -714,6 +724,11 @@ class Look:
                 clusters.append({**named, "regional": getattr(cluster, "regional", ""), "state": state})
         states = Counter(each["state"] for each in clusters)
         severities = Counter(each["severity"] for each in findings)
+        arrived = (
+            {}
+            if self.ages is None
+            else {"data": [{"host": host, **_rounded(each)} for host, each in self.ages.items()]}
+        )
         return {
             "schema": report.SCHEMA,
             "at": self.now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -730,6 +745,7 @@ class Look:
             "drift": self.drift.told(),
             "not_looked_at": list(self.not_looked_at),
             "runs": self.runs,
+            **arrived,
         }
 
     def _versions(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:
@@ -784,6 +800,10 @@ def failures(status: Mapping[str, Any]) -> dict[str, str]:
 def _counted(names: Mapping[str, int]) -> list[dict[str, Any]]:
     """As rows: what hides secrets looks at values, and not at keys."""
     return [{"name": one_line(name), "count": count} for name, count in sorted(names.items())]
+
+
+def _rounded(ages: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {kind: None if age is None else round(age, 1) for kind, age in ages.items()}
 
 
 def _name(cluster: Any) -> str:

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import inside as looks
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.status import EVER, Look
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import changed_at
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import identity, own_cluster, readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import changed_at, failed
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import identity, operators, own_cluster, readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given, Inside, Right, right
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import inside as inside_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
@@ -29,8 +32,10 @@ def rights(layer: str, cluster: Any, given: Given[Any]) -> Iterator[Right]:
     """The Secrets of the management cluster that status looks at where it may, and tells that it may not."""
     secrets = {part.what for part in parts(layer, cluster, given) if isinstance(part.what, Ref)}
     names = {ref.name for ref in secrets if ref.kind == "Secret"}
+    if layer in ("regional", "child"):
+        names.add(cluster.vmuser_secret)
     if layer == "regional":
-        names |= {cluster.vmuser_secret, given.release.promxy.secret}
+        names.add(given.release.promxy.secret)
     for name in sorted(names):
         yield right("verify", Ref("v1", "Secret", cluster.namespace, name), "get", name=name)
     for part in inside_of(cluster, given) if layer == "mothership" else ():
@@ -64,15 +69,58 @@ def datasources(seen: Look) -> None:
             seen.judged(motherships[0], str(ref_of(item)), readiness.grafana_datasource(item), item)
 
 
-def inside(seconds: float) -> Callable[[Look], None]:
+@dataclass(frozen=True)
+class Data:
+    """How data is asked for.
+
+    :ivar ask, limits, promxy, now: as of data.look.
+    """
+
+    ask: data.Ask
+    limits: Mapping[str, float]
+    promxy: str
+    now: Callable[[], float]
+
+
+#: Seconds beyond which the newest data of each kind is too old, where nobody says otherwise.
+AGES: Mapping[str, int] = {data.METRICS: 300, data.LOGS: 900, data.COSTS: 900}
+_PROMXY = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", re.ASCII)
+
+
+#: What would be right for promxy's address.
+ADDRESS = "for example http://localhost:8082, after kubectl port-forward -n kof svc/kof-mothership-promxy 8082:8082"
+
+
+def seconds(said: Any) -> None:
+    """Whether it can be the age of data; nothing said can.
+
+    :raises ValueError: it can't. What was said is never quoted.
+    """
+    plain = str(said)
+    if said in ("", None) or (not isinstance(said, bool) and re.fullmatch(r"[1-9][0-9]{0,8}", plain, re.ASCII)):
+        return
+    raise ValueError("is no whole number of 1 or more")
+
+
+def address(said: Any) -> None:
+    """Whether it can be the address of promxy's API; nothing said can.
+
+    :raises ValueError: it can't. It may hold a login and is never quoted.
+    """
+    if said not in ("", None) and not _PROMXY.fullmatch(str(said)):
+        raise ValueError("is no address of promxy's API: http or https, without login, query or fragment")
+
+
+def inside(seconds: float, of_data: Data | None = None) -> Callable[[Look], None]:
     """A look inside of every cluster, the management cluster too.
 
     :param seconds: each cluster's own deadline.
+    :param of_data: whether data arrives is asked, too, and how; None for not.
     """
-    return functools.partial(_inside, seconds)
+    return functools.partial(_inside, seconds, of_data)
 
 
-def _inside(seconds: float, seen: Look) -> None:
+def _inside(seconds: float, of_data: Data | None, seen: Look) -> None:
     """
     :raises FleetFault: no kubeconfig may be read.
     :raises ApiError, ApiUnavailable: as status.look.
@@ -87,6 +135,8 @@ def _inside(seconds: float, seen: Look) -> None:
                 told = looks.called(target.ref.name, there.verdict)
                 seen.judged(mothership, str(target.ref), told, there.live, settled=seen.installed)
     visits = {visit: cluster for cluster in _others(seen) if (visit := _visit(seen, cluster, given, seconds)).parts}
+    for visit in visits:
+        visit.keeps = of_data is not None
     if not visits:
         return
     looks.look(seen.connection, list(visits), seen.recent)
@@ -100,13 +150,96 @@ def _inside(seconds: float, seen: Look) -> None:
     summaries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in seen.listed.get("ClusterSummary", ()):
         summaries[str((each.get("spec") or {}).get("clusterName"))].append(each)
+    since_when: dict[str, str] = {}
     for visit, cluster in visits.items():
         if visit.forbidden:
             seen.not_read(f"the kubeconfig of {visit.name}: {visit.forbidden}", cluster)
-        settled = _deployed(seen, cluster, summaries[visit.name])
+        settled = since_when[cluster.host] = _deployed(seen, cluster, summaries[visit.name])
         for found in visit.found:
             since = EVER if found.reach and settled else settled
             seen.judged(cluster, found.what, found.verdict, found.obj, settled=since)
+    if of_data is not None:
+        _data(seen, visits, since_when, of_data)
+
+
+def _data(seen: Look, visits: Mapping[looks.Visit, Any], settled: Mapping[str, str], asked: Data) -> None:
+    """Whether data of the children arrives at their regionals, those out of this batch, too.
+
+    :param settled: by host, since when a cluster is ready and nothing was deployed to it; "" where it isn't.
+    """
+    clusters = {cluster.host: cluster for cluster in visits.values()}
+    layer_of = seen.fleet.layer_of
+    senders = {visit: cluster for visit, cluster in visits.items() if layer_of[cluster.host] == "child"}
+    children = [
+        data.Child(
+            cluster.host,
+            cluster.cluster_name,
+            cluster.regional,
+            visit.kept.pods,
+            visit.kept.collectors,
+            tuple(_kinds(visit)),
+        )
+        for visit, cluster in senders.items()
+    ]
+    of: dict[str, list[Any]] = {each.host: [] for each in clusters.values() if layer_of[each.host] == "regional"}
+    for cluster in senders.values():
+        of.setdefault(cluster.regional, []).append(cluster)
+    regionals = [found for host, theirs in of.items() if (found := _regional(seen, host, theirs))]
+    looked = data.look(
+        regionals, children, asked.ask, seen.release.paths, now=asked.now, limits=asked.limits, promxy=asked.promxy
+    )
+    seen.ages = looked.ages
+    for line in looked.not_looked_at:
+        seen.not_read(line)
+    whole = next(iter(seen.fleet.of("mothership")), None)
+    for each in looked.findings:
+        about = clusters.get(each.host) if each.host else whole
+        if about is None:  # nobody's of this batch
+            seen.not_read(f"data of {each.host or 'all'}: {each.code}: {each.what}: {each.why}", *of.get(each.host, ()))
+            continue
+        since = settled[each.host] if each.host else seen.installed
+        seen.judged(about, each.what, failed(each.why, code=each.code, since=each.since), None, settled=since)
+
+
+def _kinds(visit: looks.Visit) -> Iterator[str]:
+    """What a child is to send, by what is to run on it."""
+    refs = [part.what.ref for part in visit.parts if isinstance(part.what, Inside)]
+    if any((ref.api_version, ref.kind) == operators.COLLECTOR for ref in refs):
+        yield from (data.METRICS, data.LOGS)
+        if any(ref.name == _OPENCOST for ref in refs):
+            yield data.COSTS
+
+
+#: What makes the series of costs, which the collectors send.
+_OPENCOST = "kof-collectors-opencost"
+
+
+def _regional(seen: Look, host: str, children: Iterable[Any]) -> data.Regional | None:
+    """What it takes to ask a regional; None where that isn't known, which is told.
+
+    :param children: of it, those of the batch.
+    """
+    children = list(children)
+    domain = seen.regional_domain(children[0]) if children else seen.fleet.clusters[host].domain  # type: ignore[union-attr]
+    cluster = seen.fleet.clusters.get(host)
+    about = [*(each for each in seen.fleet.of("regional") if each.host == host), *children]
+    if not domain:
+        seen.not_read(f"data of {host}: nothing says its domain", *about)
+        return None
+    name = (cluster or children[0]).vmuser_secret  # type: ignore[union-attr]
+    keys = seen.release.vmuser_keys
+    try:
+        secret = seen.secret(name)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        seen.not_read(f"data of {host}: its login: {error}", *about)
+        return None
+    user, password = (operators.value_of(secret, key) for key in keys)
+    if not user or not password:
+        seen.not_read(f"data of {host}: Secret {seen.fleet.shared('kof_namespace')}/{name} has no login", *about)
+        return None
+    return data.Regional(host, getattr(cluster, "cluster_name", host), domain, (user, password))
 
 
 def _others(seen: Look) -> Iterator[Any]:

@@ -27,6 +27,7 @@ class Meaning:
     :ivar remedy: what to do.
     :ivar later: the severity once it has lasted longer than is normal; of progress that is a warning.
     :ivar inside: whether only a look inside of a cluster sees it (verify's); else status sees it, too.
+    :ivar data: whether only `verify_data` sees it.
     """
 
     severity: str
@@ -35,6 +36,7 @@ class Meaning:
     remedy: str
     later: str = ""
     inside: bool = False
+    data: bool = False
 
     def after(self, *, patience_is_over: bool) -> str:
         """The severity of what has lasted so long."""
@@ -720,116 +722,144 @@ FINDINGS: Mapping[str, Meaning] = {
     ),
     # -- data
     "vmauth-name-unknown": Meaning(
-        FAILED,
+        PROGRESS,
         "The name of a regional's vmauth doesn't resolve",
         "Nobody knows a `vmauth.<domain>` where verify runs: external-dns hasn't written it, or the domain isn't "
         "delegated. Its children can't send either, if they ask the same name servers: their logs wait, their metrics "
         "are lost.",
         "See `kof-storage-external-dns` and its log on the regional cluster, and the hosted zone; without external-dns "
         "make the record by hand.",
+        later=FAILED,
+        data=True,
     ),
     "vmauth-certificate-not-trusted": Meaning(
-        FAILED,
+        PROGRESS,
         "The certificate of a regional's vmauth isn't trusted",
         "It is of another name, out of date, or signed by nobody who is trusted here. Collectors don't trust it either "
         "(`tls.insecure` is for http): they drop metrics after seconds, and keep logs for a while.",
         "See the Certificate `vmauth-tls` in the namespace of kof on the regional cluster, and its Order. "
         "A private authority has to be trusted where verify runs, and by the collectors.",
+        later=FAILED,
+        data=True,
     ),
     "vmauth-not-reached": Meaning(
-        FAILED,
+        PROGRESS,
         "A regional's vmauth doesn't answer",
         "The name resolves, and nobody answers behind it: no ingress, no load balancer, a firewall, or vmauth isn't "
         "there.",
         "See the pods of ingress-nginx and vmauth on the regional cluster, and the address of the load balancer.",
+        later=FAILED,
+        data=True,
     ),
     "vmauth-login-refused": Meaning(
-        FAILED,
+        PROGRESS,
         "A regional's vmauth refuses the stored login",
         "User and password of the management cluster's Secret aren't those of its VMUser: the user's name is copied "
         "when kof-storage is installed, and not followed. promxy and Grafana are refused, too.",
         "Have kof-storage installed anew on the regional cluster after the Secret has arrived there, or put the old "
         "login back.",
+        later=FAILED,
+        data=True,
     ),
     "vmauth-route-missing": Meaning(
-        FAILED,
+        PROGRESS,
         "A regional's vmauth has no route for kof's paths",
         "Its VMUser isn't the one of this line of kof, or was changed.",
         "See the VMUser in the namespace of kof on the regional cluster.",
+        later=FAILED,
+        data=True,
     ),
     "vmauth-answer-unknown": Meaning(
-        FAILED,
+        PROGRESS,
         "What answers for a regional's vmauth isn't kof's",
         "The name leads to something else, or the store behind vmauth fails.",
         "Open the address that is named in a browser, and see who answers.",
+        later=FAILED,
+        data=True,
     ),
     "store-not-reached": Meaning(
-        FAILED,
+        PROGRESS,
         "What stores a region's data doesn't run",
         "vmauth answers, and VictoriaMetrics or VictoriaLogs behind it doesn't. Its children's metrics are lost "
         "meanwhile; logs wait in the collectors for some minutes.",
         "See the pods vminsert, vmselect, vmstorage and victoria-logs on the regional cluster, and their volumes.",
+        later=FAILED,
+        data=True,
     ),
     "metrics-missing": Meaning(
-        FAILED,
+        PROGRESS,
         "A child's metrics never arrived",
         "Its regional has no sample of it within a day.",
         "See what is named as the reason; else the log of the collector `kof-collectors-node-exporter` on the child.",
+        later=FAILED,
+        data=True,
     ),
     "metrics-stale": Meaning(
         FAILED,
         "A child's metrics arrive no more",
         "The newest sample at its regional is older than is allowed.",
         "See what is named as the reason; else the log of the collector `kof-collectors-node-exporter` on the child.",
+        data=True,
     ),
     "logs-missing": Meaning(
-        FAILED,
+        PROGRESS,
         "A child's logs never arrived",
         "Its regional has no line of any of its pods within a day.",
         "See what is named as the reason; else the log of the collector `kof-collectors-node-exporter` on the child.",
+        later=FAILED,
+        data=True,
     ),
     "logs-stale": Meaning(
         WARNING,
         "A child's logs arrive no more",
         "The newest line at its regional is older than is allowed, or its pods say nothing.",
         "See what is named as the reason; else the log of the collector `kof-collectors-node-exporter` on the child.",
+        data=True,
     ),
     "costs-missing": Meaning(
-        FAILED,
+        PROGRESS,
         "A child's costs never arrived",
         "Its regional has no cost of any of its nodes within a day. Where its metrics arrive, it is OpenCost that "
         "doesn't work: mostly it can't read from vmauth.",
         "See the log of `kof-collectors-opencost` on the child.",
+        later=FAILED,
+        data=True,
     ),
     "costs-stale": Meaning(
         FAILED,
         "A child's costs arrive no more",
         "The newest cost of a node at its regional is older than is allowed.",
         "See the log of `kof-collectors-opencost` on the child.",
+        data=True,
     ),
     "data-in-another-region": Meaning(
         FAILED,
         "A child's data arrives in another region",
         "Its collectors send to another regional's domain. All have one login, so it is accepted there in silence.",
-        "Run `k0rdent.kof.child` for it; where `child_values` name an endpoint, mend that.",
+        "Run `k0rdent.kof.child` for it; where `child_service_values` name an endpoint, mend that.",
+        data=True,
     ),
     "promxy-not-reached": Meaning(
         FAILED,
         "promxy doesn't answer",
         "Its API isn't reached from here.",
         "See the Deployment `kof-mothership-promxy`.",
+        data=True,
     ),
     "promxy-query-failed": Meaning(
         FAILED,
         "promxy answers no query",
         "One region that refuses it, or doesn't answer, fails the queries of all.",
         "Mend the region that is named; see the log of `kof-mothership-promxy`.",
+        data=True,
     ),
     "promxy-lacks-region": Meaning(
-        FAILED,
+        PROGRESS,
         "A region's metrics don't come through promxy",
         "The region has metrics, and promxy knows none: its configuration lacks the region or is an old one.",
         "See the PromxyServerGroup of the region and the Secret `kof-mothership-promxy-config`; restart promxy.",
+        later=FAILED,
+        data=True,
     ),
 }
 

@@ -34,6 +34,16 @@ def test_what_site_would_not_know_at_its_end_is_told_before_anything_changes(giv
     assert keywords(kof_verify="{{ nowhere }}")[0].startswith("kof_verify: can't be templated: 'nowhere' is undefined")
 
 
+def test_how_verify_asks_for_data_is_told_before_anything_changes() -> None:
+    fine = {"verify_data": "yes", "verify_promxy": "http://localhost:8082", "verify_logs_age": "60"}
+    assert keywords(**fine) == keywords(verify_data="", verify_promxy="", verify_logs_age="") == []
+    wrong = {"verify_data": "yess", "verify_promxy": "http://me:CANARY@x", "verify_metrics_age": "-1"}
+    told = keywords(**wrong)
+    assert [line.partition(" ")[0].rstrip(":") for line in told] == list(wrong)
+    assert "verify_metrics_age: is no whole number of 1 or more; in seconds, 300 for example" in told
+    assert "CANARY" not in str(told)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -81,8 +81,11 @@ class Cluster:
         if self.how == "broken":
             raise ZeroDivisionError("CANARY")
 
-    def request(self, _method: str, path: str, *, deadline: float) -> Any:
+    def request(self, _method: str, path: str, *, deadline: float, query: Any = None) -> Any:
         self._wait(deadline)
+        if path == "/api/v1/pods":
+            assert query == {"limit": "100"}
+            return {"kind": "PodList", "items": [{"metadata": {"uid": "of-another-namespace"}}]}
         kind, name = path.split("/")[-2:]
         data = {"username": "YQ==", "password": "Yg=="}
         return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "data": data}
@@ -202,6 +205,22 @@ def test_an_adopted_clusters_is_that_of_its_credential() -> None:
     inside.look(management, [visit], bool)  # type: ignore[arg-type]
     assert visit.found == []
     assert management.asked == ["kcm-system/a-kubeconfig", "kcm-system/identity"]
+
+
+def test_what_data_is_known_by_is_kept_where_it_is_asked_for() -> None:
+    hows = ("well", "dead", "refused")
+    secrets = {f"{each}_kubeconfig": kubeconfig(f"https://{each}.example.com") for each in hows}
+    visits = [inside.Visit(each, PARTS, [("kcm-system", f"{each}-kubeconfig")], 1, keeps=True) for each in hows]
+    inside.look(Management(**secrets), visits, bool)  # type: ignore[arg-type]
+    well, *others = (visit.kept for visit in visits)
+    assert well.pods == ["of-another-namespace"]
+    names = {each["metadata"]["name"] for each in well.collectors or ()}
+    assert names == {"kof-collectors-node-exporter", "kof-collectors-k8s-cluster"}
+    assert others == [inside.Kept(None, None)] * 2
+    # Nor is anything made up of one that went away before its collectors were asked for.
+    reader = inside._Reader(Cluster(Cluster.made[0]), visits[0], time.monotonic() + 1)  # type: ignore[arg-type]
+    reader._gone = "connection refused"
+    assert reader.kept() == inside.Kept(None, None)
 
 
 # -- what is told of what is there

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from typing import Any
 
 import pytest
-from test_status import CHARTS, JUST_NOW, LONG_AGO, NOW, Source, fleet, item, named, objects, states, told
+import test_data
+from test_status import (
+    CHARTS,
+    JUST_NOW,
+    LONG_AGO,
+    NOW,
+    SHARED,
+    Source,
+    cluster,
+    configuration,
+    fleet,
+    group,
+    item,
+    named,
+    objects,
+    states,
+    told,
+)
 
+from ansible_collections.k0rdent.kof.plugins.action import fleet_verify
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data, status, verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import inside as looks
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status, verify
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import progressing
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
 
 DATASOURCE = ("grafana.integreatly.org/v1beta1", "GrafanaDatasource")
@@ -150,3 +170,165 @@ def test_on_the_management_cluster_what_operators_make_of_the_charts(monkeypatch
     seen, _visits = look_inside(objects(), {}, monkeypatch)
     assert told(seen) == {("mothership", "failed", "workload-missing")}
     assert "grafana-vm-deployment" in seen["findings"][0]["why"]
+
+
+# -- data
+
+USER, PASSWORD = test_data.LOGIN
+
+
+def regions() -> list[dict[str, Any]]:
+    """A fleet of two regions that is well, and has a login that is to be seen nowhere."""
+    held = [each for each in objects() if each["kind"] != "Secret" or each["metadata"]["name"] not in _LOGINS]
+    data = {key: base64.b64encode(text.encode()).decode() for key, text in (("username", USER), ("password", PASSWORD))}
+    held.append(item("v1", "Secret", "kof", _LOGINS[0], data=data))
+    held.append(configuration(group(), group("us1"), login=test_data.LOGIN))
+    held += [group("us1"), *cluster("us1", "regional")]
+    return [*held, item(*DATASOURCE, "kof", "us1-logs", status={"uid": "z"})]
+
+
+_LOGINS = ("storage-vmuser-credentials", KOF_0_1_1.promxy.secret)
+
+
+def both(*batch: str, **child: Any) -> Fleet:
+    """:param batch: its hosts; none for all. :param child: variables of the child."""
+    made = fleet()
+    region = {"regional_domain": "us1.example.com", "regional_admin_email": "a@example.com"}
+    made.clusters["us1"] = model.parse_regional("us1", {**SHARED, **region})[0]  # type: ignore[assignment]
+    made.clusters["eu1-a"] = model.parse_child("eu1-a", {**SHARED, "child_regional": "eu1", **child})[0]  # type: ignore[assignment]
+    made.variables["us1"], made.layer_of["us1"] = SHARED, "regional"
+    layers = {"mothership": ["mothership"], "regional": ["eu1", "us1"], "child": ["eu1-a"]}
+    made.batch.update(
+        {layer: [host for host in hosts if not batch or host in batch] for layer, hosts in layers.items()}
+    )
+    return made
+
+
+def look_for_data(
+    monkeypatch: pytest.MonkeyPatch,
+    arrived: dict[str, test_data.Vmauth],
+    *,
+    held: list[dict[str, Any]] | None = None,
+    of: Fleet | None = None,
+    kept: looks.Kept | None = None,
+    forbidden: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """:param arrived: by the regional's name, what is there and answers."""
+    collector = test_data._collector("eu1.example.com")
+
+    def visited(_management: Any, visits: Visits, _recent: Any) -> None:
+        for visit in visits:
+            assert visit.keeps
+            visit.kept = kept or looks.Kept([f"pod-of-{visit.name}"], [collector])
+
+    monkeypatch.setattr(looks, "look", visited)
+    asked = test_data.Fleet()
+    asked.vmauths = {"us1": test_data.Vmauth(), **arrived}
+    how = verify.Data(asked.ask, verify.AGES, "", lambda: test_data.NOW)
+    source = Source([*(held or regions()), *MOTHERSHIP], forbidden=forbidden)
+    more = (verify.inside(7, how),)
+    seen = status.look(source, of or both(), CHARTS, patience=60, now=NOW, more=more)  # type: ignore[arg-type]
+    assert PASSWORD not in repr(seen)
+    return seen
+
+
+def test_ages_of_data_that_arrives_are_told_and_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = look_for_data(monkeypatch, {"eu1": test_data._well("eu1-a")})
+    assert (seen["findings"], seen["not_looked_at"], set(states(seen).values())) == ([], [], {"ready"})
+    assert seen["data"] == [{"host": "eu1-a", "metrics": 5.0, "logs": 9.0, "costs": 7.0}]
+
+
+def test_what_doesnt_arrive_is_the_childs_with_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = test_data._well("eu1-a")
+    late.ages[data.METRICS] = {"eu1-a": 301.0}
+    late.ages[data.LOGS] = {"pod-of-eu1-a": 301.0}
+    late.ages[data.COSTS] = {}
+    seen = look_for_data(monkeypatch, {"eu1": late})
+    assert told(seen) == {("eu1-a", "failed", "metrics-stale"), ("eu1-a", "failed", "costs-missing")}
+    assert set(status.failures(seen)) == {"eu1-a"}
+
+
+def test_a_child_that_sends_to_another_region_is_found_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = {"eu1": test_data.Vmauth(), "us1": test_data._well("eu1-a")}
+    wrong = looks.Kept(["pod-of-eu1-a"], [test_data._collector("us1.example.com", ("user", PASSWORD))])
+    seen = look_for_data(monkeypatch, arrived, kept=wrong)
+    assert told(seen) == {("eu1-a", "failed", "data-in-another-region")}
+    assert {each["object"] for each in seen["findings"]} == set(data.KINDS)
+    assert all(
+        "it arrives at us1; its collectors send them to https://vmauth.us1" in each["why"] for each in seen["findings"]
+    )
+
+
+def test_another_login_on_the_child_is_found_and_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = looks.Kept(["pod-of-eu1-a"], [test_data._collector("eu1.example.com", ("user", "CANARY-of-old"))])
+    seen = look_for_data(monkeypatch, {"eu1": test_data.Vmauth()}, kept=old)
+    assert all("its collectors have another login" in each["why"] for each in seen["findings"])
+    assert "CANARY-of-old" not in repr((seen, old))
+
+
+def test_what_was_deployed_a_moment_ago_may_still_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = regions()
+    for feature in named(held, "ClusterSummary", "p--eu1-a-capi-eu1-a")["status"]["featureSummaries"]:
+        feature |= {"lastAppliedTime": JUST_NOW}
+    seen = look_for_data(monkeypatch, {"eu1": test_data.Vmauth()}, held=held)
+    assert told(seen) == {("eu1-a", "progress", f"{kind}-missing") for kind in data.KINDS}
+
+
+def test_a_regional_that_is_away_is_its_own_and_of_its_children_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = test_data.Vmauth(away=data.NoAnswer("refused", "connection refused"))
+    seen = look_for_data(monkeypatch, {"eu1": away})
+    assert told(seen) == {("eu1", "failed", "vmauth-not-reached")}
+    assert seen["data"] == [{"host": "eu1-a"}]
+
+
+def test_of_a_regional_out_of_the_batch_it_is_told_that_its_children_are_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = test_data.Vmauth(away=data.NoAnswer("refused", "connection refused"))
+    seen = look_for_data(monkeypatch, {"eu1": away}, of=both("eu1-a"))
+    assert (seen["findings"], states(seen)) == ([], {"eu1-a": "unknown"})
+    assert any("data of eu1: vmauth-not-reached" in each for each in seen["not_looked_at"])
+    well = look_for_data(monkeypatch, {"eu1": test_data._well("eu1-a")}, of=both("eu1-a"))
+    assert (well["findings"], states(well)) == ([], {"eu1-a": "ready"})
+
+
+def test_what_the_inventory_switches_off_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = test_data._well("eu1-a")
+    arrived.ages[data.COSTS] = {}
+    without = {"child_service_values": {"kof-collectors": {"opencost": {"enabled": False}}}}
+    assert told(look_for_data(monkeypatch, {"eu1": arrived}, of=both(**without))) == set()
+    nothing = both(child_disabled_services=["kof-collectors"])
+    assert not {
+        each
+        for each in told(look_for_data(monkeypatch, {"eu1": test_data.Vmauth()}, of=nothing))
+        if "missing" in each[2]
+    }
+
+
+def test_a_login_that_may_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = look_for_data(monkeypatch, {}, forbidden=(f"Secret/{_LOGINS[0]}",))
+    assert not [each for each in seen["findings"] if each["code"] in ("metrics-missing", "vmauth-login-refused")]
+    assert states(seen)["eu1-a"] == "unknown"
+    assert any("data of eu1: its login" in each for each in seen["not_looked_at"])
+
+
+@pytest.mark.parametrize("age", [-1, 0, True, "5m", 10**9])
+def test_an_age_that_is_none_is_refused_before_anything_is_read(age: Any) -> None:
+    with pytest.raises(FleetFault, match=r"metrics_age \(verify_metrics_age\).*300 for example"):
+        refused(metrics_age=age)
+
+
+@pytest.mark.parametrize("promxy", ["promxy:8082", "http://me:CANARY@x", "http://x?a=CANARY", "http://x y", "ftp://x"])
+def test_an_address_of_promxy_that_is_none_is_refused_without_quoting_it(promxy: str) -> None:
+    with pytest.raises(FleetFault, match="verify_promxy") as refusal:
+        refused(promxy=promxy)
+    assert "CANARY" not in str(refusal.value)
+    verify.address("http://localhost:8082/")
+
+
+def refused(**options: Any) -> None:
+    action = object.__new__(fleet_verify.ActionModule)
+    ages = {f"{kind}_age": age for kind, age in verify.AGES.items()}
+    action.fleet({"deadline": 30, "promxy": None, **ages, **options}, {})
