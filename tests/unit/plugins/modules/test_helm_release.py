@@ -892,6 +892,7 @@ def test_a_signal_between_two_steps_is_told_with_what_was_begun(
         tmpdir=str(tmp_path),
         check_mode=False,
         _diff=False,
+        _verbosity=0,
         fail_json=fail_json,
         warn=results.append,
     )
