@@ -149,7 +149,8 @@ def _rules(role: Role) -> dict[str | None, list[str]]:
         namespace, group, wanted_, _one = key
         by_name = f", resourceNames: [{_list(names[key])}]" if names[key] else ""
         of = f"apiGroups: [{_list([group])}], resources: [{_list(dict.fromkeys(resources))}]{by_name}"
-        rules[namespace or None].append(f"{{{of}, verbs: [{_list(wanted_)}]}}")
+        between = ", " if len(of) < 120 else ",\n         "
+        rules[namespace or None].append(f"{{{of}{between}verbs: [{_list(wanted_)}]}}")
     return rules
 
 
