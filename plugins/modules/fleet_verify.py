@@ -73,33 +73,11 @@ options:
       - For example V(http://localhost:8082) as long as
         C(kubectl port-forward -n kof svc/kof-mothership-promxy 8082:8082) runs.
     type: str
-  format:
-    description:
-      - As what the status is given. V(text) is also printed; the others are only written to O(folder).
-      - V(json) is described by C(docs/status.schema.json). V(prometheus) is for the textfile collector of
-        node_exporter. V(junit) has one test case a cluster. V(html) is one page that stands
-        alone, without a script or anything that is fetched.
-    type: list
-    elements: str
-    choices: [text, json, prometheus, junit, html]
-    default: [text]
-  folder:
-    description:
-      - Folder for C(status.txt), C(status.json), C(kof_status.prom), C(status.xml) and C(status.html), made if it isn't
-        there. Each file takes the place of the old one in one step, and everybody may read it. Nothing is written
-        through links.
-      - In check mode nothing is written.
-    type: path
-  patience:
-    description:
-      - Minutes. What is normal in the middle of a rollout, a cluster whose machines are being made for example, is
-        a warning when it has lasted longer.
-    type: int
-    default: 60
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
   - k0rdent.kof.booking
+  - k0rdent.kof.faces
   - k0rdent.kof.fleet
 attributes:
   diff_mode:
