@@ -191,14 +191,13 @@ class Look:
     unrendered: set[str] = field(default_factory=set)
     #: The records of runs, the newest first; None where they may not be read.
     runs: list[dict[str, Any]] | None = None
-    groups: Sequence[Object] | None = None
     promxy: Object | None = None
     #: By the child's host and kind, seconds since the newest data at its regional; None where nobody asked.
     ages: Mapping[str, Mapping[str, float | None]] | None = None
 
     @property
     def of_budgets(self) -> Live:
-        return Live(list(self.live.values()), self.groups, self.promxy)
+        return Live(list(self.live.values()), self.listed.get(PROMXY_SERVER_GROUP), self.promxy)
 
     @functools.cached_property
     def drift(self) -> Drift:
@@ -305,7 +304,7 @@ class Look:
             if self.connection.resource(group, PROMXY_SERVER_GROUP) is not None:
                 found = self._list(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
                 if found is not None:
-                    listed[PROMXY_SERVER_GROUP] = self.groups = found
+                    listed[PROMXY_SERVER_GROUP] = found
         everything = [each for layer in LAYERS for each in self._asked(layer)]
         targets = [_target(part) for _cluster, part, _judged in everything]
         looked = wait.look(self.connection, targets, listed, forbidden=True)
