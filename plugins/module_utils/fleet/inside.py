@@ -101,6 +101,11 @@ class Visit:
     #: Why its kubeconfig may not be read.
     forbidden: str = ""
 
+    @property
+    def refs(self) -> list[Ref]:
+        """What is to be there, inside of it."""
+        return [part.what.ref for part in self.parts if isinstance(part.what, Inside)]
+
 
 class _Turn:
     def __init__(self, turns: threading.Semaphore) -> None:
@@ -181,8 +186,7 @@ def _visited(
     with connection:
         reader = _Reader(connection, visit, time.monotonic() + visit.seconds)
         visit.until = reader.until
-        refs = [each.what.ref for each in visit.parts if isinstance(each.what, Inside)]
-        if reader.answers(refs[0]):
+        if reader.answers(visit.refs[0]):
             left, visit.until = reader.until - time.monotonic(), None
             visit.turn = _Turn(turns)
             reader.until = visit.until = time.monotonic() + left
@@ -242,7 +246,7 @@ class _Reader:
         return not self._gone
 
     def read(self) -> None:
-        refs = [each.what.ref for each in self.visit.parts if isinstance(each.what, Inside)]
+        refs = self.visit.refs
         for ref in refs:
             if ref.kind in ("Namespace", "Secret") and ref.name not in self.objects.get(_place(ref), {}):
                 self._named(ref)

@@ -203,10 +203,9 @@ def _data(seen: Look, visits: Mapping[looks.Visit, Any], settled: Mapping[str, s
 
 def _kinds(visit: looks.Visit) -> Iterator[str]:
     """What a child is to send, by what is to run on it."""
-    refs = [part.what.ref for part in visit.parts if isinstance(part.what, Inside)]
-    if any((ref.api_version, ref.kind) == operators.COLLECTOR for ref in refs):
+    if any((ref.api_version, ref.kind) == operators.COLLECTOR for ref in visit.refs):
         yield from (data.METRICS, data.LOGS)
-        if any(ref.name == _OPENCOST for ref in refs):
+        if any(ref.name == _OPENCOST for ref in visit.refs):
             yield data.COSTS
 
 
