@@ -11,8 +11,9 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 # The sandbox is a Python package of the tests: python -m sandbox
 export PYTHONPATH := $(CURDIR)/tests
-# Compiled Python is kept, but not in the clone.
+# Compiled Python is kept, but not in the clone. Many images forbid to keep any: every process would compile all it imports.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.work/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## this list
@@ -46,12 +47,12 @@ demo: sandbox ## start the sandbox, run site.yml on it, and say what to look at 
 	ansible-playbook -i inventories/sandbox playbooks/site.yml
 	@python -m sandbox next-steps
 
-.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-own acceptance-shared acceptance-long test-cores newest-core
+.PHONY: lint sanity unit sandbox-test molecule acceptance acceptance-own acceptance-shared acceptance-bare acceptance-long test-cores newest-core
 lint: setup ## ruff, mypy, ansible-lint (profile production)
 	ruff check .
 	ruff format --check .
 	mypy
-	ansible-lint
+	python -m forked.around ansible-lint
 
 sanity: setup ## ansible-test sanity, on a copy
 	tests/sanity.sh $(COLLECTIONS)
@@ -65,7 +66,7 @@ sandbox-test: binaries ## the sandbox's own tests
 molecule: binaries ## one scenario per role, and of delete.yml, on one shared sandbox
 	@# After a crashed run molecule believes that the sandbox still exists, and would skip its create.
 	molecule reset -s default
-	molecule test --all
+	python -m forked.around molecule test --all
 
 test-cores: binaries ## sanity, unit tests and site.yml twice on each ansible-core, with the Python of each
 	python tests/cores.py
@@ -77,7 +78,7 @@ TOPIC ?= *
 acceptance: binaries ## what the issues ask to be shown: make acceptance TOPIC=site
 	pytest -m "not long" $(wildcard tests/acceptance/test_$(TOPIC)*.py)
 
-acceptance-own acceptance-shared: acceptance-%: binaries ## its halves: with servers of their own; on one shared sandbox
+acceptance-own acceptance-shared acceptance-bare: acceptance-%: binaries ## its parts: servers of their own; one sandbox; one that is emptied
 	pytest -m "not long and $*" tests/acceptance
 
 acceptance-long: binaries ## the same with what takes minutes, what is promised on every line of kof, and more random cases of unit tests
@@ -90,7 +91,7 @@ try: setup ## one test, or a few: make try TEST="path -k words"
 	pytest -q $(TEST)
 
 # The longest first: nothing is left for the end that one core would do alone.
-LANES := acceptance-shared unit acceptance-own molecule newest-core sandbox-test sanity lint
+LANES := acceptance-shared unit acceptance-bare acceptance-own molecule newest-core sandbox-test sanity lint
 
 .PHONY: test
 test: binaries ## everything CI runs

@@ -117,7 +117,7 @@ class Core:
         """
         try:
             # Whatever the core is, the clusters' own control planes would be the same.
-            self.run("python", "-m", "sandbox", "up", "--clusters", "none")
+            self.run("python", "-m", "sandbox", "up", "--clusters", "none", "--charts", "small")
             playbook = ("ansible-playbook", "-i", "inventories/sandbox", "playbooks/site.yml")
             self.run(*playbook)
             again = self.run(*playbook)

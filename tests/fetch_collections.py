@@ -68,4 +68,6 @@ def place(collections: pathlib.Path, core: str = OLDEST_CORE) -> None:
 
 
 if __name__ == "__main__":
-    place(pathlib.Path(sys.argv[1]).resolve(), *sys.argv[2:3])
+    if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
+        sys.exit((__doc__ or "").splitlines()[-1])
+    place(pathlib.Path(sys.argv[1]).resolve(), *sys.argv[2:])

@@ -9,7 +9,7 @@ Changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -18,9 +18,16 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws import plan
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import BotoCoreError, ClientError
+from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.keys import CLUSTER_TAG
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes, told
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.plan import NotForUs
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.access_key import OPTIONS, KeyAndSecret, Stop, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.access_key import (
+    OPTIONS,
+    KeyAndSecret,
+    Stop,
+    own_uid,
+    result_of,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, UnsendableString
@@ -30,6 +37,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Perm
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_AT_AWS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.shared_layer import AnothersLayer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS, policy_from
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import dns_credentials, guarded, iam, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import one_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.module_action import ModuleAction
@@ -39,6 +47,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_name": {"type": "str", "required": True},
     "path": {"type": "str", "default": "/"},
     "of_role": {"type": "bool", "default": False},
+    "to_remove": {"type": "bool", "default": False},
 }
 
 
@@ -46,7 +55,7 @@ class ActionModule(ModuleAction):
     _supports_async = False
     OPTIONS: ClassVar = {**aws_beside_kubernetes(), **RECONCILE_OPTIONS, **ARGUMENTS}
     DOES = "looks"
-    GOES_BY = ("caller", "policy", "user", "take_over_fleet", "plan")
+    GOES_BY = ("caller", "policy", "user", "take_over_fleet", "plan", "left")
     #: Of the role's look: its options.
     role: Mapping[str, Any] | None = None
 
@@ -60,7 +69,10 @@ class ActionModule(ModuleAction):
             return {"failed": True, "msg": "\n".join(map(str, faults))}
         self.role = dns_credentials.public(values)
         if self.role["method"] not in DNS_METHODS_AT_AWS:
-            return {"changed": False, "plan": dns_credentials.without_aws(self.role)}
+            nothing = {"changed": False, "plan": dns_credentials.without_aws(self.role)}
+            if boolean(written.get("to_remove", False), strict=False):
+                nothing = {"changed": False, "plan": {"make": [], "remove": []}, "left": []}
+            return nothing
         # Callbacks shall find nothing in the task that was not written there, least of all a login.
         self._task.args = {**written, **dns_credentials.for_look(values)}
         try:
@@ -113,6 +125,11 @@ def _look(
             found["role"] = iam.role(client, wanted["role"])
     if role:
         plan.refuse_strangers(wanted, found)
+    if role and options["to_remove"]:
+        found["left"] = list(_there(client, role, wanted, found, connection))
+        of_tasks = {"region": options["region"], "validate_certs": options["aws_validate_certs"]}
+        found["plan"] = {**wanted, "make": [], "remove": found["left"], **of_tasks}
+        return found
     if connection:
         found["access_key"] = _access_key(client, options, connection, permissions)
     if role:
@@ -124,6 +141,46 @@ def _look(
             "validate_certs": options["aws_validate_certs"],
         }
     return found
+
+
+def _there(
+    client: Any,
+    role: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    found: Mapping[str, Any],
+    connection: Connection | None,
+) -> Iterator[dict[str, str]]:
+    """Of what the role makes at AWS, what is there and this fleet's: kind and name, in the order of making.
+
+    :raises NotForUs: it is another management cluster's too, or others use it.
+    """
+    user, policy = found.get("user"), found.get("policy")
+    claimed_by = (user or {"tags": {}})["tags"].get(CLUSTER_TAG)
+    if connection and claimed_by not in (None, own_uid(connection)):
+        raise NotForUs(
+            f"The IAM user {wanted['user']} belongs to the fleet {role['kof_fleet']} of another management cluster "
+            f"({CLUSTER_TAG}={claimed_by}): it stays, and what it uses"
+        )
+    ours = {("user", wanted["user"]), ("role", wanted["role"])}
+    others = sorted(iam.attached_to(client, policy["arn"]) - ours) if policy else []
+    if others:
+        names = some([f"{kind} {name}" for kind, name in others])
+        raise NotForUs(f"The IAM policy {wanted['policy']} is attached to others: {names}. Detach it there first")
+    there = {
+        "policy": policy,
+        "user": user,
+        "access_key": user and client.list_access_keys(UserName=wanted["user"], aws_retry=True)["AccessKeyMetadata"],
+        "role": found.get("role"),
+    }
+    for kind, name in plan.entries(role):
+        if kind == "inline_policy":
+            is_there = iam.has_inline_policy(client, name, wanted["policy"])
+        elif kind == "instance_profile":
+            is_there = iam.has_instance_profile(client, name, wanted["tags"])
+        else:
+            is_there = bool(there[kind])
+        if is_there:
+            yield {"kind": kind, "name": name}
 
 
 def _access_key(

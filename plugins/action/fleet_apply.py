@@ -9,9 +9,18 @@ waiting module_utils/fleet/wait.py, who is left out and when it is over module_u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import apply, installed, render, wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
+    alert_rules,
+    apply,
+    dashboards,
+    installed,
+    pending,
+    render,
+    wait,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault, members
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import (
     NO_OUTCOMES,
@@ -33,6 +42,7 @@ class ActionModule(fleets.FleetAction):
     OPTIONS: ClassVar = {
         "layer": {"type": "str", "required": True, "choices": list(LAYERS)},
         "wait": {"type": "bool", "default": False},
+        "after_charts": {"type": "bool", "default": False},
         **booking.OPTION,
     }
 
@@ -52,27 +62,52 @@ class ActionModule(fleets.FleetAction):
         if fleet.faults:
             raise FleetFault.of(fleet.faults)
         with self.connect(fleet, options) as connection:
-            return self._layer(connection, fleet, layer, run, task_vars, then_wait=options["wait"])
+            return self._layer(connection, fleet, options, run, task_vars)
 
     def _layer(
         self,
         connection: Connection,
         fleet: fleets.ReadFleet,
-        layer: str,
+        options: Mapping[str, Any],
         run: Run,
         task_vars: dict[str, Any],
-        *,
-        then_wait: bool,
     ) -> dict[str, Any]:
+        layer, after_charts = options["layer"], options["after_charts"]
         surroundings = render.look_up(connection, fleet, layer)
         if layer == "mothership":
             installed.refuse_another_kof(connection, fleet)
         domains = fleets.domains_of(fleet, layer, surroundings, task_vars)
         left_out = leave_out_failed(fleet, layer, run)
-        pending = fleets.pending_of(task_vars) if self.check_mode else None
+        awaited = fleets.pending_of(task_vars) if self.check_mode else None
+        if awaited and after_charts:
+            for missing in pending.of_mothership(connection, fleet, surroundings.kcm_version):
+                awaited.add(*missing)
+        looked = dashboards.Looked()
+        if layer == "regional" or after_charts:
+            looked = dashboards.look(connection, fleet, layer, fleets.regions_of(task_vars))
+        if looked.faults:
+            raise FleetFault.of(looked.faults)
+        rules_left = alert_rules.look(connection, fleet, layer) if layer != "mothership" or after_charts else []
         by_host, warnings = apply.apply(
-            connection, fleet, layer, surroundings, domains, check_mode=self.check_mode, pending=pending, say=run.say
+            connection,
+            fleet,
+            layer,
+            surroundings,
+            domains,
+            check_mode=self.check_mode,
+            pending=awaited,
+            say=run.say,
+            after_charts=after_charts,
         )
+        refused = {host for host, outcome in by_host if outcome.action == "refused"}
+
+        def of_the_others(left: alert_rules.Left) -> alert_rules.Left:
+            return [(host, ref) for host, ref in left if host not in refused and host not in left_out]
+
+        by_host += dashboards.prune(connection, fleet, of_the_others(looked.left), check_mode=self.check_mode)
+        by_host += alert_rules.prune(connection, fleet, of_the_others(rules_left), check_mode=self.check_mode)
+        warnings += looked.warnings(pruned=fleet.permissions.prune_dashboards)
+        warnings += alert_rules.warnings(rules_left, pruned=fleet.permissions.prune_alert_rules)
 
         diff = self._play_context.diff or self._task.diff
         result = batch_result(by_host, left_out, check_mode=self.check_mode, diff=diff)
@@ -88,7 +123,7 @@ class ActionModule(fleets.FleetAction):
             outcomes.tell(result, run.booked_by, run.say, check_mode=self.check_mode)
         result = within_limit(result, fleet, layer, outcomes, run, finished=not waits)
         over = result["all_ready"] or result["stop"] or result.get("failed")
-        if over or not then_wait or not fleet.shared("kof_wait"):
+        if over or not options["wait"] or not fleet.shared("kof_wait"):
             return result
 
         for each in result["refused"]:

@@ -35,13 +35,19 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.variables import named
 
 CONFIRM = "kof_delete_confirm"
+#: The extra variables that confirm it: of delete.yml and of uninstall.yml.
+CONFIRMS = (CONFIRM, "kof_uninstall_confirm")
 _FRESH = 1.0  # seconds
 
 
 class ActionModule(fleets.FleetAction):
-    OPTIONS: ClassVar = booking.OPTION
+    OPTIONS: ClassVar = {
+        "confirmed_by": {"type": "str", "default": CONFIRM, "choices": [*CONFIRMS]},
+        **booking.OPTION,
+    }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        confirm = options["confirmed_by"]
         fleet = fleets.read_fleet(task_vars, ["regional", "child"])
         extra = fleets.extra_variables(task_vars["hostvars"])
         leave, wrong = named(extra, LEAVE)
@@ -57,11 +63,13 @@ class ActionModule(fleets.FleetAction):
             }
         run = booking.run_of(task_vars, options["booked_by"])
         with self.connect(fleet, options) as connection:
-            deletion = Deletion(fleet, render.kcm_version_of(connection))
+            # Of a fleet that is uninstalled kcm may be gone before, and all clusters with it.
+            kcm = render.kcm_version_of(connection, may_be_gone=confirm != CONFIRM)
+            deletion = Deletion(fleet, kcm)
             deletion.leave_failed(run.before.failed)
-            deleting = _Deleting(connection, deletion, check_mode=self.check_mode)
+            deleting = _Deleting(connection, deletion, check_mode=self.check_mode, confirm=confirm)
             diff = self._task.diff or self._play_context.diff
-            result = deleting.run(extra.get(CONFIRM), leave, diff=diff)
+            result = deleting.run(extra.get(confirm), leave, diff=diff)
         # What was left out, and which DNS records stay, is nobody's failure: without -v nothing else would say it.
         say(f"{result['msg']}; at {self._place}")
         outcomes = outcomes_of(deleting.outcomes, result["refused"], result["left_out"], check_mode=self.check_mode)
@@ -80,11 +88,12 @@ class ActionModule(fleets.FleetAction):
 class _Deleting:
     """One deletion: what is there, and what came of each object so far."""
 
-    def __init__(self, connection: Connection, deletion: Deletion, *, check_mode: bool) -> None:
+    def __init__(self, connection: Connection, deletion: Deletion, *, check_mode: bool, confirm: str = CONFIRM) -> None:
         self.connection = connection
         self.deletion = deletion
         self.fleet = deletion.fleet
         self.check_mode = check_mode
+        self.confirm = confirm
         self.live: dict[Ref, dict[str, Any]] = {}
         self.outcomes: list[tuple[str, Outcome]] = []
         self.withdrawn: set[str] = set()
@@ -150,15 +159,15 @@ class _Deleting:
                 raise FleetFault(
                     "whether clusters in other namespaces send to these regional clusters can't be seen: the right to "
                     f"list {kind.lower()}s.{KCM_GROUP} in all namespaces is missing ({error.message}). Bind a "
-                    f"ClusterRole with it to the user of kof_kubeconfig (docs/rights.md). {so_far}"
+                    "ClusterRole with it to the user of kof_kubeconfig, or of the job's credential (docs/rights.md). "
+                    f"{so_far}"
                 ) from None
         return found
 
     def _childless(self, live: Mapping[str, Any], _wanted: Mapping[str, Any] | None) -> str | None:
         """A guard: whether a regional, of which an object is about to go, has a child by now. The regionals of one step
         may share an answer, for _FRESH seconds from when it is there: of a thousand clusters it takes longer."""
-        ref = reconcile.ref_of(live)
-        host = next(host for host, refs in self.deletion.refs.items() if ref in refs)
+        host = self.deletion.host_of[reconcile.ref_of(live)]
         with self._lock:
             when, held = self._held
             if time.monotonic() - when > _FRESH:
@@ -255,9 +264,8 @@ class _Deleting:
             self.withdrawn |= {refs[ref]} if outcome.changed else set()
         if self.check_mode or not refs:
             return
-        targets = [
-            awaited.services_gone(ref, deletion.secret_profiles) for ref in refs if refs[ref] in deletion.hosts(layer)
-        ]
+        going = {*deletion.hosts(layer)}
+        targets = [awaited.services_gone(ref, deletion.secret_profiles) for ref, host in refs.items() if host in going]
         waited = wait.wait(
             self.connection,
             targets,
@@ -282,15 +290,15 @@ class _Deleting:
         :raises FleetFault: something would be deleted, and nobody has said for this run that it may be.
         """
         going, fleet = self.deletion.going(self.live), self.fleet.shared("kof_fleet")
-        if not any(going.values()) or str(confirmed) == fleet:
+        if not any(going.values()) or (confirmed is not None and str(confirmed) == fleet):
             return
         names = [host for hosts in going.values() for host in hosts]
-        said = "" if confirmed is None else f"{CONFIRM} is another text than the fleet's name. "
+        said = "" if confirmed is None else f"{self.confirm} is another text than the fleet's name. "
         raise FleetFault(
             f"{said}This run would delete {len(going['child'])} child and {len(going['regional'])} regional clusters "
             f"of fleet {fleet} on {self.connection.place}: {some(names, FAULTS_SHOWN)}. {self._stays()}"
             "Nothing was changed. "
-            f"If that is what you want, pass -e {CONFIRM}={fleet}"
+            f"If that is what you want, pass -e {self.confirm}={fleet}"
         )
 
     def _stays(self) -> str:

@@ -8,6 +8,7 @@ The checks themselves are module_utils/preflight.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import verify
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import ended_maintenance
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     FAULTS_KEPT,
     GROUPS,
@@ -22,20 +24,22 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     Fleet,
     FleetFault,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiUnavailable, Connection
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings, unguarded
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import REQUIRED
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import controller, foresight
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import controller, expressions, foresight
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain, truth
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial, whole
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -45,6 +49,7 @@ class ActionModule(fleets.FleetAction):
         "scope": {"type": "str", "default": "all", "choices": ["inventory", "all"]},
         "table": {"type": "str", "default": "full", "choices": ["full", "problems"]},
         "job": {"type": "str", "default": "apply", "choices": list(JOBS)},
+        "promxy": {"type": "str"},
         "layers": {"type": "list", "elements": "str", "default": list(asked.LAYERS), "choices": list(asked.LAYERS)},
     }
 
@@ -99,6 +104,7 @@ class ActionModule(fleets.FleetAction):
             *self._keyword(task_vars, "kof_verify", _verified_at_the_end, "for example -e kof_verify=false"),
             *self._keyword(task_vars, "verify_data", _truth, "for example -e verify_data=true"),
             *self._keyword(task_vars, "verify_promxy", verify.address, verify.ADDRESS),
+            *self._keyword(task_vars, "preflight_promxy", verify.address, verify.ADDRESS),
             *(
                 line
                 for kind, seconds in verify.AGES.items()
@@ -128,7 +134,7 @@ class ActionModule(fleets.FleetAction):
         for mothership in fleet.of("mothership"):
             wanted = settings(mothership, release, fleet.variables[mothership.host])
             if mothership.namespace in fleet.permissions.dangerous:
-                wanted["releases"] = [{**each, "needed_objects": []} for each in wanted["releases"]]
+                wanted["releases"] = [unguarded(each) for each in wanted["releases"]]
             return foresight.of_settings(wanted)
         return None
 
@@ -161,6 +167,7 @@ class ActionModule(fleets.FleetAction):
                 fleet.raw,
                 {host: fleets.ROLES_OF_LAYER[layer] for host, layer in fleet.layer_of.items()},
             ),
+            not any(whole.doubts(fleet, task_vars)),
         )
         variables = inventory.shared if motherships and motherships[0].host in fleet.hosts else {}
         looked_up = _zones(variables) if "dns_credentials" in options["layers"] else ()
@@ -169,7 +176,7 @@ class ActionModule(fleets.FleetAction):
         except ApiUnavailable as problem:
             connection = problem
         try:
-            return preflight.run(
+            checks = preflight.run(
                 connection,
                 fleet.hosts,
                 inventory,
@@ -180,9 +187,36 @@ class ActionModule(fleets.FleetAction):
                 foresee=self._foresee(fleet, release) if release else None,
                 job=options["job"],
             )
+            if options["job"] == "apply":
+                checks += [each for layer in options["layers"] for each in ended_maintenance(fleet, layer)]
+                if release and not isinstance(connection, ApiUnavailable):
+                    checks += self._expressions(connection, fleet, release, options)
+            return checks
         finally:
             if not isinstance(connection, ApiUnavailable):
                 connection.close()
+
+    @staticmethod
+    def _expressions(
+        connection: Connection, fleet: Fleet, release: Direct, options: Mapping[str, Any]
+    ) -> Iterator[row.Check]:
+        """What promxy says of users' alert rules."""
+        port = next((each.port for each in release.entrances if each.service == release.promxy.deployment), 0)
+        home, address = fleet.shared("kof_namespace"), (options["promxy"] or "").rstrip("/")
+        asking = expressions.by_the_api_server(connection, home, release.promxy.deployment, port)
+        if address:
+            asking = functools.partial(_asked_there, f"{address}/api/v1/query")
+        for layer in LAYERS:
+            if layer in options["layers"]:
+                yield from expressions.rows(layer, fleet.of(layer), asking)
+
+
+def _asked_there(url: str, expression: str) -> tuple[int, bytes]:
+    """expressions.Ask, by an address."""
+    try:
+        return ask(url, {"query": expression}, None)
+    except NoAnswer as reason:
+        raise NoAnswer(reason.kind, f"{url}: {reason}") from None
 
 
 def _zones(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
@@ -204,8 +238,8 @@ def _verified_at_the_end(said: Any) -> None:
     """
     :raises ValueError: site.yml would not know at its end what is meant.
     """
-    if str(said).lower() not in ("", "none", "true", "yes", "false", "no", "inside"):
-        raise ValueError("is none of true, false and inside")
+    if str(said).lower() not in ("", "none", "true", "yes", "false", "no", "management", "inside", "nothing"):
+        raise ValueError("is none of management (or true), inside and nothing (or false)")
 
 
 def _truth(said: Any) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record, support
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, UnsendableString
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import NotHeld
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, this_run
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, leases, this_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
@@ -23,29 +24,43 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 
 class ActionModule(fleets.FleetAction):
     GOES_BY = ("name",)
+    ENDS = True
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         outcomes = booking.of_run(task_vars)
         if self.check_mode or not outcomes.changed:
+            if leases.held() and not self.check_mode:  # to be given back
+                with self.connect(self._read(outcomes, task_vars), options):
+                    pass
             return {"changed": False, "name": "", "msg": "nothing changed, so no record is kept of this run"}
         name = this_run.name()
         try:
             why_not = self._keep(name, outcomes, options, task_vars)
-        except (FleetFault, ApiError, ApiUnavailable, UnsendableString) as problem:
+        except (FleetFault, ApiError, ApiUnavailable, UnsendableString, NotHeld) as problem:
             why_not = str(problem)
-        if why_not:
+        if why_not and why_not != record.NOWHERE:
             # What was done is done, whether a record says so or not.
             warn(f"the record of this run: {why_not}")
         return {"changed": False, "name": "" if why_not else name, "msg": why_not or f"the record is ConfigMap {name}"}
 
-    def _keep(self, name: str, outcomes: Any, options: dict[str, Any], task_vars: dict[str, Any]) -> str:
+    @staticmethod
+    def _read(outcomes: Any, task_vars: dict[str, Any]) -> fleets.ReadFleet:
         # Of a batch all are of one fleet on one management cluster: one host says which. Why another failed may quote
         # what its variables hold.
         hosts = [host for layer in LAYERS for host in fleets.members(task_vars["groups"], layer)]
-        one = next(host for host in hosts if host in task_vars["ansible_play_batch"])
-        fleet = fleets.read_fleet({**task_vars, "ansible_play_batch": [one, *outcomes.failed]}, LAYERS)
+        # In a block that failed the last host is in no batch any more.
+        for batch in ("ansible_play_batch", "ansible_play_hosts_all"):
+            one = next((host for host in hosts if host in task_vars[batch]), "")
+            if one:
+                break
+        told = list(dict.fromkeys([one, *outcomes.failed]))
+        fleet = fleets.read_fleet({**task_vars, "ansible_play_batch": told}, LAYERS)
         if any(fault.variable in fleets.SAME_IN_A_BATCH for fault in fleet.faults):
             raise FleetFault.of(fleet.faults)
+        return fleet
+
+    def _keep(self, name: str, outcomes: Any, options: dict[str, Any], task_vars: dict[str, Any]) -> str:
+        fleet = self._read(outcomes, task_vars)
         ran = {
             "fleet": fleet.shared("kof_fleet"),
             "kof_version": fleet.shared("kof_version"),

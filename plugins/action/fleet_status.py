@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import installed, rendered, status
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune, rendered, status
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     FAULTS_KEPT,
     FAULTS_SHOWN,
@@ -23,9 +23,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     Fleet,
     FleetFault,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts
@@ -33,7 +31,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.report import status a
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.faces import FACES
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, whole
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
@@ -51,12 +49,14 @@ class ActionModule(fleets.FleetAction):
         self,
         connection: Connection,
         fleet: fleets.ReadFleet,
-        charts: Sequence[InstalledChart] | None,
+        charts: status.Charts,
         options: Mapping[str, Any],
         task_vars: dict[str, Any],
         more: Sequence[Callable[[status.Look], None]] = (),
     ) -> dict[str, Any]:
         """How the fleet is, as docs/status.schema.json describes it."""
+        if not any(whole.doubts(fleet, task_vars)) and not whole.outside(fleet, task_vars):
+            more = [*more, prune.tell]
         now = datetime.datetime.now(datetime.UTC)
         return status.look(
             connection,
@@ -66,7 +66,7 @@ class ActionModule(fleets.FleetAction):
             now=now,
             more=more,
             weigh=functools.partial(_budgets, fleet, now),
-            domain_of=functools.cache(functools.partial(_domain_of, fleet, task_vars)),
+            domain_of=functools.cache(functools.partial(domain_of, fleet, task_vars)),
         )
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +79,11 @@ class ActionModule(fleets.FleetAction):
         nothing = {"changed": False, "findings": [], "files": [], "outcomes": {}}
         if not fleet.hosts:
             return nothing | {"msg": "no cluster is in the batch"}
+        if folder and not self.check_mode:
+            folder.write({})  # where nothing can be written that is told before anybody looks
         run = booking.run_of(task_vars, options["booked_by"])
         with self.connect(fleet, options) as connection:
-            charts = charts_of(connection, fleet.shared("kof_namespace"))
+            charts = status.charts_of(connection, fleet.shared("kof_namespace"))
             found = self.look(connection, fleet, charts, options, task_vars)
         failed = status.failures(found)
         found = as_it_leaves({**found, "management_cluster": self._place})
@@ -114,19 +116,27 @@ def _folder(options: Mapping[str, Any]) -> rendered.Folder | None:
 
     :raises FleetFault: it has no name that a folder may have, or there is a face that nobody would see.
     """
-    given = options["folder"]
+    unseen = [each for each in options["format"] if each != "text"]
+    if unseen and not options["folder"]:
+        raise FleetFault(
+            f"format (status_format) has {', '.join(unseen)}, which is written to files only: name the folder for "
+            "them by folder (status_folder)"
+        )
+    return folder_of(options["folder"], "status_folder")
+
+
+def folder_of(given: str | None, variable: str) -> rendered.Folder | None:
+    """The folder that files for everybody go to; None where none is said.
+
+    :param variable: by which users name it.
+    :raises FleetFault: it has no name that a folder may have.
+    """
     if not given:
-        unseen = [each for each in options["format"] if each != "text"]
-        if unseen:
-            raise FleetFault(
-                f"format (status_format) has {', '.join(unseen)}, which is written to files only: name the folder for "
-                "them by folder (status_folder)"
-            )
         return None
     if telling.CONTROL.search(given):
-        raise FleetFault("folder (status_folder) has a line break or another control character inside")
+        raise FleetFault(f"folder ({variable}) has a line break or another control character inside")
     # What is relative is meant from where ansible-playbook was called. The collector of Prometheus is another user.
-    return rendered.Folder(pathlib.Path(os.path.abspath(given)), secrets=False, mode=0o644, named="status_folder")
+    return rendered.Folder(pathlib.Path(os.path.abspath(given)), secrets=False, mode=0o644, named=variable)
 
 
 def as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +157,7 @@ def as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
     return leaves
 
 
-def _domain_of(fleet: fleets.ReadFleet, task_vars: dict[str, Any], host: str) -> str | None:
+def domain_of(fleet: fleets.ReadFleet, task_vars: dict[str, Any], host: str) -> str | None:
     """Of a regional cluster of the inventory, in the batch or not."""
     regional = fleets.read_regional(fleet, host, task_vars)
     return regional.domain if regional else None
@@ -173,11 +183,3 @@ def _budgets(fleet: Fleet, now: datetime.datetime, live: status.Live) -> list[di
     )
     rows = preflight.budgets(facts, fleet.hosts, inventory, fleet.release)
     return [{name: getattr(row, name) for name in ("name", "found", "wanted", "remedy", "status")} for row in rows]
-
-
-def charts_of(connection: Connection, namespace: str) -> tuple[installed.InstalledChart, ...] | None:
-    """The Helm releases of kof's charts; None where they may not be read."""
-    try:
-        return installed.look(connection, namespace)
-    except NotARelease as problem:
-        raise FleetFault(str(problem)) from None

@@ -16,7 +16,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.action.fleet_status import as_it_leaves, charts_of
+from ansible_collections.k0rdent.kof.plugins.action.fleet_status import as_it_leaves
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record, rendered, status, support
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
@@ -95,7 +95,7 @@ class ActionModule(fleets.FleetAction):
         unread += (found.get("status.json") or {}).get("not_looked_at", [])
 
     def _status(self, connection: Connection, fleet: Fleet, now: datetime.datetime) -> dict[str, Any]:
-        charts = charts_of(connection, fleet.shared("kof_namespace"))
+        charts = status.charts_of(connection, fleet.shared("kof_namespace"))
         told = status.look(connection, fleet, charts, patience=60, now=now)
         return {**told, "management_cluster": self._place}
 

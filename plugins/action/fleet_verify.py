@@ -15,9 +15,7 @@ from typing import Any, ClassVar
 from ansible_collections.k0rdent.kof.plugins.action import fleet_status
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status, verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import ReadFleet
 
 #: What is looked at.
@@ -46,7 +44,7 @@ class ActionModule(fleet_status.ActionModule):
         self,
         connection: Connection,
         fleet: ReadFleet,
-        charts: Sequence[InstalledChart] | None,
+        charts: status.Charts,
         options: Mapping[str, Any],
         task_vars: dict[str, Any],
         more: Sequence[Callable[[status.Look], None]] = (),
@@ -54,6 +52,9 @@ class ActionModule(fleet_status.ActionModule):
         more = [*more, verify.datasources]
         asked = None
         if options["data"]:
+            # Core's client of HTTP takes longer to import than the rest, and site.yml's verify asks no data.
+            from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
+
             asked = verify.Data(ask, _ages(options), (options["promxy"] or "").rstrip("/"), time.time)
         if asked or options["scope"] == "inside":
             more.append(verify.inside(options["deadline"], asked))

@@ -65,7 +65,7 @@ _value:
       description: >-
         The charts in the order of installation; maps of name, namespace, chart_ref, chart_version, values, timeout
         (seconds), skip_schema_validation and needed_objects (none where C(kof_dangerous_changes) names the namespace);
-        of some charts chart_repo_url and foreign_objects, too.
+        of some charts chart_repo_url, foreign_objects, growing_values and fixed_values, too (the latter two likewise).
       type: list
       elements: dict
     deployments:
@@ -82,6 +82,9 @@ _value:
         its login.
       type: list
       elements: str
+    after_charts:
+      description: Whether something of the inventory stands on the charts, alert rules or dashboards.
+      type: bool
     wait:
       description: Whether to wait for them.
       type: bool
@@ -95,7 +98,7 @@ from typing import Any
 
 from ansible.template import accept_lazy_markers
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings, unguarded
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import parse_mothership
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.filter_input import parsed
@@ -110,7 +113,7 @@ def mothership(variables: Mapping[str, Any]) -> dict[str, Any]:
     allowed, _faults = permissions(variables)  # faults, and what isn't this one run's: fleet_apply has refused them
     made = settings(cluster, release, values)
     if cluster.namespace in allowed.dangerous:
-        made["releases"] = [{**each, "needed_objects": []} for each in made["releases"]]
+        made["releases"] = [unguarded(each) for each in made["releases"]]
     return {**made, "take_over_fleet": sorted(allowed.take_over)}
 
 

@@ -25,6 +25,12 @@ options:
         same name belong to somebody else.
     type: bool
     default: false
+  to_remove:
+    description:
+      - With O(of_role), look at what there is to be removed of what the role has made, and not at what it lacks. Fails
+        where the user is another management cluster's, or others use the policy.
+    type: bool
+    default: false
   user_name:
     description: The IAM user. Required without O(of_role), as are O(policy_name) and O(fleet).
     type: str
@@ -61,7 +67,8 @@ requirements:
   - boto3 >= 1.34
   - The right to C(sts:GetCallerIdentity), C(iam:GetPolicy), C(iam:GetPolicyVersion), C(iam:ListPolicyVersions),
     C(iam:GetUser), C(iam:ListAttachedUserPolicies), C(iam:ListAccessKeys) and C(iam:GetAccessKeyLastUsed); with
-    O(of_role) also C(iam:ListPolicies) and C(iam:GetRole)
+    O(of_role) also C(iam:ListPolicies) and C(iam:GetRole); with O(to_remove) also C(iam:ListEntitiesForPolicy),
+    C(iam:GetRolePolicy) and C(iam:GetInstanceProfile)
   - The right to get the namespace C(kube-system) of the management cluster
 seealso:
   - module: k0rdent.kof.external_dns_access_key
@@ -135,6 +142,12 @@ plan:
   returned: success, with O(of_role)
   type: dict
   sample: {"make": ["user", "access_key"], "user": "kof-external-dns-production", "path": "/"}
+left:
+  description: What there is of what the role makes, in the order of making.
+  returned: success, with O(to_remove)
+  type: list
+  elements: dict
+  sample: [{kind: user, name: kof-external-dns-production}]
 refused:
   description: That the namespace of the Secret belongs to another fleet. Nothing may be made then.
   returned: where it is so

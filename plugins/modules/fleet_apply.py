@@ -38,6 +38,12 @@ options:
       - Where C(kof_wait) is false, nothing is waited for all the same. In check mode it says what it would wait for.
     type: bool
     default: false
+  after_charts:
+    description:
+      - Of the mothership, whether it is about what stands on kof's charts (dashboards, rules of alerts, Alertmanager)
+        instead of what they stand on (the namespace of kof). Nothing to others.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes

@@ -42,7 +42,14 @@ description:
   - When more children failed than C(kof_max_fail_percentage) allows, all regional clusters are left out.
   - Each cluster that was refused, or isn't gone in time, is a failure. Where O(booked_by) is V(task) that of the task,
     which has all its results nevertheless; otherwise that of what follows, which has them in RV(outcomes).
-options: {}
+options:
+  confirmed_by:
+    description:
+      - The extra variable that has to be the fleet's name.
+      - With V(kof_uninstall_confirm) it is no error that the management cluster doesn't serve k0rdent's API any more.
+    type: str
+    choices: [kof_delete_confirm, kof_uninstall_confirm]
+    default: kof_delete_confirm
 extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes

@@ -39,15 +39,21 @@ options:
     elements: str
     choices: [dns_credentials, mothership, regional, child]
     default: [dns_credentials, mothership, regional, child]
+  promxy:
+    description:
+      - Address of promxy's API from here, without a login, which is asked whether the expressions of alert rules are
+        PromQL. Without it the API server's proxy is tried, which takes the right to get C(services/proxy) in the
+        namespace of kof.
+    type: str
   job:
     description:
       - What comes after this, by which the user of the management cluster is asked for his rights.
       - V(apply) writes the clusters of O(layers) and waits for them. V(look) changes nothing, it only waits at most.
         V(status) is M(k0rdent.kof.fleet_status), V(verify) M(k0rdent.kof.fleet_verify), V(support)
-        M(k0rdent.kof.fleet_support_bundle). V(delete) takes clusters away. Secrets that may not be read are a warning
-        before all but V(apply).
+        M(k0rdent.kof.fleet_support_bundle), V(backup) M(k0rdent.kof.fleet_backup). V(delete) takes clusters away.
+        Secrets that may not be read are a warning before all but V(apply).
     type: str
-    choices: [look, status, verify, support, apply, delete]
+    choices: [look, status, verify, support, backup, apply, delete]
     default: apply
 extends_documentation_fragment:
   - k0rdent.kof.connection

@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - Names the clusters that changed, were left out or failed in the batches of this run whose tasks have
     C(booked_by) V(play), and prepares for M(k0rdent.kof.fleet_outcome) what is to be booked on which host.
-  - Every cluster that failed is booked, and of those that changed and of those that were left out the first 200 each.
-    Of more, the implicit C(localhost) has the number; with C(--limit), the last cluster that is booked.
+  - Every cluster that failed is booked, and so are those that changed, and those that were left out, up to 200 each.
+    Of more, none is booked by itself. The implicit C(localhost) has the number; with C(--limit), one of them has it.
   - What a role has said and failed itself in the same run (C(booked_by) V(role)) is in RV(stats) only.
   - It asks no cluster.
 options:
@@ -57,6 +57,8 @@ stats:
   description:
     - The names of all clusters that changed (or would, in check mode), failed or were left out, for
       M(ansible.builtin.set_stats).
+    - C(k0rdent_kof_run) has C(schema) (V(k0rdent.kof.run/1)), C(check_mode), C(counts) of C(changed), C(failed) and
+      C(left_out), the first 200 names of C(failed), and C(files), the paths of the status' files that this run wrote.
     - None of the keys is named like an option of this collection, as a workflow makes them extra variables of its next
       jobs.
   returned: success

@@ -126,6 +126,19 @@ options:
     type: list
     elements: str
     default: []
+  growing_values:
+    description:
+      - Values that only grow, since volumes can't follow them down. By path (V(cluster.storage.size)) the chart's own
+        default, a quantity of Kubernetes or a number.
+      - An upgrade that would make one of them less than it is in a revision that is in place is refused.
+    type: dict
+    default: {}
+  fixed_values:
+    description:
+      - Paths of values that no volume can follow. Where one was said, an upgrade that would change it is refused.
+    type: list
+    elements: str
+    default: []
   binary_path:
     description: The helm binary; without it C(helm) on the C(PATH). Helm 3.14 or newer, not Helm 4.
     type: path
@@ -291,7 +304,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import (
     StuckObject,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease, secrets_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import masking, observed
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import lease, masking, observed
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
     CONNECTION_OPTIONS,
     ApiError,
@@ -373,11 +386,16 @@ def _invocation(module: AnsibleModule) -> dict[str, Any]:
 
 
 def _guard(module: AnsibleModule) -> Callable[[Connection], None] | None:
-    """What refuses to act where the fleet given mayn't; None where none is given."""
+    """What refuses to act where the fleet given mayn't, or the run has lost its lease; None where none is given."""
     fleet, namespace = module.params["fleet"], module.params["release_namespace"]
     if not fleet:
         return None
-    return lambda connection: shared_layer.refuse(connection, namespace, fleet, module.params["take_over_fleet"])
+
+    def guard(connection: Connection) -> None:
+        lease.see(connection, os.environ)
+        shared_layer.refuse(connection, namespace, fleet, module.params["take_over_fleet"])
+
+    return guard
 
 
 def _scratch(module: AnsibleModule) -> str:
@@ -397,7 +415,7 @@ def _fail(module: AnsibleModule, run: ReleaseRun | None, why: str) -> None:
     if run is None:
         module.fail_json(msg=why, exception=None, invocation=_invocation(module))
         return
-    known: dict[str, Any] = {"took": run.took}
+    known: dict[str, Any] = {"took": run.took, "changed": bool(run.begun)}
     if run.history:
         known["status"] = run.status()
     module.fail_json(

@@ -18,6 +18,8 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import did_you_mean, nearest, some
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.core_internals import extra_variables
+from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import warn
 
 #: Tags that core gives a meaning of their own.
 SPECIAL_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
@@ -89,12 +91,22 @@ def faults(action: Any, task_vars: Mapping[str, Any], groups: Collection[str], l
     by = [f"--limit {limit}"] if limit is not None else []
     by += [f"--tags {','.join(sorted(wanted))}"] if wanted != {"all"} else []
     by += [f"--skip-tags {','.join(sorted(unwanted))}"] if unwanted else []
+    if not names and not by and _may_be_a_slice(task_vars, groups):
+        warn(f"no host of {' or '.join(groups)} is in this slice of the inventory: nothing is done")
+        return found
     what = f"with {' and '.join(by)} this run" if by else "this run"
     clusters = f"clusters that its playbook is for are {some(names, 5)}" if names else "the inventory has none"
     return [
         f"{what} would do nothing: it has no host of {' or '.join(groups)}, or no task for it ({clusters})",
         *found,
     ]
+
+
+def _may_be_a_slice(task_vars: Mapping[str, Any], groups: Collection[str]) -> bool:
+    """Whether AWX may have cut the inventory: a slice has every n-th host, all groups, and no word of being one."""
+    known = task_vars["groups"]
+    ours = any(hosts for name, hosts in known.items() if name.startswith("kof_"))
+    return ours and all(name in known for name in groups) and "awx_job_id" in extra_variables(task_vars["hostvars"])
 
 
 def _run_tags(task_vars: Mapping[str, Any]) -> set[str]:

@@ -6,32 +6,62 @@
 from __future__ import annotations
 
 import http.client
+import json
+import queue
 import socket
 import ssl
+import threading
 import urllib.error
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.data import NoAnswer
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 
-#: Seconds for one answer, and bytes of it: regions may be slow, and an answer is read whole.
-TIMEOUT, LARGEST = 30, 64 * 2**20
+#: Seconds of silence, seconds for a whole answer, and bytes of it: regions may be slow, and an answer is read whole.
+TIMEOUT, LONGEST, LARGEST = 30, 60.0, 64 * 2**20
 
 
-def ask(url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None) -> tuple[int, bytes]:
+def ask(
+    url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None, content: Any = None
+) -> tuple[int, bytes]:
     """HTTP status and body, as `fleet.data.Ask`. A redirection is an answer: a login goes nowhere else.
 
-    :raises NoAnswer: nobody answered; its text names neither login nor form.
+    :param content: posted as JSON, in the place of a form.
+    :raises NoAnswer: nobody answered, or not in time; its text names neither login nor form.
     """
+    done: queue.SimpleQueue[tuple[int, bytes] | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put(_asked(url, form, login, content))
+        except Exception as error:  # whatever it is, who asks must hear of it
+            done.put(error)
+
+    # Nobody waits for that thread: a byte now and then is no silence, and a name's resolution can't be ended.
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        answer = done.get(timeout=LONGEST)
+    except queue.Empty:
+        raise NoAnswer("refused", f"no whole answer within {LONGEST:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _asked(url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None, content: Any) -> tuple[int, bytes]:
     user, password = login or (None, None)
+    posted = json.dumps(content) if content is not None else urlencode(form) if form else None
     try:
         try:
             answer = open_url(
                 url,
-                data=urlencode(form) if form else None,
-                method="POST" if form else "GET",
+                data=posted,
+                headers={"Content-Type": "application/json"} if content is not None else None,
+                method="POST" if posted else "GET",
                 url_username=user,
                 url_password=password,
                 force_basic_auth=login is not None,
@@ -42,6 +72,8 @@ def ask(url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None)
         except urllib.error.HTTPError as refusal:
             answer = refusal
         return answer.status, answer.read(LARGEST)
+    except (EOFError, zlib.error):
+        raise NoAnswer("refused", "its answer can't be unpacked") from None
     except (OSError, http.client.HTTPException, ValueError) as reason:  # a name may be one that no name can be
         cause = getattr(reason, "reason", reason)
         raise NoAnswer(_kind(cause), str(cause) or type(cause).__name__) from None
@@ -51,3 +83,12 @@ def _kind(cause: object) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return "certificate"
     return "name" if isinstance(cause, socket.gaierror) else "refused"
+
+
+def grafana(address: str, login: tuple[str, str]) -> Callable[[str, Mapping[str, str], Any], tuple[int, bytes]]:
+    """To ask Grafana, as `fleet.in_grafana.Ask`."""
+
+    def asked(path: str, query: Mapping[str, str], content: Any) -> tuple[int, bytes]:
+        return ask(f"{address.rstrip('/')}{path}{f'?{urlencode(query)}' if query else ''}", None, login, content)
+
+    return asked

@@ -27,15 +27,29 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say, warn
 
 #: Facts of localhost: of each batch of these layers and jobs, what `Outcomes.fact` gives. Of a cluster's reasons the
 #: last one counts: what a layer said of it is more than what is found of it afterwards.
-FACTS = ("__verify_outcomes", "__regional_outcomes", "__child_outcomes", "__delete_outcomes", "__status_outcomes")
+FACTS = (
+    "__verify_outcomes",
+    "__regional_outcomes",
+    "__child_outcomes",
+    "__delete_outcomes",
+    "__prune_outcomes",
+    "__uninstall_outcomes",
+    "__status_outcomes",
+    "__drift_outcomes",
+    "__dns_records_outcomes",
+)
 #: Fact of localhost: the last result of fleet_report.
 REPORT = "__report_booked"
 #: Variables in which the tasks of batches keep their results, with the diffs.
-RESULTS = ("__regional_applied", "__child_applied", "__delete_deleted")
+RESULTS = ("__regional_applied", "__child_applied", "__delete_deleted", "__prune_deleted")
 #: In which the roles mothership and dns_credentials keep what became of all but the charts, with the words for it.
 OF_MOTHERSHIP = {
     "__mothership_made": "Namespace of kof",
     "__mothership_put_right": "Namespace of kof",
+    "__mothership_on_charts": "dashboards and alerts",
+    "__restore_begun": "namespace and Secrets of a backup",
+    "__restore_done": "clusters of a backup",
+    "__restore_grafana": "folders and dashboards of a backup",
     "__dns_credentials_made_node_roles": "policies of node roles",
     "__dns_credentials_made_policy": "IAM policy",
     "__dns_credentials_made_role": "IAM role",
@@ -46,6 +60,8 @@ OF_MOTHERSHIP = {
 }
 #: And of the charts.
 CHARTS = "__mothership_released"
+#: In which a look at the fleet keeps its result, with the files that it has written.
+OF_LOOKS = ("__verify_told", "__status_told", "__drift_told")
 #: The option of batch actions: who says what became of each cluster.
 OPTION = {"booked_by": {"type": "str", "default": BY_TASK, "choices": [BY_TASK, BY_ROLE, BY_PLAY]}}
 
@@ -88,8 +104,9 @@ def _of_mothership(results: Mapping[str, Any]) -> Iterator[str]:
             yield f"{what} written"
     for each in (results.get(CHARTS) or {}).get("results", ()):
         if each.get("changed"):
-            status = to_plain(each.get("status")) or {}
-            yield f"Helm release {status.get('namespace')}/{status.get('name')} {each.get('action')}"
+            status = to_plain(each.get("status")) or {"name": to_plain(each.get("item"))}
+            name = "/".join(str(status[key]) for key in ("namespace", "name") if status.get(key))
+            yield f"Helm release {name} {each.get('action') or 'begun, and failed'}"
 
 
 def for_report(task_vars: Mapping[str, Any]) -> Outcomes:
@@ -107,7 +124,10 @@ def report(task_vars: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     told = to_plain(_last_report(task_vars).get("told", {}))
     clusters = {host for name, hosts in task_vars["groups"].items() if name.startswith("kof_") for host in hosts}
     on_localhost = task_vars.get("ansible_limit") is None and LOCALHOST not in clusters
-    return outcomes.report(_facts(task_vars), told, check_mode=check_mode, on_localhost=on_localhost)
+    files = [file for name in OF_LOOKS for file in to_plain((task_vars.get(name) or {}).get("files")) or ()]
+    return outcomes.report(
+        _facts(task_vars), told, check_mode=check_mode, on_localhost=on_localhost, files=files if not check_mode else ()
+    )
 
 
 def diffs_of(task_vars: Mapping[str, Any], hosts: Collection[str]) -> list[dict[str, str]]:

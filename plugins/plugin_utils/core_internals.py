@@ -13,26 +13,29 @@ from __future__ import annotations
 import functools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import EncryptedString, is_encrypted_file
+from ansible.inventory.manager import IGNORED
+from ansible.parsing.vault import EncryptedString, VaultLib, is_encrypted_file
 from ansible.playbook import Playbook
 from ansible.playbook.block import Block
 from ansible.playbook.play import Play
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.action import ActionBase
+from ansible.utils.path import unfrackpath
+from ansible.vars.hostvars import HostVars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import plain
 
 try:
-    from ansible._internal._datatag._tags import Origin, VaultedValue
+    from ansible._internal._datatag._tags import Origin, TrustedAsTemplate, VaultedValue
 except ImportError:
-    Origin = VaultedValue = None
+    Origin = TrustedAsTemplate = VaultedValue = None
 
 # -- values
 
@@ -54,6 +57,11 @@ def column(value: Any) -> int:
 def is_omitted(value: Any) -> bool:
     """Is it what `default(omit)` gives?"""
     return type(value).__name__ == "_OmitType"
+
+
+def is_trusted(value: Any) -> bool:
+    """Whether a text may be a template. What an inventory file says may, what came as data may not."""
+    return TrustedAsTemplate is not None and TrustedAsTemplate.is_tagged_on(value)
 
 
 # What has failed inside a filter's input stands there as a marker, which knows why.
@@ -131,6 +139,30 @@ def loader_of(action: ActionBase) -> Any:
     return action._loader
 
 
+def vault_secrets(action: ActionBase) -> list[tuple[str, Any]]:
+    """The vault ids that ansible-playbook was given, each with its secret, in the order in which core tries them."""
+    return [(str(vault_id), secret) for vault_id, secret in getattr(action._loader._vault, "secrets", None) or ()]
+
+
+def vault_identity() -> str | None:
+    """The vault id that a setting names for encrypting; None for none."""
+    return C.config.get_config_value("DEFAULT_VAULT_ENCRYPT_IDENTITY") or None
+
+
+def encrypted(content: bytes, vault_id: str, secret: Any) -> bytes:
+    """As ansible-vault does it."""
+    found: bytes = VaultLib().encrypt(content, secret=secret, vault_id=vault_id)
+    return found
+
+
+def decrypted(content: bytes, secrets: list[tuple[str, Any]]) -> bytes | None:
+    """None where none of the secrets opens it, or it is damaged."""
+    try:
+        return bytes(VaultLib(secrets).decrypt(content))
+    except AnsibleError:
+        return None
+
+
 def templated(action: ActionBase, value: Any) -> Any:
     """A value as the task's templates make it. Raises AnsibleError."""
     return action._templar.template(value)
@@ -156,6 +188,34 @@ def extra_variables(hostvars: Any) -> Mapping[str, Any]:
     return hostvars._variable_manager.extra_vars
 
 
+class _OfOne(HostVars):
+    """hostvars in which extra variables of some names are one host's alone."""
+
+    # Not core's own: that would put itself in the place of the one it is made of.
+    def __init__(self, hostvars: HostVars, host: str, names: Collection[str], empty: Collection[str]) -> None:
+        self.__dict__.update(vars(hostvars))
+        self._host = host
+        self._mine, self._others = (_without_extra(hostvars, each) for each in (empty, names))
+
+    def raw_get(self, host_name: str) -> Any:
+        return (self._mine if host_name == self._host else self._others).raw_get(host_name)
+
+
+def _without_extra(hostvars: HostVars, names: Collection[str]) -> HostVars:
+    manager = hostvars._variable_manager
+    other, others = object.__new__(type(manager)), object.__new__(HostVars)
+    vars(other).update(vars(manager))
+    vars(others).update(vars(hostvars))
+    other._extra_vars = {name: value for name, value in manager._extra_vars.items() if name not in names}
+    other._hostvars, others._variable_manager = others, other
+    return others
+
+
+def extra_variables_of_one(hostvars: Any, host: str, names: Collection[str], empty: Collection[str]) -> Any:
+    """hostvars in which extra variables of these names are that host's alone, and those of `empty` nobody's."""
+    return _OfOne(hostvars, host, names, empty)
+
+
 def untemplated(of_host: Any) -> dict[str, Any]:
     """The variables of `hostvars[host]` as they were written; none of what is a map of somebody's own."""
     return getattr(of_host, "_vars", {})
@@ -164,6 +224,22 @@ def untemplated(of_host: Any) -> dict[str, Any]:
 def inventory_of(hostvars: Any) -> Any:
     """The inventory, with its hosts and groups."""
     return hostvars._inventory
+
+
+def unparsed_sources(hostvars: Any) -> list[str]:
+    """The sources of the inventory, and files in its folders, that no plugin could read: core goes on without them."""
+    parsed = set(hostvars._inventory._inventory.processed_sources)
+
+    def files(source: str) -> Iterator[str]:
+        if not os.path.isdir(source):
+            yield source
+            return
+        for name in sorted(os.listdir(source)):
+            if not IGNORED.search(os.fsencode(name)):
+                yield from files(os.path.join(source, name))
+
+    sources = [str(each) if "," in each else unfrackpath(each, follow=False) for each in hostvars._inventory._sources]
+    return [file for source in sources if source for file in files(source) if file not in parsed]
 
 
 def limits(hostvars: Any) -> list[str]:
@@ -177,6 +253,15 @@ def variables_of_group(hostvars: Any, name: str) -> Mapping[str, Any]:
     group = inventory.groups[name]
     beside = get_vars_from_inventory_sources(loader, inventory._sources, [group], "task")
     return {**group.get_vars(), **beside, **get_vars_from_path(loader, loader.get_basedir(), [group], "task")}
+
+
+def variables_of_host(hostvars: Any, name: str) -> Mapping[str, Any]:
+    """What a host says by itself, in the inventory and in host_vars beside it and the playbook; not templated."""
+    inventory, loader = hostvars._inventory, hostvars._loader
+    host = inventory.get_host(name)
+    beside = get_vars_from_inventory_sources(loader, inventory._sources, [host], "task")
+    of_play = get_vars_from_path(loader, loader.get_basedir(), [host], "task")
+    return {**host.vars, **beside, **of_play} if host else {}
 
 
 # -- the command line and what it runs

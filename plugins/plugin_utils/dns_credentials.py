@@ -99,7 +99,7 @@ def for_look(values: Mapping[str, Any]) -> dict[str, Any]:
     options = public(values)
     named = {f"{kind}_name": name for kind, name in names(options).items() if kind != "role"}
     given = {**for_aws(values), **for_modules(options), **named, "path": options["path"]}
-    return given if (region := _region(options)) is None else {**given, "region": region}
+    return given if (region := region_of(options)) is None else {**given, "region": region}
 
 
 def without_aws(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def without_aws(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"make": ["secret"], "options": {**for_modules(options), **given}}
 
 
-def _region(options: Mapping[str, Any]) -> str | None:
+def region_of(options: Mapping[str, Any]) -> str | None:
     """The region to tell the SDK; None where somebody has said one already.
 
     IAM is global, yet the SDK wants a region and finds none where there are only keys, as from AWX's credential.

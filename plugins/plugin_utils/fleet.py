@@ -9,13 +9,14 @@ nothing and decides nothing about Kubernetes objects: that is module_utils.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import domains
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import dns_credentials, domains
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     GROUPS,
     LAYERS,
@@ -34,6 +35,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
     UnsendableString,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import Said, check_options
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lease, NotHeld
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Fault
@@ -50,6 +52,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import near
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import (
     core_internals,
     guarded,
+    leases,
+    one_cluster,
     place,
     variables,
     vars_folders,
@@ -65,6 +69,10 @@ ROLES_OF_LAYER = {"mothership": ("mothership", "dns_credentials"), "regional": (
 #: A batch speaks to one management cluster, in one way.
 SAME_IN_A_BATCH = (*CONNECTION_VARIABLES.values(), "kof_version", "kof_namespace", "kof_kcm_namespace", "kof_fleet")
 
+
+#: After how many new objects Python looks for those that hold only each other, and after how many such looks it goes
+#: through all older ones again, too. A fleet's are a few hundred thousand, all of which live as long as the task.
+_COLLECTED = (100_000, 50, 1000)
 
 #: As what the role mothership registers the result of its fleet_wait.
 MOTHERSHIP_WAITED = "__mothership_waited"
@@ -141,7 +149,31 @@ def read_fleet(task_vars: Mapping[str, Any], layers: Iterable[str], *, everywher
             _read_host(fleet, layer, host, hostvars)
     fleet.faults += _lost_variables(task_vars, hostvars, fleet)
     fleet.faults += _differences(fleet)
+    _give_access(fleet, groups, hostvars)
     return fleet
+
+
+def _give_access(fleet: ReadFleet, groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Any]) -> None:
+    """What role dns_credentials gives the regional clusters stands with the mothership, in this batch or not."""
+    regionals = {host: each for host, each in fleet.clusters.items() if isinstance(each, model.Regional)}
+    for host in members(groups, "mothership") if regionals else ():
+        values = fleet.variables.get(host)
+        faults: list[model.Fault] = []
+        if values is None:
+            wanted = ["kof_fleet", *(f"dns_credentials_{name}" for name in dns_credentials.OF_REGIONALS)]
+            of_host = hostvars[host]
+            there = [name for name in wanted if name in core_internals.untemplated(of_host)]
+            found, faults = fleet.reader.read(host, of_host, there)
+            values, more = model.parse_dns_credentials(host, found)
+            # Of `existing` the key is asked for where it is used.
+            faults += [each for each in more if each.variable in wanted[2:]]
+            fleet.faults += faults
+        if not faults and not any(fault.host == host for fault in fleet.faults):
+            options = {name.removeprefix("dns_credentials_"): value for name, value in values.items()}
+            access = dns_credentials.access_of(options)
+            for regional, cluster in regionals.items():
+                fits = access and cluster.external_dns == dns_credentials.EXTERNAL_DNS_OF[options["method"]]
+                fleet.clusters[regional] = replace(cluster, external_dns_access=access if fits else None)
 
 
 def read_regional(fleet: ReadFleet, host: str, task_vars: Mapping[str, Any]) -> model.Regional | None:
@@ -162,6 +194,15 @@ def domains_of(
     return domains.of_regionals(
         fleet, layer, surroundings, regionals, lambda host: read_regional(fleet, host, task_vars)
     )
+
+
+def regions_of(task_vars: Mapping[str, Any]) -> set[str]:
+    """The regional clusters of the inventory, by name; a name that is a template is known as the host's alone."""
+    hostvars, found = task_vars["hostvars"], set()
+    for host in members(task_vars["groups"], "regional"):
+        said = hostvars.raw_get(host).get("regional_cluster_name")
+        found.add(said if isinstance(said, str) and said else host)
+    return found
 
 
 def pending_of(task_vars: Mapping[str, Any]) -> Pending:
@@ -315,6 +356,10 @@ class FleetAction(ActionBase):
     _place: str
     #: Whether a module of kubernetes.core with the kof_* variables as its options would find it too.
     _as_kubernetes_core: bool
+    #: The fleet's lease, with which alone something is written; None in check mode.
+    _lease: Lease | None = None
+    #: Whether this task is a run's last, after which its lease is given back. So it is after one that failed.
+    ENDS: ClassVar[bool] = False
     #: Beside kubernetes.core's connection options, which every subclass takes.
     OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {}
 
@@ -324,6 +369,7 @@ class FleetAction(ActionBase):
     @guarded.action
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
+        gc.set_threshold(*_COLLECTED)  # with core's, a third of the CPU; this process is core's fork for the task
         self._task_vars = task_vars or {}
         self._place = ""
         try:
@@ -334,14 +380,17 @@ class FleetAction(ActionBase):
                 check_options(self._task.args)
                 _validated, options = self.validate_argument_spec(argument_spec={**self.OPTIONS, **connection_spec()})
                 self._stands_right()
+                self._task_vars = one_cluster.scoped(self._task_vars)
                 result.update(self.fleet(options, self._task_vars))
                 if self._place:
                     result["management_cluster"] = self._place
                     result["as_kubernetes_core"] = self._as_kubernetes_core
         except FleetFault as fault:
             result.update(failed=True, msg=str(fault), **errors_beside(str(fault), fault.faults))
-        except (ApiUnavailable, ApiError, UnsendableString) as problem:
+        except (ApiUnavailable, ApiError, UnsendableString, NotHeld) as problem:
             result.update(failed=True, msg=f"{problem}")
+        if self._lease is not None and (self.ENDS or result.get("failed")):
+            self._lease.release()
         return result
 
     def _stands_right(self) -> None:
@@ -376,6 +425,10 @@ class FleetAction(ActionBase):
             wanted["kubeconfig"] = place.found(self, wanted["kubeconfig"])
         connection = place.connected(wanted, said)
         self._place = connection.place
+        name, namespace = fleet.shared("kof_fleet"), fleet.shared("kof_kcm_namespace")
+        # Who has neither, as their variables are wrong, writes nothing.
+        if not self.check_mode and isinstance(name, str) and isinstance(namespace, str):
+            self._lease = leases.of_fleet(connection, name, namespace, self._task_vars)
         # Its library would ask a plugin again, and write what that gives to the temporary folder. And it sends a login
         # with the line break that it ends in, and quotes it in its error.
         by_variables = {name: fleet.shared(variable) for name, variable in CONNECTION_VARIABLES.items()}

@@ -103,6 +103,38 @@ def user(iam: Any, name: str) -> dict[str, Any] | None:
     }
 
 
+@AWSRetry.jittered_backoff()
+def attached_to(iam: Any, arn: str) -> set[tuple[str, str]]:
+    """Who has a managed policy: user, role or group, and its name."""
+    pages = list(iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=arn))
+    kinds = (
+        ("user", "PolicyUsers", "UserName"),
+        ("role", "PolicyRoles", "RoleName"),
+        ("group", "PolicyGroups", "GroupName"),
+    )
+    return {(kind, each[name]) for kind, key, name in kinds for page in pages for each in page.get(key, ())}
+
+
+def has_inline_policy(iam: Any, role_name: str, name: str) -> bool:
+    """Whether a role has a policy of its own of this name."""
+    try:
+        iam.get_role_policy(RoleName=role_name, PolicyName=name, aws_retry=True)
+    except ClientError as error:
+        _raise_unless_missing(error)
+        return False
+    return True
+
+
+def has_instance_profile(iam: Any, name: str, tags: Mapping[str, str]) -> bool:
+    """Whether there is an instance profile of this name with the tags of our fleet."""
+    try:
+        found = iam.get_instance_profile(InstanceProfileName=name, aws_retry=True)["InstanceProfile"]
+    except ClientError as error:
+        _raise_unless_missing(error)
+        return False
+    return _tags(found).items() >= {key: value for key, value in tags.items() if key.startswith("k0rdent.kof/")}.items()
+
+
 def _raise_unless_missing(error: ClientError) -> None:
     if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
         raise error

@@ -22,6 +22,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import AN
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.same_for_all import mentioned
 
+# Core imports an action in the process that it forks for each task: what every task reads is read there, and once.
+for _role in ROLES:
+    load_spec(_role)
+
 #: Variables of core's that are none of a user's, and large.
 _CORES = (
     "groups",
@@ -246,7 +250,7 @@ def of_action(action: Any, task_vars: dict[str, Any]) -> Iterator[None]:
     One that says only what left others before (its class has TELLS_AGAIN) reads none."""
     global _now
     before, groups = _now, task_vars.get("groups", {})
-    names = list(dict.fromkeys(host for hosts in groups.values() for host in hosts))
+    names = groups.get("all", ())  # core has each host of any group there
     _now = Vaulted(
         {*groups, *names},
         lambda: map(task_vars["hostvars"].raw_get, names),

@@ -16,8 +16,9 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import CONNECTION_OPTIONS, Said
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import NotHeld
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import LOCAL_TMP, unwritable
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, lines, place
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import guarded, leases, lines, place
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.controller import elsewhere
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.options import mistyped
 
@@ -42,12 +43,13 @@ class ModuleAction(ActionBase):
             why_not = f"This {self.DOES} from the controller's process only: {why_not}"
             return {**result, "failed": True, "msg": why_not}
         problem = mistyped(self._task.args, {**self.OPTIONS, **CONNECTION_OPTIONS})
+        problem = problem or ("" if self._task.check_mode else leases.lost())
         if problem:
             return {**result, "failed": True, "msg": problem}
         try:
             with self.where(task_vars or {}) as said:
                 return {**result, **self.module(said, task_vars or {})}
-        except ApiUnavailable as problem:
+        except (ApiUnavailable, NotHeld) as problem:
             return {**result, "failed": True, "msg": str(problem)}
 
     def where(self, task_vars: dict[str, Any]) -> AbstractContextManager[dict[str, Said]]:

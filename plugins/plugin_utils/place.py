@@ -88,7 +88,7 @@ def arguments(action: ActionBase, task_vars: Mapping[str, Any]) -> Iterator[dict
     for name, variable in CONNECTION_VARIABLES.items():
         names = (name, *CONNECTION_OPTIONS[name].get("aliases", ()))
         if variable in task_vars and all(args.get(each) is None for each in names):
-            value = _templated(action, variable, task_vars[variable])
+            value = templated(action, variable, task_vars[variable])
             if value is not None:
                 leaving.hear(task_vars, [variable], {variable: value})
                 args[name], said[name] = value, by_variable(variable, task_vars[variable], task_vars)
@@ -287,7 +287,7 @@ def _in(value: Any) -> str:
     return f" in {where.removeprefix(below)}" if where else ""
 
 
-def _templated(action: ActionBase, name: str, raw: Any) -> Any:
+def templated(action: ActionBase, name: str, raw: Any) -> Any:
     """The value of a kof_* variable; None where it is unset."""
     try:
         values = settled("mothership", {name: to_plain(core_internals.templated(action, raw))})

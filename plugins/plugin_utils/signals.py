@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -64,6 +64,25 @@ def seen_to_its_end(what: str, work: Callable[[], dict[str, Any]]) -> dict[str, 
             signal.signal(number, handler)
         if errors is not None:
             os.close(errors)
+        if received:
+            os.kill(os.getpid(), received[0])
+
+
+@contextlib.contextmanager
+def until_told() -> Iterator[Callable[[], bool]]:
+    """Whether this process is told to end, or Ansible has ended: for work that ends by itself then. A signal that came
+    takes effect afterwards."""
+    main = multiprocessing.parent_process()
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda got, _frame: received.append(got)) for number in _SIGNALS}
+    try:
+        yield lambda: bool(received) or (main is not None and not main.is_alive())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if received:
             os.kill(os.getpid(), received[0])
 

@@ -12,7 +12,13 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.diff import is_secret_name
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import DANGEROUS, TAKE_OVER, Permissions
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import (
+    DANGEROUS,
+    PRUNE,
+    PRUNE_RULES,
+    TAKE_OVER,
+    Permissions,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import (
     EXTRA,
     IN_INI,
@@ -25,7 +31,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import (
     typed_by_yaml,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotPlain, to_plain, truth
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals, leaving, place, same_for_all
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import origin
 
@@ -33,13 +39,31 @@ from ansible_collections.k0rdent.kof.plugins.plugin_utils.place import origin
 PLAY_ONLY = {
     "kof_serial": ("a play keyword can't see inventory variables, it would be ignored", "-e kof_serial=10%"),
     "kof_verify": ("it is said to one run", "-e kof_verify=false, or inside"),
+    "kof_drift_fails": ("it is said to one run", "-e kof_drift_fails=drift, or refused, or never"),
+    "kof_drift_folder": ("it is said to one run", "-e kof_drift_folder=/var/lib/kof"),
     "kof_delete_confirm": (
         "kept in the inventory it would be a standing permission to delete",
         "-e kof_delete_confirm=<kof_fleet>, with the one run that is meant",
     ),
+    "kof_prune_confirm": (
+        "kept in the inventory it would be a standing permission to delete",
+        "-e kof_prune_confirm=<kof_fleet>, with the one run that is meant",
+    ),
     "kof_delete_leave_services": (
         "kept in the inventory it would leave services behind in every later run",
         "-e kof_delete_leave_services=<host>,<host>, with the one run that is meant",
+    ),
+    "kof_restore_confirm": (
+        "kept in the inventory it would be a standing permission to set the fleet back",
+        "-e kof_restore_confirm=<kof_fleet>, with the one run that is meant",
+    ),
+    "kof_uninstall_confirm": (
+        "kept in the inventory it would be a standing permission to take the fleet away",
+        "-e kof_uninstall_confirm=<kof_fleet>, with the one run that is meant",
+    ),
+    "kof_uninstall_also": (
+        "kept in the inventory it would have every later uninstall take more away",
+        "-e kof_uninstall_also=all, or some of namespace,crds,templates,dns_secret,iam,dns_records,platform_admin",
     ),
     TAKE_OVER: (
         "kept there it would be a standing permission to take over that fleet's objects",
@@ -49,9 +73,17 @@ PLAY_ONLY = {
         "kept there it would be a standing permission for dangerous changes",
         f"-e {DANGEROUS}=<cluster>,<cluster>, with the one run that is meant",
     ),
+    PRUNE: (
+        "kept there it would be a standing permission to delete dashboards",
+        f"-e {PRUNE}=true, with the one run that is meant",
+    ),
+    PRUNE_RULES: (
+        "kept there it would be a standing permission to delete rules of alerts",
+        f"-e {PRUNE_RULES}=true, with the one run that is meant",
+    ),
 }
 #: Of these, what a play may say in its `vars:`, too.
-OF_A_PLAY = frozenset({"kof_serial", "kof_verify"})
+OF_A_PLAY = frozenset({"kof_serial", "kof_verify", "kof_drift_fails", "kof_drift_folder"})
 _NO_OPTIONS = frozenset(PLAY_ONLY)
 
 
@@ -69,7 +101,16 @@ def permissions(extra: Mapping[str, Any]) -> tuple[Permissions, list[Fault]]:
         names, wrong = named(extra, name)
         found.append(frozenset(names))
         faults += wrong
-    return Permissions(*found), faults
+    prunes: list[bool] = []
+    for name in (PRUNE, PRUNE_RULES):
+        prune = extra.get(name)
+        try:
+            prunes.append(prune if isinstance(prune, bool) else prune not in (None, "") and truth(prune))
+        except ValueError as problem:
+            faults.append(Fault("", name, f"as an extra variable {problem}", PLAY_ONLY[name][1]))
+            prunes.append(False)
+    take_over, dangerous = found
+    return Permissions(take_over, dangerous, *prunes), faults
 
 
 def named(extra: Mapping[str, Any], variable: str) -> tuple[list[str], list[Fault]]:

@@ -1,17 +1,19 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosted zones that an inventory names, as Route 53 has them. Only reads; what they mean is preflight's to say."""
+"""The hosted zones that an inventory names, as Route 53 has them, and their records. Only reads: what they mean is said
+in module_utils, by preflight and fleet/dns_records.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.errors import BotoCoreError, ClientError
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.options import aws_beside_kubernetes, told
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import dns_records
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_AT_AWS
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
@@ -38,6 +40,44 @@ def look(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
     except (ApiUnavailable, AnsibleError, BotoCoreError, ClientError) as problem:
         why = told(problem, _options(variables))
         return tuple(Zone(each, problem=why) for each in dict.fromkeys(ids))
+
+
+def records(variables: Mapping[str, Any], ids: Iterable[str]) -> list[dns_records.Zone]:
+    """The hosted zones with these ids, else all public ones of the account, with their records.
+
+    :param variables: of the mothership's host, plain.
+    :raises AwsUnavailable: AWS can't be asked, or refuses; without secrets.
+    """
+    # Who is about to write has the SDK's own patience.
+    options = {**_options(variables), "aws_config": None}
+    try:
+        client = iam.Aws(options).retrying("route53")
+        found = [client.get_hosted_zone(Id=each.rpartition("/")[2], aws_retry=True)["HostedZone"] for each in ids]
+        if not found:
+            found = [each for page in _pages(client, "list_hosted_zones") for each in page["HostedZones"]]
+            found = [each for each in found if not each.get("Config", {}).get("PrivateZone")]
+        return [
+            dns_records.Zone(
+                each["Id"].rpartition("/")[2],
+                each["Name"].rstrip(".").lower(),
+                [
+                    one
+                    for page in _pages(client, "list_resource_record_sets", HostedZoneId=each["Id"])
+                    for one in page["ResourceRecordSets"]
+                ],
+            )
+            for each in found
+        ]
+    except (ApiUnavailable, AnsibleError, BotoCoreError, ClientError) as problem:
+        raise AwsUnavailable(told(problem, options)) from None
+
+
+class AwsUnavailable(Exception):
+    """AWS can't be asked; the message says why, in one line."""
+
+
+def _pages(client: Any, call: str, **arguments: Any) -> Iterator[Any]:
+    yield from client.get_paginator(call).paginate(**arguments)
 
 
 def _options(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,9 +103,13 @@ class Processes:
         parents: dict[int, list[int]] = {}
         for entry in os.scandir("/proc"):
             if entry.name.isdigit():
-                with contextlib.suppress(OSError, IndexError, ValueError):
-                    stat = pathlib.Path(f"/proc/{entry.name}/stat").read_text()
-                    parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+                with (
+                    contextlib.suppress(OSError, IndexError, ValueError),
+                    open(f"/proc/{entry.name}/stat", "rb") as file,
+                ):
+                    parents.setdefault(int(file.read().rpartition(b")")[2].split(None, 2)[1]), []).append(
+                        int(entry.name)
+                    )
         found, waiting = [], [self._root]
         for pid in waiting:  # grows meanwhile
             waiting += parents.get(pid, [])

@@ -22,6 +22,8 @@ GIVEN, KEEP = os.environ.get("KOF_FLEET_DIR"), os.environ.get("KOF_ACCEPTANCE_KE
 #: In the state folder: what the clusterless sandbox holds, unless nothing was ever installed on it.
 HOLDS = "holds"
 FLEET, ANYTHING = "the mothership, and no cluster", "anything"
+#: Of the charts none has the real one's size: what that breaks is shown on one that has clusters.
+CLUSTERLESS = ("--clusters", "none", "--charts", "small")
 OTHERS = [pytest.param(name, marks=pytest.mark.long) for name in lines.NAMES if name != lines.LINE_0_1.name]
 
 
@@ -34,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in the order in which the clusterless sandbox has to change least: who needs it untouched comes first.
 
-    Tests of those on it are `shared`, the others `own`.
+    Tests of those on it are `shared`, or `bare` where they install kof themselves, the others `own`.
     """
     wanted: dict[pathlib.Path, set[str]] = collections.defaultdict(set)
     for item in items:
@@ -53,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=lambda item: (line(item), turn(item)))
     for item in items:
-        item.add_marker("shared" if turn(item) else "own")
+        item.add_marker(("own", "shared", "shared", "bare")[turn(item)])
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +65,15 @@ def line(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def sandbox(line: str) -> Iterator[Sandbox]:
-    """With a control plane for each cluster. For one file: five control planes are no neighbours for other tests."""
+def sandbox(line: str, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """With a control plane for each cluster. For one file: five control planes are no neighbours for other tests.
+
+    Of the charts one is as large as the real one in files marked `real_size`: two seconds of CPU of each install on the
+    management cluster, and on each child, are for that alone.
+    """
+    charts = "real" if request.node.get_closest_marker("real_size") else "small"
     folder = pathlib.Path(os.environ.get("KOF_ACCEPTANCE_DIR", REPOSITORY / ".work" / "acceptance"))
-    yield from _running(Sandbox(folder), "--line", line)
+    yield from _running(Sandbox(folder), "--line", line, "--charts", charts)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +83,11 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Sandbox]:
-    """The folder of the clusterless sandbox, whether it runs or not."""
-    running = Sandbox(pathlib.Path(GIVEN or REPOSITORY / ".work" / "acceptance-fleet"))
+def shared(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """The folder of the clusterless sandbox, whether it runs or not. A run of nothing but `bare` tests has another
+    than the rest, so that both may run at a time."""
+    bare = all(item.get_closest_marker("bare") for item in request.session.items)
+    running = Sandbox(pathlib.Path(GIVEN or REPOSITORY / ".work" / f"acceptance-{'bare' if bare else 'fleet'}"))
     if not (GIVEN and (running.folder / HOLDS).exists()):
         running.command("down")
     yield running
@@ -95,7 +104,7 @@ def clusterless(shared: Sandbox, line: str) -> Sandbox:
     """
     if not shared.running or shared.endpoints["line"] != line:
         shared.command("down")
-        shared.command("up", "--clusters", "none", "--line", line)
+        shared.command("up", *CLUSTERLESS, "--line", line)
     return shared
 
 
@@ -105,7 +114,7 @@ def fresh_sandbox(clusterless: Sandbox) -> Sandbox:
     if (clusterless.folder / HOLDS).exists():
         line = clusterless.endpoints["line"]
         clusterless.command("down")
-        clusterless.command("up", "--clusters", "none", "--line", line)
+        clusterless.command("up", *CLUSTERLESS, "--line", line)
     return clusterless
 
 
@@ -136,7 +145,8 @@ def _holds(clusterless: Sandbox) -> str:
 
 
 def _empty(clusterless: Sandbox) -> None:
-    if _holds(clusterless):
+    # Tests of `clusterless` itself say nothing of what they leave.
+    if _holds(clusterless) or clusterless.kubectl("get", "namespace", "kof", "--ignore-not-found"):
         clusterless.take_kof_away()
     (clusterless.folder / HOLDS).write_text(ANYTHING)
 

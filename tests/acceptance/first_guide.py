@@ -70,7 +70,13 @@ OBJECTS: tuple[dict[str, Any], ...] = (
                 "template": "kof-storage",
                 "values": {
                     "cert-manager": {"email": "admin@example.com"},
-                    "external-dns": {"enabled": True},
+                    # The guide's external-dns is everybody's "default", and writes to every zone.
+                    "external-dns": {
+                        "enabled": True,
+                        "txtOwnerId": f"sandbox-{REGION}",
+                        "domainFilters": [DOMAIN],
+                        "extraArgs": ["--aws-zone-match-parent", "--zone-id-filter=Z0EXAMPLE00000000000"],
+                    },
                     "grafana": {
                         "ingress": {"host": f"grafana.{DOMAIN}"},
                         "security": {"credentials_secret_name": "grafana-admin-credentials"},

@@ -1,4 +1,5 @@
-"""README.md as a user follows it: the files that it shows, and the commands of a section, in order. Runs nothing."""
+"""README.md, and other pages, as a user follows them: the files that they show, and the commands of a section, in
+order. Runs nothing."""
 
 from __future__ import annotations
 
@@ -7,21 +8,25 @@ import re
 
 from support import REPOSITORY
 
+README = "README.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def section(heading: str) -> str:
-    """The text below a heading of the second level. Raises ValueError if there is none."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def section(heading: str, page: str = README) -> str:
+    """The text below a heading of the second level; without one, what is above the first. Raises ValueError if there
+    is none."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    if not heading:
+        return text.partition("\n## ")[0]
     _before, found, rest = text.partition(f"\n## {heading}\n")
     if not found:
-        raise ValueError(f"README.md has no section {heading}")
+        raise ValueError(f"{page} has no section {heading}")
     return rest.partition("\n## ")[0]
 
 
-def commands(heading: str) -> list[str]:
+def commands(heading: str, page: str = README) -> list[str]:
     """The shell blocks of a section."""
-    return [text for language, text in _BLOCK.findall(section(heading)) if language == "shell"]
+    return [text for language, text in _BLOCK.findall(section(heading, page)) if language == "shell"]
 
 
 def write_files(heading: str, into: pathlib.Path) -> list[str]:

@@ -254,7 +254,7 @@ VARIABLES = (
     shared("shared variable misspelt", "kof_kubeconfg: /tmp/x", r"kof_kubeconfg\b.*did you mean kof_kubeconfig\?"),
     mothership(
         "unquoted template of an alert",
-        'mothership_values: {a: "{{ $labels.x }}"}',
+        'mothership_values: {defaultRules: "{{ $labels.x }}"}',
         r"mothership_values\b.*(?i:templat|unsafe)",
     ),
     mothership("retention of the mothership without unit", 'mothership_retention: "1"', r"mothership_retention\b.*d\b"),

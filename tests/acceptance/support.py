@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from typing import Any
 import example_fleet
 
 from forked import SHARED
-from sandbox import faults, kubectl
+from sandbox import faults, kubectl, lifecycle
+from sandbox import state as state_files
 from sandbox.api import connect
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -35,6 +37,7 @@ REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccess
 
 
 DEPLOYMENTS = "/apis/k0rdent.mirantis.com/v1alpha1/namespaces/kcm-system/clusterdeployments"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kcm-system/leases"
 
 #: Has Ansible write the events of a run to $KOF_EVENTS_FILE.
 EVENTS = {
@@ -118,6 +121,9 @@ class Sandbox:
                 faults.clear(self.folder)
             faults.change(self.folder, faults.parse(settings))
             return
+        if arguments == ("down",):
+            lifecycle.down(self.folder)
+            return
         subprocess.run([sys.executable, "-m", "sandbox", *arguments], env=self.environment, cwd=REPOSITORY, check=True)
 
     def answer(self, *arguments: str) -> str:
@@ -162,12 +168,21 @@ class Sandbox:
         self.kubectl("delete", "promxyservergroups,grafanadatasources", *ours)
 
     def take_kof_away(self) -> None:
-        """Remove clusters, releases, kof's namespace, and all that is in the AWS account. CRDs stay, as helm has it."""
+        """Remove clusters, releases, kof's namespace, and all that is in the AWS account. CRDs stay, as helm has it,
+        but those that are objects of a chart."""
         self.command("fault", "--clear")
         self.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=120s")
         for release in ("kof-mothership", "kof-operators"):
             self.helm("uninstall", "-n", "kof", release, "--ignore-not-found", "--timeout", "60s")
         self.kubectl("delete", "namespace", "kof", "--ignore-not-found", "--timeout=120s")
+        end = time.monotonic() + 300
+        while leaving := [
+            each["metadata"]["name"]
+            for each in self.get("customresourcedefinitions")["items"]
+            if "deletionTimestamp" in each["metadata"]
+        ]:  # those that a chart has among its objects; an install waits for them as long as helm may take
+            assert time.monotonic() < end, leaving
+            time.sleep(0.5)
         urllib.request.urlopen(
             urllib.request.Request(f"{self.endpoints['aws']}/moto-api/reset", method="POST"), timeout=10
         )
@@ -248,6 +263,10 @@ class Sandbox:
             found.append(f"{entry['verb']} {entry['requestURI']}")
         return found
 
+    def changes_since(self, mark: int, user: str = COLLECTION_USER) -> list[str]:
+        """As `mutations_since`, of a run that changes something: without the lease that it takes and gives back."""
+        return [each for each in self.mutations_since(mark, user) if LEASES not in each]
+
     def requests_since(self, mark: int, user: str = COLLECTION_USER) -> list[dict[str, Any]]:
         """The audit log's entries of a user since a mark."""
         with open(self.folder / "audit.log", "rb") as log:
@@ -275,12 +294,21 @@ class Runner:
     python: pathlib.Path
 
     @classmethod
-    def installed(cls, folder: pathlib.Path, version: str = "") -> Runner:
-        """:param version: as pip takes it after a name."""
-        venv.create(folder, with_pip=True)
-        python = folder / "bin" / "python"
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"ansible-runner{version}"], check=True)
+    def installed(cls, version: str = "") -> Runner:
+        """In an environment that is made once.
+
+        :param version: as pip takes it after a name.
+        """
+        wanted = f"ansible-runner{version}"
+        folder = REPOSITORY / ".work" / "runners" / re.sub(r"\W", "_", wanted)
+        python, note = folder / "bin" / "python", folder / "ready"
+        about = f"{wanted} {sys.executable}"
+        with state_files.lock(folder.with_suffix(".lock")):
+            if not (note.exists() and note.read_text() == about):
+                venv.create(folder, with_pip=True, clear=True)
+                pip = [str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
+                subprocess.run([*pip, wanted], check=True)
+                note.write_text(about)
         return cls(python)
 
     def run(self, sandbox: Sandbox, inventory: str, playbook: str, *arguments: str) -> Run:
@@ -292,21 +320,25 @@ class Runner:
                 for name, value in sandbox.environment.items()
                 if name.startswith(("ANSIBLE_", "KOF_")) or name == "PYTHONPATH"
             }
-            words = {
-                "private_data_dir": data,
-                "project_dir": str(REPOSITORY),
-                "playbook": str(REPOSITORY / playbook),
-                "inventory": inventory,
-                "envvars": settings,
-                "cmdline": shlex.join(arguments),
-            }
-            done = subprocess.run(
-                [str(self.python), "-c", _UNDER_RUNNER, json.dumps(words)],
-                env={**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
-                capture_output=True,
-                text=True,
-                check=False,
+            return self.start(
+                {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
+                private_data_dir=data,
+                project_dir=str(REPOSITORY),
+                playbook=str(REPOSITORY / playbook),
+                inventory=inventory,
+                envvars=settings,
+                cmdline=shlex.join(arguments),
             )
+
+    def start(self, environment: Mapping[str, str], **words: Any) -> Run:
+        """:param words: of ansible_runner.run, which says what they are."""
+        done = subprocess.run(
+            [str(self.python), "-c", _UNDER_RUNNER, json.dumps(words)],
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout.splitlines()[-1])
         hosts = {host for counts in told["stats"].values() for host in counts}

@@ -54,7 +54,12 @@ def role(sandbox: Sandbox, folder: pathlib.Path, *arguments: str) -> Run:
     play.write_text(
         yaml.safe_dump([{**PLAY, "hosts": "kof_mothership", "vars": PYTHON, "roles": ["k0rdent.kof.mothership"]}])
     )
-    values = json.dumps({"mothership_values": VALUES, "mothership_operators_values": VALUES})
+    values = json.dumps(
+        {
+            "mothership_values": {"grafana-operator": VALUES},
+            "mothership_operators_values": {"opentelemetry-operator": VALUES},
+        }
+    )
     usual = ["-i", "inventories/sandbox", str(play), "-e", values, "-e", "kof_helm_binary=/none"]
     return sandbox.run([*usual, *arguments])
 
@@ -76,7 +81,7 @@ class Releases:
 
     def __init__(self, sandbox: Sandbox, folder: pathlib.Path) -> None:
         self.sandbox = sandbox
-        self._folder = folder
+        self._folder, self._before = folder, ""
         for name, text in CHART.items():
             file = folder / "stalls" / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +107,7 @@ class Releases:
         return [str(play)]
 
     def start(self, text: str) -> tuple[subprocess.Popen[str], pathlib.Path]:
+        self._before = self._job()
         return self.sandbox.start(self._play(text, True), {})
 
     def run(self, text: str) -> Run:
@@ -117,9 +123,12 @@ class Releases:
         return self.sandbox.get("configmap", name, "-n", NAMESPACE)["data"]["text"]
 
     def helm_works(self) -> bool:
-        """Whether the first one's helm waits for its Job."""
-        found = self.sandbox.kubectl("get", "job", "first-stalls", "-n", NAMESPACE, "--ignore-not-found", "-o", "name")
-        return bool(found) and self.statuses()["first"].startswith("pending-")
+        """Whether the first one's helm waits for its Job, and not for that of a run before to be gone."""
+        return self._job() not in ("", self._before) and self.statuses()["first"].startswith("pending-")
+
+    def _job(self) -> str:
+        found = self.sandbox.kubectl("get", "job", "first-stalls", "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+        return str(json.loads(found)["metadata"]["uid"]) if found.strip() else ""
 
     def let_it_end(self) -> None:
         done = [{"type": each, "status": "True"} for each in ("SuccessCriteriaMet", "Complete")]

@@ -96,11 +96,11 @@ PLACES: dict[str, Callable[[Any], dict[str, Any]]] = {
         kof_chart_repository_username="me", kof_chart_repository_password=it
     ),
     "regional_service_values": lambda it: _logged_in(
-        regional_service_values={"kof-storage": {"grafana": {"adminPassword": it}}}
+        regional_service_values={"kof-storage": {"grafana-operator": {"adminPassword": it}}}
     ),
     "regional_config": lambda it: _logged_in(regional_config={"region": "us-east-2", "secret": it}),
-    "mothership_values": lambda it: _logged_in(mothership_values={"grafana": {"adminPassword": it}}),
-    "a URL in mothership_values": lambda it: _logged_in(mothership_values={"dsn": _url(it)}),
+    "mothership_values": lambda it: _logged_in(mothership_values={"grafana-operator": {"adminPassword": it}}),
+    "a URL in mothership_values": lambda it: _logged_in(mothership_values={"grafana-operator": {"dsn": _url(it)}}),
     "dns_credentials_secret_access_key": lambda it: _logged_in(
         dns_credentials_access_key_id="AKIAIOSFODNN7EXAMPLE",
         dns_credentials_secret_access_key=it,

@@ -105,8 +105,8 @@ def inventory(own_sandbox: Sandbox, proxy: int, tmp_path: pathlib.Path) -> pathl
         mothership={
             "dns_credentials_aws_secret_key": secret("AWS secret key"),
             "mothership_values": {
-                "grafana": {"security": {"adminPassword": secret("Grafana password")}},
-                "custom": {"dsn": url("URL in the mothership's values"), "note": "{{ vaulted_note }}"},
+                "grafana-operator": {"security": {"adminPassword": secret("Grafana password")}},
+                "defaultRules": {"dsn": url("URL in the mothership's values"), "note": "{{ vaulted_note }}"},
             },
         },
         regionals={
@@ -114,8 +114,8 @@ def inventory(own_sandbox: Sandbox, proxy: int, tmp_path: pathlib.Path) -> pathl
                 **fleet.regionals[regional],
                 "regional_service_values": {
                     "kof-storage": {
-                        "grafana": {"adminPassword": secret("storage password")},
-                        "extra": {"dsn": url("URL in a service's values"), "note": "{{ vaulted_note }}"},
+                        "grafana-operator": {"adminPassword": secret("storage password")},
+                        "defaultRules": {"dsn": url("URL in a service's values"), "note": "{{ vaulted_note }}"},
                     }
                 },
             }
@@ -124,7 +124,9 @@ def inventory(own_sandbox: Sandbox, proxy: int, tmp_path: pathlib.Path) -> pathl
             child: {
                 **fleet.children[child],
                 "child_service_values": {
-                    "kof-collectors": {"extra": {"password": secret("child's password"), "note": "{{ vaulted_note }}"}}
+                    "kof-collectors": {
+                        "kube-state-metrics": {"password": secret("child's password"), "note": "{{ vaulted_note }}"}
+                    }
                 },
             }
         },

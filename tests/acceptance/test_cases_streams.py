@@ -51,7 +51,7 @@ def test_under_ansible_runner_lines_are_live_and_none_is_stray(
     fleet_sandbox: Sandbox, inventory: str, tmp_path: pathlib.Path, version: str
 ) -> None:
     """Its host summary is the recap."""
-    runner = Runner.installed(tmp_path / "runner", version)
+    runner = Runner.installed(version)
     run = runner.run(fleet_sandbox, inventory, "playbooks/regional.yml", "-e", "kof_wait=false")
     fleet_sandbox.delete_clusters()
     assert run.code == 0, run.output

@@ -55,7 +55,7 @@ def stuck(fleet_sandbox: Sandbox, inventory: str, predicted: Run) -> tuple[Run, 
     version = json.loads(fleet_sandbox.kubectl("get", "--raw", DEPLOYMENTS))["metadata"]["resourceVersion"]
     mark = fleet_sandbox.audit_mark()
     run = fleet_sandbox.playbook("delete", *CONFIRMED, "-e", "kof_wait_timeout=12", inventory=inventory)
-    return run, happened_since(fleet_sandbox, version), fleet_sandbox.mutations_since(mark)
+    return run, happened_since(fleet_sandbox, version), fleet_sandbox.changes_since(mark)
 
 
 def happened_since(sandbox: Sandbox, version: str) -> list[tuple[str, str]]:

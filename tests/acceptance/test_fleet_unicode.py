@@ -30,6 +30,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import NotP
 from forked import SHARED
 
 SERVICE = "kof-collectors"
+#: One of its subcharts, which takes any key.
+CHART = "kube-state-metrics"
 #: Top-level keys of config and of the service's values that are ours.
 OURS = ("clusterLabels", "global", "kof", "opencost")
 LONGEST_KEY = 1022  # and two quotes
@@ -57,7 +59,7 @@ def carriers(name: str, value: Object, text: str) -> list[Object]:
         **VERSION,
         "child_regional": "eu1",
         "child_config": value,
-        "child_service_values": {SERVICE: value},
+        "child_service_values": {SERVICE: {CHART: value}},
         "child_extra_services": [{"name": "more", "template": "more-1", "values": {"more": value}}],
     }
     made = renderings.objects_of({"eu1": regional}, {name: child}, next(iter(RELEASES.values())))
@@ -84,7 +86,7 @@ def arrive(server: Server, prefix: str, wanted: list[tuple[Object, str]]) -> Non
         spec = live[ref_of(cluster)]["spec"]
         assert {key: spec["config"][key] for key in value} == value
         found = values_of(spec)
-        assert {key: found[SERVICE][key] for key in value} == value
+        assert {key: found[SERVICE][CHART][key] for key in value} == value
         assert found["more"] == {"more": value}
         assert live[ref_of(cluster)]["metadata"]["annotations"] == {"text": text}
         assert live[ref_of(config_map)]["data"] == {"text": text}
@@ -173,7 +175,7 @@ def test_what_cannot_arrive_is_never_sent(control_plane: Any, server: Server, te
 def test_a_key_that_is_too_long_is_a_fault_of_its_host_and_variable(variable: str, key: str) -> None:
     value: Any = {"a": [{key: 1}]}
     if variable == "child_service_values":
-        value = {SERVICE: value}
+        value = {SERVICE: {CHART: value}}
     elif variable == "child_extra_services":
         value = [{"name": "more", "template": "more-1", "values": value}]
     cluster, faults = parse_child("c1", {**VERSION, "child_regional": "eu1", variable: value})
@@ -224,13 +226,13 @@ def test_strings_of_an_inventory_arrive(control_plane: Any, server: Server, tmp_
         "astral": "".join(chr(code) for code in range(0x10000, 0x110000, 257)),
     }
     values = {"special": special, "keys": config["keys"], "latin": config["latin"], "plane": "".join(plane)}
-    variables = {"child_config": config, "child_service_values": {SERVICE: values}}
+    variables = {"child_config": config, "child_service_values": {SERVICE: {CHART: values}}}
     code, told = play(control_plane, tmp_path, {name: variables})
     assert code == 0, told[-2000:]
     ref = Ref("k0rdent.mirantis.com/v1alpha1", "ClusterDeployment", "kcm-system", name)
     spec = read(server.connection, [ref])[ref]["spec"]
     assert {key: spec["config"][key] for key in config} == config
-    found = values_of(spec)[SERVICE]
+    found = values_of(spec)[SERVICE][CHART]
     assert {key: found[key] for key in values} == values
     mark = control_plane.audit.stat().st_size
     code, told = play(control_plane, tmp_path, {name: variables})
@@ -243,8 +245,8 @@ CANNOT_ARRIVE: dict[str, tuple[str, Object]] = {
     "value": ("child_config", {"a": ["\ud800"]}),
     "key": ("child_config", {"a": {"\udc00": 1}}),
     "long-key": ("child_config", {"a": {"\x85" * 171: 1}}),
-    "service-value": ("child_service_values", {SERVICE: {"a": "x\ud83dx"}}),
-    "long-key-of-a-service": ("child_service_values", {SERVICE: {"k" * 1023: 1}}),
+    "service-value": ("child_service_values", {SERVICE: {CHART: {"a": "x\ud83dx"}}}),
+    "long-key-of-a-service": ("child_service_values", {SERVICE: {CHART: {"k" * 1023: 1}}}),
     "label": ("child_labels", {"team": "\udfff"}),
 }
 

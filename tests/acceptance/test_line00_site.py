@@ -27,7 +27,7 @@ PROMXY = "kof-mothership-promxy"
 def first() -> Iterator[Sandbox]:
     running = Sandbox(REPOSITORY / ".work" / "acceptance-line00")
     running.command("down")
-    running.command("up", "--clusters", "none", "--line", "0.0")
+    running.command("up", "--clusters", "none", "--charts", "small", "--line", "0.0")
     yield running
     running.command("down")
 
@@ -141,7 +141,7 @@ def test_delete_takes_the_child_then_what_reads_the_region_then_the_region(
     mark = first.audit_mark()
     run = first.playbook("delete", "-e", "kof_delete_confirm=sandbox", inventory=inventory)
     assert run.code == 0, run.output
-    deletes = [each.rpartition("/")[2].partition("?")[0] for each in first.mutations_since(mark)]
+    deletes = [each.rpartition("/")[2].partition("?")[0] for each in first.changes_since(mark)]
     assert deletes[0] == CHILD
     assert set(deletes[1:3]) == {f"{REGION}-metrics", f"{REGION}-logs"}
     assert deletes[3] == REGION

@@ -130,7 +130,7 @@ def test_another_fleet_is_refused_early_and_at_the_act(
         ),
         "belongs to fleet team-a",
     )
-    assert own_sandbox.mutations_since(mark) == []
+    assert own_sandbox.changes_since(mark) == []
     assert own_sandbox.get(*DNS_SECRET)["data"] == secret
     assert "team-b" not in iam(own_sandbox, "ListUsers")
     assert "team-b" not in iam(own_sandbox, "ListPolicies")
@@ -207,7 +207,7 @@ def test_a_newer_kof_and_one_that_flux_keeps(
         if not manifest:
             # Its clusters are written for that kof, too.
             refused(own_sandbox.playbook("regional", inventory=other), "installed kof", early)
-        assert own_sandbox.mutations_since(mark) == []
+        assert own_sandbox.changes_since(mark) == []
     finally:
         patch = json.dumps({"data": before["data"]})
         own_sandbox.kubectl("patch", "secret", "-n", "kof", before["metadata"]["name"], "-p", patch)
@@ -227,7 +227,7 @@ def test_a_zone_that_does_not_exist_or_is_of_another_domain(
         own_sandbox.playbook("site", "-e", "regional_external_dns=secret", inventory=other),
         "external-dns may write to example.com, and a-us-west-2.team-a.example.org isn't in there",
     )
-    assert own_sandbox.mutations_since(mark) == []
+    assert own_sandbox.changes_since(mark) == []
 
 
 def test_what_gitops_keeps_is_not_adopted(own_sandbox: Sandbox, team_a: str, tmp_path: pathlib.Path) -> None:
@@ -257,6 +257,6 @@ def test_what_gitops_keeps_is_not_adopted(own_sandbox: Sandbox, team_a: str, tmp
         refused(own_sandbox.playbook("regional", inventory=ours), told)
         late = own_sandbox.playbook("layers/regional", "-v", inventory=ours)
         assert "the Flux Kustomization fleet" in late.output, late.output
-        assert own_sandbox.mutations_since(mark) == []
+        assert own_sandbox.changes_since(mark) == []
     finally:
         own_sandbox.kubectl("delete", "clusterdeployment", "-n", "kcm-system", "gitops-1", "--timeout=60s")

@@ -7,8 +7,12 @@ Two real API servers; before the one of ~/.kube/config each run has a listener o
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
+import json
 import pathlib
 import re
+import tarfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,6 +39,7 @@ HOSTS = {
     "all": {
         "vars": {
             "kof_version": "0.1.1", "kof_fleet": NAME, "regional_admin_email": "platform@example.com",
+            "kof_inventory_complete": True,
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
             "given_id": "AKIAIOSFODNN7EXAMPLE", "given_half": "HalfOfAKeyHalfOfAKey",
         }
@@ -47,20 +52,33 @@ HOSTS = {
 QUIET: Callable[[str], None] = lambda _text: None  # noqa: E731
 #: Speaks to no cluster.
 SILENT = "fleet_render"
+#: Does nothing of its own to a cluster, so it doesn't name one.
+NAMELESS = "fleet_lease"
 #: Writes what it can, and says in there what it could not look at.
 TOLERANT = "fleet_support_bundle"
-PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml"))
+#: Those that ask a cluster, and not AWX.
+PLAYBOOKS = sorted(p.stem for p in (REPOSITORY / "playbooks").glob("*.yml") if not p.stem.startswith("awx_"))
 
 
 def tasks(work: pathlib.Path, chart: pathlib.Path, aws: str) -> dict[str, dict[str, Any]]:
     """Arguments for each action and module that need nothing but an empty cluster, in check mode."""
     user = {"user_name": NAME, "fleet": NAME, "endpoint_url": aws, **AWS}
     return {
+        "fleet_add": {"layer": "regional", "step": "live"},
+        "fleet_alerts": {},
         "fleet_render": {"folder": str(work / "rendered")},
+        "fleet_restore": {"file": str(work / "backup.tar.gz"), "step": "before_charts"},
+        "fleet_access": {},
         "fleet_apply": {"layer": "mothership"},
+        "fleet_backup": {"folder": str(work / "backups")},
         "fleet_delete": {},
+        "fleet_lease": {"fleet": NAME},
         "fleet_preflight": {"table": "problems"},
+        "fleet_prune": {},
+        "fleet_drift": {"booked_by": "play"},
+        "fleet_dns_records": {"booked_by": "play", "resolver": "127.0.0.1:9", "deadline": 1},
         "fleet_wait": {"layer": "mothership"},
+        "fleet_uninstall": {"step": "look"},
         "fleet_support_bundle": {},  # in check mode it looks, and writes no file
         "fleet_status": {"booked_by": "play"},  # nothing is there, and that fails the hosts
         "fleet_verify": {"booked_by": "play"},
@@ -80,13 +98,34 @@ def tasks(work: pathlib.Path, chart: pathlib.Path, aws: str) -> dict[str, dict[s
     }  # fmt: skip
 
 
+def write_backup(folder: pathlib.Path) -> None:
+    """An archive in which nothing is."""
+    texts = {"collection": "", "fleet": NAME, "kof_namespace": "kof", "kcm_namespace": "kcm-system"}
+    texts |= {"line": "0.1", "kof_version": "0.1.1", "kcm_version": "v1alpha1", "schema": "k0rdent.kof.backup/1"}
+    said: dict[str, Any] = {**texts, "charts": {}, "left_out": [], "members": {}}
+
+    def written() -> bytes:
+        return (json.dumps(said, indent=1, sort_keys=True) + "\n").encode()
+
+    said["checksum"] = hashlib.sha256(written()).hexdigest()
+    content = written()
+    with tarfile.open(folder / "backup.tar.gz", "w:gz", format=tarfile.USTAR_FORMAT) as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size, member.mode = len(content), 0o600
+        tar.addfile(member, io.BytesIO(content))
+
+
 class World:
     """The two clusters, what the runs share, and the runs."""
 
     def __init__(self, named: ControlPlane, other: ControlPlane, aws: str, folder: pathlib.Path) -> None:
         self.named, self.other, self.aws, self.folder = named, other, aws, folder
         for plane in (named, other):
-            plane.kubectl("create", "namespace", "kof")
+            for namespace in ("kof", "kcm-system"):  # the fleet's lease is in the second
+                plane.kubectl("create", "namespace", namespace)
+        # All that a backup finds there.
+        ours = ("app.kubernetes.io/managed-by=k0rdent.kof", f"app.kubernetes.io/part-of={NAME}")
+        named.kubectl("label", "namespace", "kof", *ours)
         self.chart = folder / "chart"
         (self.chart / "templates").mkdir(parents=True)
         (self.chart / "Chart.yaml").write_text("apiVersion: v2\nname: chart\nversion: 1.0.0\n")
@@ -136,6 +175,7 @@ class World:
         decoy, home = self.decoy(name)
         work = self.folder / name / "work"
         work.mkdir()
+        write_backup(work)
         words = {
             "named": self.named.kubeconfig, "host": self.server, "decoy": decoy.address, "work": work, "home": home,
             "both": self.both(home), "text": self.text,
@@ -159,7 +199,7 @@ class World:
             (work / path).parent.mkdir(parents=True, exist_ok=True)
             (work / path).write_text(filled(text))
         play = {
-            "hosts": "kof_mothership:kof_regional", "gather_facts": False, "connection": "local",
+            "hosts": "kof_mothership:kof_regional:kof_child", "gather_facts": False, "connection": "local",
             **filled(dict(way.play)),
             "tasks": [
                 {
@@ -215,7 +255,10 @@ def test_every_action_and_module_is_in_the_matrix(tmp_path: pathlib.Path) -> Non
     plugins = REPOSITORY / "plugins"
     there = {path.stem for kind in ("action", "modules") for path in (plugins / kind).glob("*.py")} - {"__init__"}
     # They say again what others found, and ask no cluster; in check mode the record isn't kept.
-    assert set(tasks(tmp_path, tmp_path, "")) == there - {"fleet_outcome", "fleet_report", "fleet_record"}
+    assert set(tasks(tmp_path, tmp_path, "")) == there - {
+        *("fleet_outcome", "fleet_report", "fleet_record"),
+        "awx_objects",
+    }
     documented = {path.stem for path in (plugins / "modules").glob("*.py") if "def main" in path.read_text()}
     assert set(MODULES) == documented
     # yaml reads files alone.
@@ -249,7 +292,7 @@ def test_a_way_to_say_where(
             assert "API server" not in told, run.output
         else:
             assert event["event"] == "ok", f"{plugin}: {told}"
-        if plugin.startswith("fleet_") and plugin != SILENT:
+        if plugin.startswith("fleet_") and plugin not in (SILENT, NAMELESS):
             assert event["result"]["management_cluster"].startswith(world.server), f"{plugin}: {event['result']}"
     for secret in filter(
         None, (way.secret, "HalfOfAKeyHalfOfAKey", AWS["secret_key"], (world.folder / "key").read_text()[60:120])
@@ -274,7 +317,9 @@ def inventory_in(folder: pathlib.Path, **variables: Any) -> str:
 def test_a_playbook_is_at_the_named_cluster_and_says_so(playbook: str, world: World, tmp_path: pathlib.Path) -> None:
     decoy, home = world.decoy(f"playbook-{playbook}")
     inventory = inventory_in(tmp_path, kof_kubeconfig=str(world.named.kubeconfig))
-    arguments = [f"k0rdent.kof.{playbook}", "-i", inventory, "--check", "-e", f"render_folder={tmp_path}/rendered"]
+    write_backup(tmp_path)
+    paths = f"render_folder={tmp_path}/rendered restore_file={tmp_path}/backup.tar.gz"
+    arguments = [f"k0rdent.kof.{playbook}", "-i", inventory, "--check", "-e", paths]
     run = world.playbook(arguments, {"HOME": str(home)})
     decoy.close()
     assert decoy.connections == 0, run.output

@@ -165,11 +165,29 @@ def test_05_where_it_may_not_be_kept_the_run_warns_and_is_well(fleet: Fleet) -> 
     assert live["spec"]["config"]["workersNumber"] != 74
 
 
+def test_05b_a_run_that_ends_in_a_chart_leaves_one(fleet: Fleet) -> None:
+    """With nobody left for a report."""
+    probe = ("create", "deployment", "kof-mothership-promxy-x", "-n", "kof", "--image=x", "--dry-run=server")
+    values = {"mothership_values": {"promxy": {"resources": {"limits": {"memory": "1100Mi"}}}}}
+    expression = "!object.metadata.name.startsWith('kof-mothership-promxy')"
+    with refusing(fleet.sandbox, "apps", "deployments", expression, "no promxy"):
+        until(lambda: not fleet.sandbox.kubectl(*probe, check=False))
+        run, records = fleet.run("mothership", "-e", json.dumps(values))
+    mended, later = fleet.run("mothership")
+    assert (run.code, mended.code) == (2, 0), run.output + mended.output
+    assert "no promxy" in run.output
+    assert [each["result"] for each in (*records, *later)] == ["failed", "changed"], run.output
+    assert records[0]["failed"]["clusters"] == {"mothership": "a task of it failed"}
+    assert "kof/kof-mothership begun, and failed" in records[0]["changed"]["clusters"]["mothership"]
+    run, records = fleet.run("mothership")
+    assert (run.code, records) == (0, []), run.output
+
+
 def planted(folder: pathlib.Path) -> tuple[str, ...]:
     """Options of a run with three secrets: of a no_log option, in a map by its key, and of Ansible Vault; and in what
     forms clusters may repeat them."""
     in_option, in_map, in_vault = (canaries.Canary(number, "", "").text for number in (1, 2, 3))
-    values = {"kof-collectors": {"mine": {"password": in_map, "note": "{{ my_own }}"}}}
+    values = {"kof-collectors": {"kube-state-metrics": {"password": in_map, "note": "{{ my_own }}"}}}
     plain = {
         "kof_chart_repository_username": "robot",
         "kof_chart_repository_password": in_option,

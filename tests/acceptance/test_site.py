@@ -15,7 +15,7 @@ import pytest
 import yaml
 from support import Run, Sandbox, secrets_of
 
-pytestmark = pytest.mark.lines
+pytestmark = [pytest.mark.lines, pytest.mark.real_size]
 
 REGIONALS = ["aws-us-east-2", "aws-eu-west-1"]
 CHILDREN = [f"{name}-child1" for name in REGIONALS]

@@ -85,6 +85,7 @@ class Contender:
     :ivar prepare: makes an attempt ready; what it does is not measured.
     :ivar rounds: at most so many; None for all. For what takes minutes.
     :ivar neighbours: so many other processes work all the time meanwhile, as on a controller that is shared.
+    :ivar may_fail: where it fails it is told, and not measured any more: another commit may lack what it takes.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Contender:
     prepare: Callable[[], Attempt]
     rounds: int | None = None
     neighbours: int = 0
+    may_fail: bool = False
 
 
 @dataclass
@@ -128,18 +130,26 @@ class Machine:
         return done
 
     def compare(self, task: str, contenders: Sequence[Contender], rounds: int) -> dict[str, list[Done]]:
-        """All contenders' measurements by name; the order turns round after each round. Raises Wrong."""
+        """All contenders' measurements by name, none of one that may fail and did; the order turns round after each
+        round. Raises Wrong."""
         measured: dict[str, list[Done]] = {each.name: [] for each in contenders}
+        failed: set[str] = set()
         for number in range(rounds):
             for contender in contenders if number % 2 == 0 else reversed(contenders):
-                if number >= min(self.rounds_of.get(contender.user, rounds), contender.rounds or rounds):
+                most = min(self.rounds_of.get(contender.user, rounds), contender.rounds or rounds)
+                if number >= most or contender.name in failed:
                     continue
                 attempt = contender.prepare()
                 try:
                     done = self.measure(attempt, contender.user, contender.neighbours)
                     attempt.check(done)
                 except Wrong as reason:
-                    raise Wrong(f"{task}: {contender.name}: {reason}") from None
+                    if not contender.may_fail:
+                        raise Wrong(f"{task}: {contender.name}: {reason}") from None
+                    self.say(f"  {task}: left out, for it can't do it: {contender.name}: {reason}")
+                    measured[contender.name] = []
+                    failed.add(contender.name)
+                    continue
                 finally:
                     attempt.clear()
                 measured[contender.name].append(done)

@@ -27,9 +27,9 @@ CELLS = [(kind, name) for kind in KINDS for name, each in INGREDIENTS.items() if
 random.Random(0).shuffle(CELLS)
 _met: Counter[str] = Counter()
 CELLS.sort(key=lambda cell: _met.update([cell[1]]) or _met[cell[1]])
-#: Kinds and versions that our renderers make: Namespace, Secret, PromxyServerGroup, GrafanaDatasource, and
-#: ClusterDeployment in two.
-RENDERED_KINDS = 6
+#: Kinds and versions that our renderers make: Namespace, Secret, PromxyServerGroup, GrafanaDatasource,
+#: GrafanaDashboard, VMRule, and ClusterDeployment in two.
+RENDERED_KINDS = 8
 REAPPLIED = 0.25
 ALONE = 0.5
 

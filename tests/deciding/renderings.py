@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import functools
+import json
+import pathlib
 import random
 import string
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws import secret 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import Surroundings, layer_objects
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.options import unheard
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import grafana_datasource, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import labels
@@ -79,8 +84,18 @@ def _config(rng: random.Random) -> Object:
     return config | ({"clusterLabels": _labels(rng)} if rng.random() < 0.3 else {})
 
 
+#: By service, a chart in its own that takes any key.
+_SUBCHARTS = {
+    "kof-storage": "grafana-operator",
+    "kof-operators": "opentelemetry-operator",
+    "kof-collectors": "kube-state-metrics",
+}
+
+
 def _service_values(services: list[str]) -> Maker:
-    return lambda rng: {name: mapping(rng) for name in rng.sample(services, rng.randint(0, len(services)))}
+    return lambda rng: {
+        name: {_SUBCHARTS.get(name, name): mapping(rng)} for name in rng.sample(services, rng.randint(0, len(services)))
+    }
 
 
 def _service_templates(services: list[str]) -> Maker:
@@ -107,6 +122,41 @@ def _duration(rng: random.Random) -> str:
     return rng.choice(["5s", "1m30s", "250ms", "1.5h", "10m"])
 
 
+#: What a cluster's rules have to select by; its name is said where it is known.
+_OF_CLUSTER = '{clusterName="<name>"}'
+
+
+def _alert_rules(rng: random.Random) -> list[Object]:
+    def rule(number: int) -> Object:
+        more = {
+            "for": rng.choice(["5m", "30s", "1h30m"]),
+            "labels": {"severity": rng.choice(["critical", "true", "1"])},
+            "annotations": {"summary": f"a {strings.text(rng)}"},
+        }
+        chosen = {key: value for key, value in more.items() if rng.random() < 0.6}
+        return {
+            "alert": f"A{number}",
+            "expr": rng.choice([f"up{_OF_CLUSTER} == 0", f"absent(up{_OF_CLUSTER})\n  > 1"]),
+            **chosen,
+        }
+
+    return [
+        {"name": f"g{group}", "rules": [rule(number) for number in range(rng.randint(1, 3))]}
+        for group in range(rng.randint(0, 2))
+    ]
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Of dashboards, as long as these tests run."""
+    folder = tempfile.TemporaryDirectory(prefix="deciding-")
+    rng = random.Random(0)
+    for number in range(3):
+        board = {"uid": f"u{number}", "title": f"Board {number}", "panels": [], "x": mapping(rng)}
+        (pathlib.Path(folder.name) / f"board-{number}.json").write_text(json.dumps(board), encoding="utf-8")
+    return folder
+
+
 def _of_role(role: str, services: list[str]) -> dict[str, Maker]:
     """Values of the options that end in a cluster's objects."""
     return {
@@ -123,6 +173,8 @@ def _of_role(role: str, services: list[str]) -> dict[str, Maker]:
         f"{role}_extra_services": _extra_services,
         f"{role}_service_priority": lambda rng: rng.choice([1, 100, 7, 2_147_483_646, "42"]),
         f"{role}_vmuser_secret": _name,
+        f"{role}_alert_rules": _alert_rules,
+        f"{role}_maintenance_until": lambda rng: f"{rng.randint(2090, 2099)}-03-01T04:00:00Z",
     }
 
 
@@ -132,11 +184,29 @@ MAKERS: dict[str, Maker] = {
     **_of_role("child", ["cert-manager", "kof-operators", "kof-collectors"]),
     "regional_storage_class": _name,
     "regional_external_dns": lambda rng: rng.choice(["secret", "node", "none"]),
+    "regional_external_dns_owner": lambda rng: rng.choice(["default", _name(rng)]),
+    "regional_ingress_addresses": lambda rng: rng.choice([["203.0.113.7", "2001:db8::7"], ["a.elb.example.com"]]),
+    "regional_dashboards": lambda _rng: _folder().name,
     "regional_retention": lambda rng: rng.choice(["36h", "30d", "2w", "1y"]),
     "regional_logs_storage_size": lambda rng: rng.choice(["1Gi", "500Mi", "2T"]),
+    "regional_logs_retention": lambda rng: rng.choice(["36h", "30d", "2w", "1y"]),
+    **{
+        f"{role}_image_{name}": maker
+        for role in ("regional", "child")
+        for name, maker in (
+            ("registry", lambda rng: rng.choice(["registry.example.com", "localhost:5000/mirror/of-all"])),
+            ("pull_secrets", lambda rng: [_name(rng)]),
+        )
+    },
+    "regional_cluster_issuer": lambda rng: {"ca": {"secretName": _name(rng)}},
     "regional_promxy_insecure_skip_verify": lambda rng: rng.choice([True, False, "yes"]),
     "regional_promxy_dial_timeout": _duration,
     "regional_datasource_resync_period": _duration,
+    "regional_metrics_storage_size": lambda rng: rng.choice(["1Gi", "500Mi", "2T"]),
+    "regional_metrics_cache_size": lambda rng: rng.choice(["1Gi", "500Mi", "2T"]),
+    "child_instrumentation_resources": lambda rng: {"limits": {"memory": rng.choice(["1Gi", 2**30, None])}},
+    "regional_metrics_replicas": lambda rng: rng.randint(3, 9),
+    "regional_metrics_replication_factor": lambda rng: rng.randint(1, 3),
     "child_opencost": lambda rng: rng.choice([True, False, "no"]),
     "kof_kcm_namespace": lambda rng: rng.choice(KCM_NAMESPACES),
     "kof_fleet": lambda rng: rng.choice(["kof", "A.b_c-1", "x" * 63]),
@@ -171,8 +241,16 @@ def variables(rng: random.Random, number: int, run: str) -> tuple[Variables, Var
         if rng.random() < 0.5:
             target = regional if option.startswith("regional_") else child if option.startswith("child_") else shared
             target[option] = maker(rng)
-    for option in RELEASES[shared["kof_version"]].refused:
+    names = {"regional": name, "child": f"c{number}-{run}"}
+    for role, values in (("regional", regional), ("child", child)):
+        of_cluster = values.get(f"{role}_cluster_name", names[role])
+        for group in values.get(f"{role}_alert_rules", ()):
+            for each in group["rules"]:
+                each["expr"] = each["expr"].replace("<name>", of_cluster)
+    release = RELEASES[shared["kof_version"]]
+    for option in (*release.refused, *(name for name, each in release.options.items() if unheard(each, release))):
         regional.pop(option, None)
+        child.pop(option, None)
     if shared["kof_version"].startswith("0.0."):  # whose charts are nowhere, and name a class that few clusters have
         shared["kof_chart_repository"] = "oci://registry.example.com/kof/charts"
         regional.setdefault("regional_storage_class", _name(rng))

@@ -43,6 +43,27 @@ class Forks:
 
         `environment` is all of it. Raises AssertionError when it takes longer than `timeout` seconds.
         """
+        descriptor, output = tempfile.mkstemp(prefix="kof-output-")
+        os.close(descriptor)
+        try:
+            code = self.served(arguments, environment, timeout, (output, output), program=program, folder=folder)
+            told = pathlib.Path(output).read_text(encoding="utf-8", errors="replace")
+            assert code is not None, f"no end in {timeout} seconds: {told}"
+            return code, told
+        finally:
+            os.unlink(output)
+
+    def served(
+        self,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        timeout: float,
+        outputs: tuple[str, str],
+        *,
+        program: str = "playbook",
+        folder: pathlib.Path | str = REPOSITORY,
+    ) -> int | None:
+        """The same, with the paths of its stdout and stderr; None where it took longer, and was ended."""
         settings = tuple(
             sorted(
                 (name, value)
@@ -57,32 +78,29 @@ class Forks:
             server = _start(environment)
         assert server.stdin
         assert server.stdout
-        descriptor, output = tempfile.mkstemp(prefix="kof-output-")
-        os.close(descriptor)
         patience = threading.Timer(timeout, os.killpg, (server.pid, signal.SIGKILL))
         patience.start()
+        code = ""
         try:
             request = {
                 "program": program,
                 "arguments": arguments,
                 "environment": dict(environment),
                 "folder": str(folder),
-                "output": output,
+                "outputs": outputs,
             }
             server.stdin.write(json.dumps(request) + "\n")
             server.stdin.flush()
             code = server.stdout.readline()
-            told = pathlib.Path(output).read_text(encoding="utf-8", errors="replace")
-            assert code, f"no end in {timeout} seconds: {told}"
-        except BaseException:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.communicate()
-            raise
         finally:
             patience.cancel()
-            os.unlink(output)
+            if not code:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.communicate()
+        if not code:
+            return None
         idle.append(server)
-        return int(code), told
+        return int(code)
 
     def end(self) -> None:
         for servers in self._idle.values():

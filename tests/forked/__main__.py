@@ -2,7 +2,8 @@
 
 What each run begins with, two thirds of its time, is imported once: Ansible, the plugins that most runs need, and this
 collection's. Nothing of a run is here, and none runs here. Requests are lines of JSON on stdin, the answer to each is
-its exit code: `{"program": "playbook", "arguments": [...], "environment": {...}, "folder": path, "output": file}`.
+its exit code: `{"program": "playbook", "arguments": [...], "environment": {...}, "folder": path, "outputs": [...]}`.
+The outputs are the files that get stdout and stderr, which may be one.
 """
 
 from __future__ import annotations
@@ -91,9 +92,10 @@ def serve() -> None:
         if pid == 0:
             os.environ.clear()
             os.environ.update(request["environment"])
-            output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            for stream in (1, 2):
+            for stream, path in zip((1, 2), request["outputs"], strict=True):
+                output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
                 os.dup2(output, stream)
+                os.close(output)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.chdir(request["folder"])
             temporary(modules)

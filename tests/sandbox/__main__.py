@@ -27,6 +27,11 @@ def _arguments() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start it; does nothing if it runs")
     up.add_argument("--only", choices=["control-plane"], help="only etcd and API server, with all CRDs")
     up.add_argument("--clusters", choices=["real", "none"], help="none: clusters get no control planes of their own")
+    up.add_argument(
+        "--charts",
+        choices=["real", "small"],
+        help="small: without the thousands of lines that kof-operators' CRDs have",
+    )
     up.add_argument("--line", help=f"of kof: {' or '.join(lines.NAMES)}; by default $KOF_LINE, or what it was, or 0.1")
     up.add_argument(
         "--data",
@@ -37,6 +42,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     build = commands.add_parser("build", help="find or build the binaries, and no more")
     build.add_argument("--data", action="store_true", help="those too that metrics and logs go through")
+    build.add_argument("--external-dns", action="store_true", help="external-dns too, for who tests what it writes")
     down = commands.add_parser("down", help="stop it and leave nothing behind")
     down.add_argument("--keep-logs", action="store_true", help="leave logs/ and audit.log")
     status = commands.add_parser("status", help="what runs; exit code 3 if it is not up")
@@ -88,11 +94,12 @@ def main() -> int:
             clusters=arguments.clusters,
             line=lines.find(arguments.line) if arguments.line else lines.of_environment(),
             with_data=_with_data(state, arguments.data),
+            charts=arguments.charts,
             say=_say,
         ):
             print(f"sandbox: is up, see {state}")
     elif arguments.command == "build":
-        binaries.find_or_build(_say, data=arguments.data)
+        binaries.find_or_build(_say, data=arguments.data, external_dns=arguments.external_dns)
     elif arguments.command == "down":
         lifecycle.down(state, keep_logs=arguments.keep_logs)
         print("sandbox: down")

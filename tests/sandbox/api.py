@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -41,12 +42,26 @@ def _material(entry: dict[str, Any], key: str) -> str:
 
 def server_of(kubeconfig: pathlib.Path, *, client_certificate: bool = True) -> tuple[str, ssl.SSLContext]:
     """Address of a kubeconfig's API server, and how to speak TLS to it: as its user, or as nobody yet."""
-    config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    context = ssl.create_default_context(cadata=_material(cluster, "certificate-authority"))
-    if client_certificate:
-        load_certificate(context, _material(user, "client-certificate"), _material(user, "client-key"))
-    return cluster["server"], context
+    cluster, user = _read(kubeconfig.read_text(encoding="utf-8"))
+    authority = _material(cluster, "certificate-authority")
+    if not client_certificate:
+        return cluster["server"], ssl.create_default_context(cadata=authority)
+    own = _material(user, "client-certificate"), _material(user, "client-key")
+    return cluster["server"], _context(authority, *own)
+
+
+# Tests ask very often, and as few users: to read a kubeconfig, and to load what is in it, takes longer than a request.
+@functools.lru_cache(maxsize=64)
+def _read(kubeconfig: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    config = yaml.safe_load(kubeconfig)
+    return config["clusters"][0]["cluster"], config["users"][0]["user"]
+
+
+@functools.lru_cache(maxsize=64)
+def _context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=authority)
+    load_certificate(context, certificate, key)
+    return context
 
 
 def load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sandbox import state as state_files
@@ -42,6 +42,10 @@ VICTORIA_METRICS = "v1.151.0"
 VICTORIA_LOGS = "v1.52.1"
 COLLECTOR = "v0.149.0"
 PROMETHEUS = "v0.313.5"
+ALERTMANAGER = "v0.35.0"
+# What writes DNS records in a regional cluster (`--external-dns`): its module wants a newer Go than the others.
+EXTERNAL_DNS = "v0.23.0"
+EXTERNAL_DNS_GO = "go1.27.3"
 DATA_GO_AT_LEAST = (1, 26)
 
 TOOLS = pathlib.Path(__file__).parent / "tools"
@@ -71,7 +75,11 @@ class Build:
     """One run of the Go command: it makes one or several tools that share most of their packages.
 
     `packages` is how many packages a build from an empty cache compiles (measured), for the progress lines. `module` is
-    a folder with a go.mod; without one the package is installed at its version. `go` is the oldest Go that will do.
+    a folder with a go.mod; without one the package is installed at its version. `source` is a module (path@version)
+    that is built in a copy of itself, pinned by its own go.sum, with `stubs` in it: files that it embeds and that only
+    a build of its web pages would make. Out of the copy go the files `without` and, of each file of `cuts`, what fits
+    one of its expressions: what can't be had and isn't run here. `go` is the oldest Go that will do; `toolchain` is the
+    one that it is to be (GOTOOLCHAIN), fetched as a module, where the source wants a newer one than the others.
     """
 
     tools: tuple[Tool, ...]
@@ -79,7 +87,12 @@ class Build:
     link: str = ""
     module: pathlib.Path | None = None
     flags: tuple[str, ...] = field(default=())
+    source: str = ""
+    stubs: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    cuts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     go: tuple[int, int] = GO_AT_LEAST
+    toolchain: str = "local"
 
 
 def _same_minor(wanted: str) -> Callable[[Version], bool]:
@@ -214,6 +227,15 @@ DATA_BUILDS = (
         go=DATA_GO_AT_LEAST,
     ),
     Build(
+        tools=tuple(_data(name, ALERTMANAGER, f"./cmd/{name}") for name in ("amtool", "alertmanager")),
+        packages=760,
+        link="-s -w",
+        source=f"github.com/prometheus/alertmanager@{ALERTMANAGER}",
+        stubs=("ui/app/dist/elm/index.html", "ui/app/dist/mantine/index.html"),
+        flags=("-trimpath",),
+        go=DATA_GO_AT_LEAST,
+    ),
+    Build(
         tools=(_own("collector", COLLECTOR),),
         packages=1850,
         link=f"-s -w -X main.version={COLLECTOR}",
@@ -221,6 +243,33 @@ DATA_BUILDS = (
         # Prometheus' ways to find targets, but the two that a configuration of kof names.
         flags=("-trimpath", "-tags=remove_all_sd,enable_kubernetes_sd,enable_http_sd"),
         go=DATA_GO_AT_LEAST,
+    ),
+)
+
+# For tests of what it and we write into one zone. Route 53 is its only provider: modules of some others can't be had,
+# nor can those of OpenShift's routes.
+EXTERNAL_DNS_BUILDS = (
+    Build(
+        tools=(_data("external-dns", EXTERNAL_DNS, "."),),
+        packages=1034,
+        link=f"-s -w -X sigs.k8s.io/external-dns/pkg/apis/externaldns.Version={EXTERNAL_DNS}",
+        source=f"sigs.k8s.io/external-dns@{EXTERNAL_DNS}",
+        without=("source/openshift_route.go",),
+        cuts={
+            "provider/factory/provider.go": (
+                r'\t"sigs\.k8s\.io/external-dns/provider/(?!aws")\w+"\n',
+                r"\t\texternaldns\.Provider\w+:\s+(?!aws\.)\w+\.\w+,\n",
+            ),
+            "source/store.go": (
+                r'\topenshift "[^"]+"\n',
+                r"\tOpenShiftClient\(\) .*\n",
+                r"\topenshiftClient +openshift\.Interface\n",
+                r"\tcase types\.OpenShiftRoute:\n.*\n",
+                r"func [^\n]*OpenShift\w+\([^\n]*\n(?:[^}\n][^\n]*\n|\n)*\}\n",
+            ),
+        },
+        flags=("-trimpath",),
+        toolchain=EXTERNAL_DNS_GO,
     ),
 )
 
@@ -272,11 +321,20 @@ def built_for_data() -> dict[str, pathlib.Path] | None:
     return found if all(path.exists() for path in found.values()) else None
 
 
-def find_or_build(progress: Callable[[str], None] = print, *, data: bool = False) -> dict[str, pathlib.Path]:
+def built_external_dns() -> pathlib.Path | None:
+    """Path of external-dns, if it is built."""
+    (path,) = (_cached(tool) for build in EXTERNAL_DNS_BUILDS for tool in build.tools)
+    return path if path.exists() else None
+
+
+def find_or_build(
+    progress: Callable[[str], None] = print, *, data: bool = False, external_dns: bool = False
+) -> dict[str, pathlib.Path]:
     """Paths of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, helm, kwok and registry.
 
-    :param data: also of victoria-metrics, vmauth, vmalert, victoria-logs, promql and collector: a quarter of an hour
-        more of two cores, at first.
+    :param data: also of victoria-metrics, vmauth, vmalert, victoria-logs, promql, amtool, alertmanager and collector:
+        a quarter of an hour more of two cores, at first.
+    :param external_dns: also of external-dns: some minutes more, at first.
 
     What has to be built is built, one after the other, with lines to `progress`; from empty caches that takes a quarter
     of an hour on two cores. Two processes that want the same don't build it twice. Raises SandboxError with the
@@ -284,7 +342,7 @@ def find_or_build(progress: Callable[[str], None] = print, *, data: bool = False
     """
     found: dict[str, pathlib.Path] = {}
     to_do: list[tuple[Build, list[Tool]]] = []
-    for build in (*BUILDS, *(DATA_BUILDS if data else ())):
+    for build in (*BUILDS, *(DATA_BUILDS if data else ()), *(EXTERNAL_DNS_BUILDS if external_dns else ())):
         absent = []
         for tool in build.tools:
             path = _on_this_machine(tool) or (_cached(tool) if _cached(tool).exists() else None)
@@ -348,7 +406,7 @@ def _go(progress: Callable[[str], None], at_least: tuple[int, int] = GO_AT_LEAST
     return programs[0]
 
 
-def _go_environment(go: pathlib.Path) -> dict[str, str]:
+def _go_environment(go: pathlib.Path, toolchain: str) -> dict[str, str]:
     """The user's environment (proxy, module cache) without what would make the build another one."""
     environment = {
         name: value
@@ -358,7 +416,7 @@ def _go_environment(go: pathlib.Path) -> dict[str, str]:
     environment |= {
         "CGO_ENABLED": "0",
         "GOFLAGS": "-buildvcs=false",
-        "GOTOOLCHAIN": "local",
+        "GOTOOLCHAIN": toolchain,
         "GOWORK": "off",
         "GO111MODULE": "on",
         "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -375,15 +433,20 @@ def _make(build: Build, tools: Sequence[Tool], step: str, progress: Callable[[st
         packages = [tool.package for tool in tools]
         # Two compilers at a time at most: each may take a GiB for the large packages of Kubernetes.
         flags = ["-v", "-p=2", *build.flags, *([f"-ldflags={build.link}"] if build.link else [])]
-        environment = _go_environment(go)
-        if build.module:
+        environment = _go_environment(go, build.toolchain)
+        module = build.module
+        if build.source:
+            module = _copy(build, go, folder / "source", environment)
+        if module:
             # go.sum pins what is built: -mod=readonly is the default and refuses to change it.
             output = str(folder / tools[0].name) if len(tools) == 1 else f"{folder}/"
             command = [str(go), "build", *flags, "-o", output, *packages]
         else:
             command = [str(go), "install", *flags, *packages]
             environment["GOBIN"] = str(folder)
-        _watch(command, build, environment, f"{step} {tools[0].name}{', …' if len(tools) > 1 else ''}", progress)
+        _watch(
+            command, build, module, environment, f"{step} {tools[0].name}{', …' if len(tools) > 1 else ''}", progress
+        )
         for tool in tools:
             target = _cached(tool)
             (folder / tool.name).chmod(0o755)
@@ -391,15 +454,46 @@ def _make(build: Build, tools: Sequence[Tool], step: str, progress: Callable[[st
             os.replace(folder / tool.name, target)
 
 
+def _copy(build: Build, go: pathlib.Path, target: pathlib.Path, environment: dict[str, str]) -> pathlib.Path:
+    """The module's sources, and what they lack. Raises SandboxError if they can't be had."""
+    fetched = subprocess.run(
+        [str(go), "mod", "download", "-json", build.source],
+        cwd=cache(), env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if fetched.returncode:
+        raise SandboxError(f"{build.source} can't be fetched:\n{fetched.stdout.strip()}{fetched.stderr.strip()}")
+    shutil.copytree(json.loads(fetched.stdout)["Dir"], target, copy_function=shutil.copyfile)
+    for folder in (target, *(each for each in target.rglob("*") if each.is_dir())):
+        folder.chmod(0o755)  # Go's own copy is read-only
+    for stub in build.stubs:
+        (target / stub).parent.mkdir(parents=True, exist_ok=True)
+        (target / stub).write_text("built without its pages\n", encoding="utf-8")
+    for name in build.without:
+        (target / name).unlink()
+    for name, expressions in build.cuts.items():
+        text = (target / name).read_text(encoding="utf-8")
+        for expression in expressions:
+            text, count = re.subn(expression, "", text)
+            if not count:
+                raise SandboxError(f"{build.source}: {name} has nothing that fits {expression}; it can't be cut so")
+        (target / name).write_text(text, encoding="utf-8")
+    return target
+
+
 def _watch(
-    command: list[str], build: Build, environment: dict[str, str], what: str, progress: Callable[[str], None]
+    command: list[str],
+    build: Build,
+    module: pathlib.Path | None,
+    environment: dict[str, str],
+    what: str,
+    progress: Callable[[str], None],
 ) -> None:
     """Run a Go build and say every ten seconds how far it is. Raises SandboxError if it fails."""
     began = time.monotonic()
     # Nice: a build of minutes must leave the machine usable.
     child = subprocess.Popen(
         ["nice", "-n", "10", *command],
-        cwd=build.module or cache(),
+        cwd=module or cache(),
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -6,12 +6,14 @@ what is in a chart.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -19,12 +21,17 @@ from dataclasses import dataclass, field, replace
 
 import yaml
 
+from sandbox import binaries
 from sandbox.chart_index import ASSETS, MOVED
 from sandbox.lines import LINE_0_0, LINE_0_1, Line
 
 _HERE = pathlib.Path(__file__).resolve().parent
 CHARTS = _HERE / "charts"
 CRDS = _HERE / "crds"
+#: In a work folder: digests of what was pushed.
+_NOTE = "pushed.json"
+#: Of how many sets of charts a registry's files are kept.
+_KEPT = 12
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,8 @@ class Chart:
     http: bool = False
 
 
-#: Of kof-operators 0.1.1's manifest.
-REAL_LINES = 22_800
+#: Of kof-operators 0.1.1's manifest; and of one that has all that is ugly in it, in a few fields of each CRD.
+REAL_LINES, SMALL_LINES = 22_800, 400
 
 _GRAFANA = "charts/grafana.integreatly.org.yaml"
 _VICTORIA_METRICS = "charts/operator.victoriametrics.com.yaml"
@@ -93,6 +100,12 @@ OF_LINE: Mapping[str, tuple[Chart, ...]] = {
     LINE_0_1.name: ALL,
     LINE_0_0.name: tuple(made for chart in ALL for made in _of_line_0_0(chart)),
 }
+
+
+def of_line(line: Line, small: bool = False) -> tuple[Chart, ...]:
+    """The charts of a line, grown to their real size or to a small one."""
+    found = OF_LINE[line.name]
+    return tuple(replace(each, lines=min(each.lines, SMALL_LINES)) for each in found) if small else found
 
 
 class ChartPackagingFailed(Exception):
@@ -215,7 +228,9 @@ def package(helm: pathlib.Path, chart: Chart, work: pathlib.Path) -> pathlib.Pat
     return packages / f"{chart.name}-{chart.version}.tgz"
 
 
-def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path, line: Line = LINE_0_1) -> list[str]:
+def push_all(
+    helm: pathlib.Path, registry: str, work: pathlib.Path, line: Line = LINE_0_1, small: bool = False
+) -> list[str]:
     """Packages the charts of a line and pushes them to ``registry`` ("127.0.0.1:PORT", plain HTTP); returns the names
     of those it pushed.
 
@@ -223,10 +238,10 @@ def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path, line: Line =
     of what was pushed. Raises ChartPackagingFailed.
     """
     work.mkdir(parents=True, exist_ok=True)
-    note = work / "pushed.json"
+    note = work / _NOTE
     pushed: dict[str, str] = json.loads(note.read_text()) if note.exists() else {}
     done = []
-    for chart in OF_LINE[line.name]:
+    for chart in of_line(line, small):
         if chart.http:
             continue
         content = _content_digest(chart)
@@ -240,14 +255,53 @@ def push_all(helm: pathlib.Path, registry: str, work: pathlib.Path, line: Line =
     return done
 
 
-def index_all(helm: pathlib.Path, address: str, work: pathlib.Path, folder: pathlib.Path, line: Line) -> None:
+def restore(line: Line, small: bool, data: pathlib.Path, work: pathlib.Path) -> None:
+    """Put what an earlier sandbox pushed, of the same files, into the folder of a registry that is still empty, and the
+    note of it into ``work``: `push_all` then finds it all there."""
+    kept = _kept(line, small)
+    if data.exists() or not kept.is_dir():
+        return
+    try:
+        shutil.copytree(kept / "data", data)
+        work.mkdir(parents=True, exist_ok=True)
+        shutil.copy(kept / _NOTE, work / _NOTE)
+    except OSError:  # another has just tidied up there: then it's pushed
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def keep(line: Line, small: bool, data: pathlib.Path, work: pathlib.Path) -> None:
+    """Keep what `push_all` has pushed for the sandboxes to come, whole or not at all."""
+    kept = _kept(line, small)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = pathlib.Path(tempfile.mkdtemp(dir=kept.parent, prefix=".charts-"))
+    try:
+        shutil.copytree(data, unfinished / "data")
+        shutil.copy(work / _NOTE, unfinished / _NOTE)
+        with contextlib.suppress(OSError):  # another was quicker
+            unfinished.rename(kept)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    for old in sorted(kept.parent.glob("charts-*"), key=lambda each: each.stat().st_mtime)[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _kept(line: Line, small: bool) -> pathlib.Path:
+    """Where the registry's files for these charts are kept."""
+    how = pathlib.Path(__file__).read_text(encoding="utf-8")
+    parts = [how, binaries.HELM, binaries.DISTRIBUTION, *map(_content_digest, of_line(line, small))]
+    return binaries.cache() / f"charts-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+
+
+def index_all(
+    helm: pathlib.Path, address: str, work: pathlib.Path, folder: pathlib.Path, line: Line, small: bool = False
+) -> None:
     """Makes the line's repositories with an index in ``folder``, which is served at ``address``.
 
     They are as such mirrors are: other people's charts beside ours, of which some can't be read; versions that were
     published and withdrawn, or are higher and older; addresses of packages relative, with a query, and on another host
     that sends one on. Nothing is done where all is there already. Raises ChartPackagingFailed.
     """
-    charts = [chart for chart in OF_LINE[line.name] if chart.http]
+    charts = [chart for chart in of_line(line, small) if chart.http]
     note = work / "indexed.json"
     content = [address, *map(_content_digest, charts)]
     if note.exists() and json.loads(note.read_text()) == content:

@@ -12,10 +12,12 @@ PersistentVolumeClaim bound makes its PersistentVolume (the simulator does).
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 
@@ -102,6 +104,7 @@ spec:
       addresses:
       - {type: InternalIP, address: {{ NodeIP | Quote }}}
       - {type: Hostname, address: {{ .metadata.name | Quote }}}
+      daemonEndpoints: {kubeletEndpoint: {Port: %(kubelet)d}}
       capacity: {cpu: "32", memory: 256Gi, ephemeral-storage: 1Ti, pods: "250"}
       allocatable: {cpu: "32", memory: 256Gi, ephemeral-storage: 1Ti, pods: "250"}
       nodeInfo:
@@ -116,6 +119,27 @@ spec:
         kubeletVersion: %(kubernetes)s
         kubeProxyVersion: ""
 """
+
+# Of what the containers would do, kwok lets a port be forwarded to: to a program that answers any HTTP request.
+_PORT_FORWARD = """\
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterPortForward
+metadata:
+  name: container-answers
+spec:
+  forwards:
+"""
+#: What the charts' pods listen on that people open.
+_FORWARDED = (3000, 8080, 8081, 8082, 8481, 9428)
+
+
+def _port_forward(cluster: str) -> str:
+    program = pathlib.Path(__file__).with_name("container.py")
+    forwards = [
+        {"ports": [port], "command": [sys.executable, "-IS", str(program), cluster, str(port)]} for port in _FORWARDED
+    ]
+    return _PORT_FORWARD + "".join(f"  - {json.dumps(each)}\n" for each in forwards)
 
 
 @dataclass(frozen=True)
@@ -243,6 +267,9 @@ def _remove(state: pathlib.Path, name: str) -> None:
     state_files.forget_ports(state, name)
 
 
+_PORTS = ("etcd", "peer", "api", "kubelet")
+
+
 class _PortTaken(Exception):
     """Somebody took one of our ports between our look and the server's bind."""
 
@@ -253,7 +280,7 @@ def _start_control_plane(
     """Start etcd and API server where they don't run; wait until they answer; return the API server's address."""
     folder = _folder(state, name)
     folder.mkdir(parents=True, exist_ok=True)
-    port = state_files.ports(state, name, ("etcd", "peer", "api"), fresh=fresh)
+    port = state_files.ports(state, name, _PORTS, fresh=fresh)
     server = f"https://127.0.0.1:{port['api']}"
     authority = certificates.Authority(folder, name)
     certificates.signing_key(folder / "service-accounts.key", folder / "service-accounts.pub")
@@ -337,6 +364,7 @@ def _apiserver(
         f"--disable-admission-plugins={','.join(_ADMISSION_OFF)}",
         # Nobody asks for its address through the cluster, nor for its identity among several.
         "--endpoint-reconciler-type=none",
+        "--kubelet-preferred-address-types=InternalIP",  # for a port that is forwarded; nodes' names are nowhere
         "--feature-gates=APIServerIdentity=false",
         "--profiling=false",
     ]
@@ -401,8 +429,9 @@ def _start_controllers(state: pathlib.Path, name: str, tools: dict[str, pathlib.
         _environment(),
     )
     stages = folder / "kwok.yaml"
-    versions = {"kwok": binaries.KWOK, "kubernetes": binaries.KUBERNETES}
-    state_files.write(stages, _NODE_STAGE % versions)
+    kubelet = state_files.ports(state, name, _PORTS, fresh=False)["kubelet"]
+    given = {"kwok": binaries.KWOK, "kubernetes": binaries.KUBERNETES, "kubelet": kubelet}
+    state_files.write(stages, _NODE_STAGE % given + _port_forward(name))
     processes.start(
         state,
         _process(name, "kwok"),
@@ -413,6 +442,10 @@ def _start_controllers(state: pathlib.Path, name: str, tools: dict[str, pathlib.
             "--manage-all-nodes=true",
             "--node-lease-duration-seconds=0",
             "--node-ip=127.0.0.1",
+            f"--node-port={kubelet}",
+            f"--server-address=127.0.0.1:{kubelet}",
+            f"--tls-cert-file={folder / 'apiserver.crt'}",
+            f"--tls-private-key-file={folder / 'apiserver.key'}",
         ],
         _environment(),
     )

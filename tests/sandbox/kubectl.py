@@ -14,6 +14,7 @@ import json
 import pathlib
 import re
 import subprocess
+import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
         raise _Unknown(message)
 
 
-def _parser() -> _Parser:
+def _made() -> _Parser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("words", nargs="*")
     parser.add_argument("-n", dest="namespace")
@@ -80,6 +81,8 @@ def _parser() -> _Parser:
     return parser
 
 
+#: One for all commands: to make it takes as long as most of them. While it parses, it is another.
+_PARSER, _PARSING = _made(), threading.Lock()
 #: What each command takes of these.
 _TAKES = {
     "get": {"namespace", "everywhere", "selector", "output", "ignore_not_found", "show_managed_fields"},
@@ -98,10 +101,11 @@ class _Command:
         self.api, self.stdin = api, stdin
         self.wrote = False
         self.timeout, self.end = timeout, time.monotonic() + timeout
-        self.given = _parser().parse_intermixed_args(arguments)
+        with _PARSING:
+            self.given = _PARSER.parse_intermixed_args(arguments)
         words: list[str] = self.given.words or [""]
         self.verb, *self.words = words
-        said = {name for name, value in vars(self.given).items() if value != _parser().get_default(name)}
+        said = {name for name, value in vars(self.given).items() if value != _PARSER.get_default(name)}
         if not said - {"words"} <= _TAKES.get(self.verb, set()):
             raise _Unknown(str(arguments))
 

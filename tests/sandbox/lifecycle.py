@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import urllib3
 import yaml
 
-from sandbox import aws, binaries, chart_index, cluster, data, faults, lines, processes, registry
+from sandbox import aws, binaries, chart_index, chart_packages, cluster, data, faults, lines, names, processes, registry
 from sandbox import state as state_files
 from sandbox.api import Api, ApiFailure, connect, wait_until
 from sandbox.lines import Line
@@ -28,7 +29,6 @@ from sandbox.state import SandboxError
 HERE = pathlib.Path(__file__).parent
 MOTHERSHIP = "mothership"
 SIMULATOR = "simulator"
-SEED = "simulator-seed"
 KOF_USER = "k0rdent-kof"
 
 Say = Callable[[str], None]
@@ -41,6 +41,7 @@ def up(
     clusters: str | None = None,
     line: Line | None = None,
     with_data: bool | None = None,
+    charts: str | None = None,
     say: Say = print,
 ) -> bool:
     """Start the sandbox, or what is missing of it; False if all of it ran already.
@@ -49,7 +50,9 @@ def up(
     CRDs, those of the charts too, and nothing else. `clusters`: real | none, whether the simulator starts a control
     plane for each cluster; None for what it was, at first real. `line`: of kof, with the kcm that it knew; None for
     what it was, at first 0.1. `with_data`: whether real metrics and logs go through it, of the clusters that have
-    control planes; None for what it was, at first not. Raises SandboxError if a part does not come up.
+    control planes; None for what it was, at first not. `charts`: real | small, whether kof-operators has the real one's
+    size, which costs CPU at each install and look; None for what it was, at first real. Raises SandboxError if a part
+    does not come up.
     """
     tools = binaries.find_or_build(say, data=bool(with_data))
     began = time.monotonic()
@@ -60,6 +63,8 @@ def up(
             only_control_plane = False  # the whole has a control plane too, and is not thrown away for less
         if before and clusters and not only_control_plane and before.get("clusters", "real") != clusters:
             raise SandboxError(f"it is up, with other than `--clusters {clusters}`; `down` first")
+        if before and charts and not only_control_plane and before.get("charts", "real") != charts:
+            raise SandboxError(f"it is up, with other than `--charts {charts}`; `down` first")
         if before and line and before["line"] != line.name:
             raise SandboxError(f"it is up, of line {before['line']} and not {line.name}; `down` first")
         with_data = bool((before or {}).get("data")) if with_data is None else with_data
@@ -73,13 +78,14 @@ def up(
             _clear_away(state)
             _remove_logs(state)
         clusters = clusters or (before or {}).get("clusters", "real")
+        charts = charts or (before or {}).get("charts", "real")
         line = line or (lines.find(before["line"]) if before else lines.LINE_0_1)
         if only_control_plane:
             _control_plane_only(state, line)
         else:
-            _everything(state, tools, clusters, line, with_data, say)
-        facts = {"only_control_plane": only_control_plane, "clusters": clusters, "line": line.name, "data": with_data}
-        state_files.write_json(state / "sandbox.json", facts)
+            _everything(state, tools, clusters, charts, line, with_data, say)
+        facts = {"only_control_plane": only_control_plane, "clusters": clusters, "charts": charts}
+        state_files.write_json(state / "sandbox.json", {**facts, "line": line.name, "data": with_data})
     say(f"sandbox: up in {time.monotonic() - began:.1f} s, see {state}")
     return True
 
@@ -139,6 +145,7 @@ def _broken(state: pathlib.Path, facts: dict[str, Any]) -> list[str]:
         parts = (
             registry.NAME,
             aws.NAME,
+            names.NAME,
             *((chart_index.NAME,) if lines.find(facts["line"]).http else ()),
             *((SIMULATOR,) if _has("sandbox.simulator.__main__") else ()),
             *((data.NAME,) if facts.get("data") else ()),
@@ -178,23 +185,30 @@ def _control_plane_only(state: pathlib.Path, line: Line) -> None:
 
 
 def _everything(
-    state: pathlib.Path, tools: dict[str, pathlib.Path], clusters: str, line: Line, with_data: bool, say: Say
+    state: pathlib.Path,
+    tools: dict[str, pathlib.Path],
+    clusters: str,
+    charts: str,
+    line: Line,
+    with_data: bool,
+    say: Say,
 ) -> None:
     addresses: dict[str, str] = {}
 
     def registry_and_charts() -> None:
+        work, small = state / "chart-packages", charts == "small"
+        chart_packages.restore(line, small, registry.files(state), work)
         addresses["registry"] = registry.start(state, tools)
-        if _has("sandbox.chart_packages"):
-            from sandbox import chart_packages
-
-            work = state / "chart-packages"
-            chart_packages.push_all(tools["helm"], addresses["registry"], work, line)
-            if line.http:
-                addresses["index"] = chart_index.start(state)
-                chart_packages.index_all(tools["helm"], addresses["index"], work, chart_index.folder(state), line)
+        if chart_packages.push_all(tools["helm"], addresses["registry"], work, line, small):
+            chart_packages.keep(line, small, registry.files(state), work)
+        if line.http:
+            addresses["index"] = chart_index.start(state)
+            place = chart_index.folder(state)
+            chart_packages.index_all(tools["helm"], addresses["index"], work, place, line, small)
 
     def stand_in_for_aws() -> None:
         addresses["aws"] = aws.start(state)
+        addresses["names"] = names.start(state, addresses["aws"])
 
     for name in cluster.names(state=state):
         cluster.mend(name, state=state)
@@ -210,8 +224,8 @@ def _everything(
     if with_data:
         addresses |= data.start(state)
     _endpoints(state, tools, line, addresses)
-    charts = state_files.read_json(state / "endpoints.json")["chart_repository"]
-    say(f"charts of line {line.name}: {charts}; AWS: {addresses['aws']}")
+    place = state_files.read_json(state / "endpoints.json")["chart_repository"]
+    say(f"charts of line {line.name}: {place}; AWS: {addresses['aws']}")
     if not (state / "faults.json").exists():
         faults.clear(state)
     elif faults.read(state) != faults.none():
@@ -302,10 +316,12 @@ def _endpoints(state: pathlib.Path, tools: dict[str, pathlib.Path], line: Line, 
             "index": index,
             "chart_repository": charts,
             "aws": addresses.get("aws"),
+            # A DNS server that knows what stands in AWS' hosted zones.
+            "names": addresses.get("names"),
             # Through which proxy names of the sandbox's domains are reached, and whose certificates are then trusted.
             "proxy": addresses.get("proxy"),
             "certificates": addresses.get("certificates"),
-            "promxy": addresses.get("promxy"),
+            **{name: addresses.get(name) for name in ("promxy", "vmalert", "alertmanager")},
             "helm": str(tools["helm"]),
             "kubectl": str(tools["kubectl"]),
             "kof_kubeconfig": str(state / "kof.kubeconfig"),
@@ -371,9 +387,15 @@ def _management_cluster(state: pathlib.Path, clusters: str, line: Line) -> None:
     environment |= {"KOF_SANDBOX_DIR": str(state), "PYTHONPATH": str(HERE.parent), "TMPDIR": str(state / "tmp")}
     program = [sys.executable, "-m", "sandbox.simulator"]
     kubeconfig = state / f"{MOTHERSHIP}.kubeconfig"
-    seeding = [*program, "seed", "--kubeconfig", str(kubeconfig), "--line", line.name]
-    if processes.run(state, SEED, seeding, environment):
-        raise SandboxError(f"the simulator's seed failed:\n{processes.tail(processes.log_file(state, SEED))}")
+    # In this process: another one takes half a second to begin.
+    from sandbox.simulator.api import Api as SimulatorApi
+    from sandbox.simulator.api import ApiError
+    from sandbox.simulator.seed import seed
+
+    try:
+        seed(SimulatorApi(kubeconfig), line)
+    except (ApiError, OSError, urllib3.exceptions.HTTPError) as reason:
+        raise SandboxError(f"the simulator's seed failed: {reason}") from reason
     if processes.find(state, SIMULATOR) is None:
         (state / "simulator.json").unlink(missing_ok=True)  # of one that died
     processes.start(state, SIMULATOR, [*program, "run", "--state-dir", str(state), "--clusters", clusters], environment)

@@ -167,13 +167,6 @@ def start(
     child.returncode = 0  # it outlives us on purpose: keeps subprocess from warning about it
 
 
-def run(state: pathlib.Path, name: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program to its end and return its exit code; should we be killed meanwhile, it is known like any other."""
-    code = _spawn(state, name, command, environment, None).wait()
-    _record(state, name).unlink(missing_ok=True)
-    return code
-
-
 def _spawn(
     state: pathlib.Path,
     name: str,

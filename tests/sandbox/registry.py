@@ -30,7 +30,7 @@ def start(state: pathlib.Path, tools: dict[str, pathlib.Path]) -> str:
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {
-                "filesystem": {"rootdirectory": str(state / NAME / "data")},
+                "filesystem": {"rootdirectory": str(files(state))},
                 "delete": {"enabled": True},
                 "maintenance": {"uploadpurging": {"enabled": False}},
             },
@@ -41,6 +41,11 @@ def start(state: pathlib.Path, tools: dict[str, pathlib.Path]) -> str:
         processes.start(state, NAME, [str(tools["registry"]), "serve", str(config)], {"OTEL_TRACES_EXPORTER": "none"})
 
     return f"127.0.0.1:{started(state, NAME, 'the registry', begin)}"
+
+
+def files(state: pathlib.Path) -> pathlib.Path:
+    """Where all that is pushed to it lies."""
+    return state / NAME / "data"
 
 
 def started(state: pathlib.Path, name: str, what: str, begin: Callable[[int], None]) -> int:

@@ -37,34 +37,49 @@ class Role:
 
 
 OF_CLUSTERS = ("regional", "child")
+#: What asks for rights only where it is said.
+ALERTS: dict[str, Any] = {
+    "mothership_alertmanager_config": {"route": {"receiver": "a"}, "receivers": [{"name": "a"}]},
+    **{f"{layer}_alert_rules": [] for layer in ("mothership", *OF_CLUSTERS)},
+}
 ROLES = {
     "reader": Role(
         """\
-Changes nothing: k0rdent.kof.status, .support_bundle, k0rdent.kof.preflight of regional and child clusters with
+Changes nothing: k0rdent.kof.status, .access, .support_bundle, k0rdent.kof.preflight of regional and child clusters with
 preflight_job=look, and waiting for them. It reads no Secret. k0rdent.kof.render needs no right at all; --check needs
 those of the run that it tries.""",
-        (walk(*OF_CLUSTERS, job="look"), walk("mothership", *OF_CLUSTERS, job="support")),
+        (
+            walk(*OF_CLUSTERS, job="look", said=ALERTS),
+            walk("mothership", *OF_CLUSTERS, job="support", said=ALERTS),
+        ),
     ),
     "verifier": Role(
         """\
 Beside reader, k0rdent.kof.verify: it reads promxy's configuration, the logins and the kubeconfigs of all clusters, so
 that who has it is their administrator. Changes nothing by itself.""",
-        (walk("mothership", *OF_CLUSTERS, job="verify"),),
+        (walk("mothership", *OF_CLUSTERS, job="verify", said=ALERTS),),
         looks=False,
         beside=("reader",),
+    ),
+    "backup": Role(
+        """\
+Saves a fleet: k0rdent.kof.backup. With a vault password it reads the Secrets in the namespace of kof, the logins of all
+regions among them; without one it does without the rights to Secrets. Changes nothing. A restore takes admin.yaml.""",
+        (walk(*OF_CLUSTERS, job="backup"),),
+        looks=False,
     ),
     "operator": Role(
         """\
 Adds and changes clusters: k0rdent.kof.regional and .child, with preflight, --check and waiting. Deletes nothing but old
 records of runs, which are ConfigMaps. It reads the Secrets in the namespace of kof, the logins of all regions among
 them.""",
-        (walk(*OF_CLUSTERS, more=("check",)),),
+        (walk(*OF_CLUSTERS, more=("check",), said=ALERTS),),
     ),
     "deleter": Role(
         """\
 Takes clusters away: k0rdent.kof.delete and, with operator, kof_replace_guide_objects. Preflight asks for these rights
 with preflight_job=delete; to look at all else it needs those of reader or operator, too.""",
-        (walk(*OF_CLUSTERS, job="delete"),),
+        (walk(*OF_CLUSTERS, job="delete", said=ALERTS),),
         looks=False,
     ),
     "dns_credentials": Role(
@@ -78,7 +93,7 @@ here. The namespace of kof has to be there before a Role can be in it. For what 
 What k0rdent.kof.mothership needs beside kof's charts. They hold CustomResourceDefinitions, ClusterRoles and bindings,
 which takes the verbs escalate and bind, or every right that is in them. Preflight names what it takes for the charts at
 hand, to be bound beside this; whoever doesn't want to look for it binds admin.yaml.""",
-        (walk("mothership", more=("check",)),),
+        (walk("mothership", more=("check",), said=ALERTS),),
     ),
 }
 ROLES["line-0.0"] = Role(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,9 +40,14 @@ def walk(
     more: tuple[str, ...] = (),
     method: str = "iam_user",
     release: Direct = RELEASE,
+    said: Mapping[str, Any] | None = None,
 ) -> Walk:
-    """What a run through these layers of a fleet is about, in the namespaces that everybody has."""
-    shared = {"kof_version": release.version, "kof_chart_repository": "oci://registry.example.com/kof"}
+    """What a run through these layers of a fleet is about, in the namespaces that everybody has; said: variables."""
+    shared: dict[str, Any] = {
+        "kof_version": release.version,
+        "kof_chart_repository": "oci://registry.example.com/kof",
+        **(said or {}),
+    }
     region = {"regional_domain": "eu1.example.com", "regional_admin_email": "a@example.com"}
     parsed = {
         "mothership": model.parse_mothership("mothership", shared),
@@ -52,6 +57,8 @@ def walk(
     }
     clusters = {layer: parsed[layer][0] for layer in layers}
     assert all(clusters.values()), parsed
+    for layer in clusters.keys() & {"mothership", "regional"}:
+        clusters[layer] = replace(clusters[layer], dashboards=())
     return Walk(clusters, release, "kof", "kcm-system", JOBS[job] + more)
 
 
@@ -188,7 +195,15 @@ HEALTHY = Facts(
 
 def made_of(name: str, domain: str) -> tuple[Part, ...]:
     """The parts of a regional cluster, as far as checks look at them."""
-    cluster: Any = types.SimpleNamespace(cluster_name=name, domain=domain, namespace="kof", kcm_namespace="kcm-system")
+    cluster: Any = types.SimpleNamespace(
+        cluster_name=name,
+        domain=domain,
+        namespace="kof",
+        kcm_namespace="kcm-system",
+        alert_rules=None,
+        maintenance_until=None,
+        dashboards=None,
+    )
     return parts("regional", cluster, Given(RELEASE, "v1alpha1"))
 
 

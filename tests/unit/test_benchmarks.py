@@ -156,6 +156,27 @@ def test_who_fails_or_did_not_do_the_work_does_not_win(machine: Machine) -> None
     assert cleared == ["yes", "yes"]
 
 
+def test_another_commit_that_cannot_do_it_is_told_and_left_out(machine: Machine) -> None:
+    said: list[str] = []
+    machine.say = said.append
+    cleared: list[str] = []
+
+    def contender(name: str, command: str, **more: Any) -> Contender:
+        attempt = Attempt(["/bin/sh", "-c", command], lambda _done: None, lambda: cleared.append(name))
+        return Contender(name, "nobody", lambda: attempt, **more)
+
+    first = "[ -e once ] && exit 4; touch once"  # succeeds in the first round only
+    contenders = [contender("ours", "true"), contender("ours, at abc", first, may_fail=True)]
+    measured = machine.compare("status", contenders, 3)
+    assert [len(each) for each in measured.values()] == [3, 0], "half of its rounds would be no measurement"
+    assert sum("ours, at abc: exit code 4" in each for each in said) == 1
+    assert cleared.count("ours, at abc") == 2
+    world: Any = SimpleNamespace(checkout=SimpleNamespace(contender=lambda name: f"{name}, at abc"))
+    (row,) = tasks._against_checkout(world, "status", measured)
+    assert (row["rival"], row["rival_s"], row["ok"]) == ("ours, at abc", None, None)
+    assert "can't do it" in report.markdown([row], FACTS)
+
+
 def test_neighbours_work_meanwhile_and_only_then(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     pids = machine.directory / "pids"
     monkeypatch.setattr(rounds, "NEIGHBOUR", ["/bin/sh", "-c", f"echo $$ >>{pids}; exec sleep 600"])

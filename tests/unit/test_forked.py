@@ -130,3 +130,29 @@ def test_a_short_run_finds_all_that_it_imports(tmp_path: pathlib.Path) -> None:
     told = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True).stdout
     assert "ok=1" in told
     assert not re.findall(r"\bansible\.plugins\.\S+", told.splitlines()[-1])
+
+
+def test_a_program_around_finds_forks_for_ansible_playbook(tmp_path: pathlib.Path) -> None:
+    """Output and complaints apart, each in its folder and with its environment, also two at a time; and its own end."""
+    (tmp_path / "play.yml").write_text(PLAY.replace("    - k0rdent.kof.fleet_preflight:\n", ""))
+    (tmp_path / "broken.yml").write_text("- hosts: localhost\n  tasks: [{no.such.module: }]\n")
+    script = f"""
+    cd {tmp_path}
+    KOF_WORD=first ansible-playbook -i localhost, play.yml > first &
+    KOF_WORD=second ansible-playbook -i localhost, play.yml
+    wait
+    ansible-playbook -i localhost, --syntax-check broken.yml > nothing || echo "ended with $?"
+    exit 7
+    """
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KOF_")}
+    environment = {**clean, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "PYTHONPATH": str(REPOSITORY / "tests")}
+    command = [sys.executable, "-m", "forked.around", "sh", "-c", script]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment | {"ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 7, done.stderr
+    assert f"second at {tmp_path}" in done.stdout
+    assert f"first at {tmp_path}" in (tmp_path / "first").read_text()
+    assert "ended with 4" in done.stdout
+    assert "no.such.module" in done.stderr
+    assert "no.such.module" not in done.stdout + (tmp_path / "nothing").read_text()

@@ -117,7 +117,7 @@ class KeyAndSecret:
         Raises Stop, ApiError, ApiUnavailable, and what botocore raises.
         """
         self._ensure_namespace()
-        cluster = self._management_cluster()
+        cluster = own_uid(self.connection)
         for _pass in range(PASSES):
             secret = self._get("v1", "Secret", self.namespace, NAME)
             held = held_credentials(secret)
@@ -284,14 +284,19 @@ class KeyAndSecret:
             guards=self.guards,
         )[0]
 
-    def _management_cluster(self) -> str:
-        namespace = self._get("v1", "Namespace", None, "kube-system")
-        if namespace is None:
-            raise Stop(f"{self.connection.server} has no namespace kube-system: is it a Kubernetes cluster?")
-        return namespace["metadata"]["uid"]
-
     def _get(self, api_version: str, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
         return get_or_none(self.connection, (api_version, kind, namespace, name))
+
+
+def own_uid(connection: Connection) -> str:
+    """By what a management cluster is told from others.
+
+    :raises Stop: it has none.
+    """
+    namespace = get_or_none(connection, ("v1", "Namespace", None, "kube-system"))
+    if namespace is None:
+        raise Stop(f"{connection.server} has no namespace kube-system: is it a Kubernetes cluster?")
+    return str(namespace["metadata"]["uid"])
 
 
 def _is_young(secret: Mapping[str, Any] | None) -> bool:

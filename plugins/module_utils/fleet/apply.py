@@ -22,10 +22,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import Outcome, Pending, Policy
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.wait import PROGRESS_SECONDS
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards, own_cluster
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards, own_cluster, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import stand_ins, stood_for
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import WARNING, Check
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Say = Callable[[str], None]
@@ -64,17 +65,22 @@ def apply(
     check_mode: bool,
     pending: Pending | None,
     say: Say,
+    after_charts: bool = False,
 ) -> tuple[list[tuple[str, Outcome]], list[str]]:
     """Bring about the objects of a layer's clusters; each one's outcome with its cluster's host, and warnings.
 
     :param domains: of each child's regional, by the regional's host name.
     :param pending: in check mode, what earlier steps would have made.
     :param say: is given lines of progress.
+    :param after_charts: of the mothership, what stands on its charts; else what they stand on.
     :raises FleetFault: a cluster can't be rendered, or the server, the login or the time was lost.
     """
     objects, faults = render.layer_objects(fleet, layer, surroundings, domains)
     if faults:
         raise FleetFault.of(faults)
+    if layer == "mothership":
+        steps = {host: each[1:] if after_charts else each[:1] for host, each in objects.items()}
+        objects = {host: each for host, each in steps.items() if each}
     of_kcm = layer != "mothership"
     clusters = {host: of_host[0] for host, of_host in objects.items()}
     own = own_cluster.refusals(connection, clusters, surroundings.deployments) if of_kcm else {}
@@ -107,7 +113,25 @@ def apply(
     if fleet.shared("kof_replace_guide_objects") and layer == "regional":
         by_host += _replace(connection, fleet, surroundings.kcm_version, by_host, policy, check_mode=check_mode)
     changed = {host for host, outcome in by_host if outcome.changed and outcome.ref.kind == "ClusterDeployment"}
-    return by_host, side_effects.of_upgrades(clusters, changed, surroundings.deployments, fleet.release)
+    upgrades = side_effects.of_upgrades(clusters, changed, surroundings.deployments, fleet.release)
+    return by_host, [*(each.line() for each in ended_maintenance(fleet, layer)), *upgrades]
+
+
+def ended_maintenance(fleet: Fleet, layer: str) -> list[Check]:
+    """A maintenance that is over holds nothing back any more: that is its end, or a moment that somebody mistyped."""
+    variable, now = f"{layer}_maintenance_until", time.time()
+    return [
+        Check(
+            "maintenance",
+            f"{each.maintenance_until} is past, nothing is held back",
+            remedy="a later time, or leave it out",
+            status=WARNING,
+            hosts=(each.host,),
+            variable=variable,
+        )
+        for each in (fleet.of(layer) if layer in ("regional", "child") else ())
+        if each.maintenance_until and syntax.seconds(each.maintenance_until) <= now
+    ]
 
 
 def unless_lost(by_host: Sequence[tuple[str, Outcome]], layer: str) -> None:

@@ -23,9 +23,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import vmauth_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Paths
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Dashboard, Paths
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig, from_json
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Object = dict[str, Any]
@@ -55,17 +56,6 @@ _WAY_CODES = {"name": "vmauth-name-unknown", "certificate": "vmauth-certificate-
 _NEWEST = "max by (%s) (tlast_over_time(%s[" + RANGE + "]))"
 #: A series that every scrape makes; one that OpenCost alone makes.
 _SERIES = {METRICS: "up", COSTS: "node_total_hourly_cost"}
-
-
-class NoAnswer(Exception):
-    """Nobody answered.
-
-    :ivar kind: name (there is no such name), certificate (it isn't trusted), or refused (anything else on the way).
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 #: (url, form, user and password) -> HTTP status and body; a GET where there is no form. Raises NoAnswer.
@@ -139,14 +129,16 @@ def look(
     now: Callable[[], float],
     limits: Mapping[str, float],
     promxy: str = "",
+    dashboards: Sequence[Dashboard] = (),
 ) -> Looked:
     """Ask every regional what arrived of which child.
 
     :param now: seconds since 1970, of the clock that ages are told by.
     :param limits: by kind, the age in seconds beyond which the newest sample is too old.
     :param promxy: address of promxy's API; empty where it can't be asked from here.
+    :param dashboards: that promxy is to have data for.
     """
-    return _Look(regionals, children, ask, paths, now, limits).told(promxy)
+    return _Look(regionals, children, ask, paths, now, limits).told(promxy, dashboards)
 
 
 @dataclass
@@ -179,7 +171,7 @@ class _Look:
     looked: Looked = field(default_factory=Looked)
     arrived: dict[str, _Arrived] = field(default_factory=dict)
 
-    def told(self, promxy: str) -> Looked:
+    def told(self, promxy: str, dashboards: Sequence[Dashboard]) -> Looked:
         # One that is away takes as long as its time-outs.
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for findings in pool.map(self._regional, self.regionals):
@@ -189,8 +181,8 @@ class _Look:
             list(pool.map(functools.partial(self._stray_logs, lost), self.regionals))
         for child in self.children:
             self._child(child)
-        if promxy:
-            self._promxy(promxy)
+        if promxy and self._promxy(promxy):
+            self._dashboards(promxy, dashboards)
         return self.looked
 
     # -- regionals
@@ -247,7 +239,7 @@ class _Look:
             text = self._answer(regional, f"{self.paths.read_logs}/select/logsql/query", {"query": query})
             try:
                 for line in filter(None, text.splitlines()):
-                    row = json.loads(line)
+                    row = from_json(line)
                     found[row["k8s.pod.uid"]] = _seconds(row["newest"])
             except (ValueError, KeyError, TypeError, OverflowError):
                 why = f"{LOGS}: an answer that isn't VictoriaLogs'"
@@ -359,8 +351,8 @@ class _Look:
 
     # -- promxy
 
-    def _promxy(self, address: str) -> None:
-        """Each region has to answer through it."""
+    def _promxy(self, address: str) -> bool:
+        """Each region has to answer through it. Whether it answers at all."""
         # Steps of 5 minutes don't see what has been sending for less.
         of_a_day = f"max_over_time(timestamp(up)[{RANGE}:5m])"
         query = f"max by (promxyCluster) (timestamp(up)) or max by (promxyCluster) ({of_a_day})"
@@ -368,7 +360,7 @@ class _Look:
             status, body = self.ask(f"{address}/api/v1/query", {"query": query}, None)
         except NoAnswer as reason:
             self._add(code="promxy-not-reached", host="", what=address, why=str(reason))
-            return
+            return False
         found = _vector(body, "promxyCluster") if status == 200 else None
         if found is None:
             # One region that doesn't answer fails the query of all: it has been told then.
@@ -377,11 +369,36 @@ class _Look:
                 self.looked.not_looked_at.append(f"promxy: it answers no query as long as {some(away)} doesn't")
             else:
                 self._add(code="promxy-query-failed", host="", what=address, why=f"HTTP {status}{_error_of(body)}")
-            return
+            return False
         for regional in self.regionals:
             if regional.cluster not in found and self.arrived[regional.host].newest.get(METRICS):
                 why = "promxy has no series of this region, and the region itself has some"
                 self._add(code="promxy-lacks-region", host=regional.host, what=regional.cluster, why=why)
+        return True
+
+    def _dashboards(self, address: str, dashboards: Sequence[Dashboard]) -> None:
+        """Where something arrives, each has to have something to choose from."""
+        sent = {kind for ages in self.looked.ages.values() for kind, age in ages.items() if age is not None}
+        known: dict[tuple[str, str], bool | None] = {}
+        for each in dashboards:
+            if (COSTS if each.costs else METRICS) not in sent:
+                continue
+            for variable, series, label in each.variables:
+                if (series, label) not in known:
+                    known[series, label] = self._any(address, f'{series}{{{label}!=""}}')
+                if known[series, label] is False:
+                    why = f"its variable {variable}, label_values({series}, {label}), finds nothing through promxy"
+                    self._add(code="dashboard-without-data", host="", what=each.title, why=why)
+                    break
+
+    def _any(self, address: str, series: str) -> bool | None:
+        """Whether promxy has any; None where it doesn't say."""
+        try:
+            status, body = self.ask(f"{address}/api/v1/query", {"query": f"count({series})"}, None)
+        except NoAnswer:
+            return None
+        found = _vector(body, "") if status == 200 else None
+        return None if found is None else bool(found)
 
     def _add(self, *, code: str, host: str, what: str, why: str, since: str = "") -> None:
         self.looked.findings.append(Seen(code=code, host=host, what=what, why=why, since=since))
@@ -408,20 +425,20 @@ _NEVER = 1e11
 def _vector(text: bytes, label: str) -> dict[str, float] | None:
     """Values of an instant query by a label; None for what isn't its answer."""
     try:
-        answer = json.loads(text)
+        answer = from_json(text)
         rows = answer["data"]["result"] if answer["status"] == "success" else None
         if rows is None:
             return None
         found = {row["metric"].get(label, ""): float(row["value"][1]) for row in rows}
         return {name: each for name, each in found.items() if 0 <= each < _NEVER}  # nor what is no number
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError):
         return None
 
 
 def _error_of(text: bytes) -> str:
     """What a Prometheus API says of a query that failed, in short."""
     try:
-        return f": {json.loads(text)['error']}"[:300]
+        return f": {from_json(text)['error']}"[:300]
     except (ValueError, KeyError, TypeError):
         return ""
 

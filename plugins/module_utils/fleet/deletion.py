@@ -72,6 +72,7 @@ class Deletion:
     :ivar kcm_version: of kcm's API, as the management cluster serves it.
     :ivar given: what the clusters' parts depend on.
     :ivar refs: by host, its objects: the cluster, and for a regional its place in the global view.
+    :ivar host_of: the host of each of them.
     :ivar refused: by host, why; it fails by this reason.
     :ivar left_out: by host, why its turn didn't come.
     :ivar standing: by host of a cluster that lives on, the releases to uninstall there before its ClusterDeployment
@@ -83,6 +84,7 @@ class Deletion:
     kcm_version: str
     given: Given[Any] = field(init=False)
     refs: dict[str, list[Ref]] = field(init=False)
+    host_of: dict[Ref, str] = field(init=False)
     _gone: dict[Ref, Callable[[], Target]] = field(init=False, default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -98,6 +100,7 @@ class Deletion:
         self.refs = {
             each.host: self._refs(layer, each) for layer in ("child", "regional") for each in self.fleet.of(layer)
         }
+        self.host_of = {ref: host for host, refs in self.refs.items() for ref in refs}
 
     def _refs(self, layer: str, cluster: Any) -> list[Ref]:
         """What of a cluster we have made, the cluster itself first."""
@@ -115,7 +118,8 @@ class Deletion:
 
     def hosts(self, layer: str) -> list[str]:
         """The clusters of a layer that neither were refused nor are left out."""
-        return [each.host for each in self.fleet.of(layer) if each.host not in {**self.refused, **self.left_out}]
+        stay = self.refused.keys() | self.left_out.keys()
+        return [each.host for each in self.fleet.of(layer) if each.host not in stay]
 
     def going(self, live: Live) -> dict[str, list[str]]:
         """By layer, the hosts of whose objects some are there and not being deleted yet."""
@@ -323,6 +327,7 @@ class Deletion:
         if not by_name:
             return {}, {}
         regional_of = {self.refs[child.host][0]: child.regional for child in self.fleet.of("child")}
+        there = set(by_name.values())
         found: dict[str, dict[Ref, str]] = {}
         untold: dict[Ref, str] = {}
         for ref, item in live.items():
@@ -331,7 +336,7 @@ class Deletion:
             sends = destination(item, self.fleet.release)
             hosts = {by_domain[domain] for domain in sends.domains - sends.disabled if domain in by_domain}
             off = {by_domain[domain] for domain in sends.disabled if domain in by_domain}
-            hosts |= {host for host in by_name.values() if host == regional_of.get(ref)}
+            hosts |= there & {regional_of.get(ref)}
             if sends.regional:
                 name, namespace = sends.regional
                 if namespace in (None, self.fleet.shared("kof_kcm_namespace")):

@@ -19,7 +19,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import AtAws, Part, Right, right
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import labels
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.namespace import namespace
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_WITH_SECRET
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_WITH_SECRET, DnsAccess
 
 
 def parts(options: Mapping[str, Any]) -> tuple[Part, ...]:
@@ -42,3 +42,32 @@ def rights(options: Mapping[str, Any]) -> Iterator[Right]:
     """What is read beside the parts: whose the user is, by the management cluster's uid."""
     if options["method"] == "iam_user":
         yield right("apply", Ref("v1", "Namespace", None, "kube-system"), "get", name="kube-system")
+
+
+#: Of the role's variables, those that the regional clusters' external-dns goes by.
+OF_REGIONALS = (
+    "method", "hosted_zones", "all_zones", "role_name", "path", "oidc_provider_arns", "existing_node_roles",
+    "service_account",
+)  # fmt: skip
+#: By method, the regional_external_dns of the clusters that get its rights.
+EXTERNAL_DNS_OF = {"iam_user": "secret", "existing": "secret", "node_role": "node", "irsa": "node"}
+
+
+def access_of(options: Mapping[str, Any]) -> DnsAccess | None:
+    """What these options give the external-dns of regional clusters; None where they give it nothing.
+
+    The role is in the account of the clusters' OIDC providers: IAM knows no others in its trust.
+
+    :param options: the role's, judged: OF_REGIONALS and kof_fleet.
+    """
+    method, role = options["method"], plan.names(options)["role"]
+    if method not in EXTERNAL_DNS_OF:
+        return None
+    zones = () if options["all_zones"] else options["hosted_zones"]
+    provider = next(iter(options["oidc_provider_arns"]), "").split(":") if method == "irsa" else []
+    return DnsAccess(
+        zones=tuple(dict.fromkeys(zone.rpartition("/")[2] for zone in zones)),
+        role_arn=f"arn:{provider[1]}:iam::{provider[4]}:role{options['path']}{role}" if len(provider) > 4 else None,
+        service_account=options["service_account"],
+        instance_profile=role if method == "node_role" and not options["existing_node_roles"] else None,
+    )

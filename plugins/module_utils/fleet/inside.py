@@ -22,10 +22,17 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import settings
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import Readiness, failed, progressing
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import (
+    OTHER_FORM,
+    Readiness,
+    failed,
+    of_any_form,
+    progressing,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.wait import Lookup
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import operators
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Inside, Part, right
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Object = dict[str, Any]
@@ -35,6 +42,8 @@ VISITS = 256
 #: Of those that have answered, how many are asked the rest at a time: more would only wait for each other here, while
 #: their own deadlines pass.
 TURNS = 16
+#: Bytes of all answers of a cluster: pods of a thousand nodes, and no more than this machine can hold.
+LARGEST = 64 * 2**20
 #: Seconds over its deadline after which nobody waits for a visit any more: a name's resolution can't be ended.
 GRACE = 2.0
 _TICK = 0.2
@@ -45,6 +54,8 @@ _POD, _CLAIM, _SERVICE = ("v1", "Pod"), ("v1", "PersistentVolumeClaim"), ("v1", 
 _CLASS = ("storage.k8s.io/v1", "StorageClass")
 #: What is looked at in each namespace of a cluster's parts, whatever its name.
 _BESIDE = (_POD, _CLAIM, _SERVICE, operators.CERTIFICATE)
+#: Of a server that the kubeconfig leads to.
+NO_API = "it answers as no API server does"
 #: What is no more than that pods of a workload aren't there: a pod itself may tell why.
 _OF_PODS = ("deployment-not-available", "deployment-stuck", "workload-not-ready")
 
@@ -83,7 +94,8 @@ class Visit:
     :ivar parts: what is to be there, each an object inside of it.
     :ivar secrets: where its kubeconfig may be, in order: namespace and name.
     :ivar seconds: its own deadline, from its first request; waiting for a turn doesn't count.
-    :ivar keeps: whether `kept` is to be filled.
+    :ivar keeps: whether `kept` is to be filled; holds: whether `held` is.
+    :ivar held: what is there of the parts.
     :ivar found: when it is over.
     """
 
@@ -92,6 +104,8 @@ class Visit:
     secrets: Sequence[tuple[str, str]]
     seconds: float
     keeps: bool = False
+    holds: bool = False
+    held: list[Object] = field(default_factory=list, repr=False)
     found: list[Found] = field(default_factory=list)
     kept: Kept = Kept()
     #: time.monotonic() at which it has to be done; None while it doesn't count.
@@ -168,6 +182,15 @@ def look(management: Connection, visits: Sequence[Visit], recent: Callable[[str]
 # -- one visit, in its own thread
 
 
+def connection_by(config: dict[str, Any]) -> Connection:
+    """A connection by a cluster's own kubeconfig, and of this process' environment by nothing: neither its proxies nor
+    its K8S_AUTH_* are meant for that cluster. What answers there may be anything, so that all of it has a bound.
+
+    :raises ApiUnavailable: it can't be used.
+    """
+    return Connection(replace(settings({"kubeconfig": config}, {}), source="its kubeconfig"), most=LARGEST)
+
+
 def _visited(
     management: Connection, visit: Visit, turns: threading.Semaphore, recent: Callable[[str], bool]
 ) -> Iterator[Found]:
@@ -178,11 +201,11 @@ def _visited(
     if config is None:
         return
     try:
-        # Of this process' environment nothing: neither its proxies nor its K8S_AUTH_* are meant for this cluster.
-        connection = Connection(replace(settings({"kubeconfig": config}, {}), source="its kubeconfig"))
+        connection = connection_by(config)
     except ApiUnavailable as error:
         yield _reach(failed(f"its kubeconfig can't be used: {error}", code="kubeconfig-unusable"))
         return
+    connection.observe = management.observe
     with connection:
         reader = _Reader(connection, visit, time.monotonic() + visit.seconds)
         visit.until = reader.until
@@ -193,6 +216,9 @@ def _visited(
             reader.read()
             if visit.keeps:
                 visit.kept = reader.kept()
+            if visit.holds:
+                found = (reader.objects.get(_place(ref), {}).get(ref.name) for ref in visit.refs)
+                visit.held = [each for each in found if each is not None]
         visit.until = None
         yield from reader.trouble()
         yield from judged(visit.name, visit.parts, reader.objects, reader.unread, recent)
@@ -212,11 +238,12 @@ def _kubeconfig(management: Connection, visit: Visit) -> dict[str, Any] | Found 
         found = foreign_kubeconfig.in_secret(secret) if secret else None
         if found is None:
             tried.append(f"Secret {namespace}/{name} " + ("holds no kubeconfig" if secret else "doesn't exist"))
-        elif found.has_login or not found.left_out:
-            return found.config
+        elif found.ca_file or (found.left_out and not found.has_login):
+            how = "has its authority in a file" if found.ca_file else f"logs in by {some(found.left_out)}"
+            why = f"the kubeconfig in Secret {namespace}/{name} {how}, which isn't run or read here"
+            return _reach(failed(why, code="kubeconfig-unusable"))
         else:
-            why = f"the kubeconfig in Secret {namespace}/{name} logs in by {some(found.left_out)}"
-            return _reach(failed(f"{why}, which isn't run or read here", code="kubeconfig-unusable"))
+            return found.config
     return _reach(progressing(some(tried), code="kubeconfig-missing"))
 
 
@@ -259,7 +286,7 @@ class _Reader:
             for api, kind in (*wanted, *_BESIDE):
                 self._list(api, kind, space)
         claims = [claim for space in spaces for claim in self.objects.get((*_CLAIM, space), {}).values()]
-        if any((each.get("status") or {}).get("phase") != "Bound" for each in claims):
+        if any(dig(each, ("status", "phase")) != "Bound" for each in claims):
             self._list(*_CLASS, None)
 
     def kept(self) -> Kept:
@@ -267,8 +294,9 @@ class _Reader:
         pods = [
             pod for (api, kind, _space), held in self.objects.items() if (api, kind) == _POD for pod in held.values()
         ]
-        pods += (page or {}).get("items") or ()
-        uids = list(dict.fromkeys(str(pod["metadata"].get("uid")) for pod in pods))
+        others = dig(page, ("items",))
+        pods += others if isinstance(others, list) else ()
+        uids = list(dict.fromkeys(str(dig(pod, ("metadata", "uid"))) for pod in pods))
         collectors = [
             each
             for (api, kind, _space), held in self.objects.items()
@@ -291,7 +319,7 @@ class _Reader:
 
     def _named(self, ref: Ref) -> None:
         place = _place(ref)
-        found = self._ask(place, f"{_path(*place)}/{ref.name}")
+        found = self._ask(place, f"{_path(*place)}/{ref.name}", name=ref.name)
         if found is not None:
             self.objects.setdefault(place, {}).update({ref.name: found} if found else {})
 
@@ -308,30 +336,50 @@ class _Reader:
             if self._failed(place, error):
                 return
             items = []  # its kind isn't served
+        except OTHER_FORM:
+            items = [{}]
         self._asked += 1
-        self.objects[place] = {each["metadata"]["name"]: each for each in items}
+        if all(map(_is_object, items)):
+            self.objects[place] = {each["metadata"]["name"]: each for each in items}
+        else:
+            self.unread[place] = self._gone = NO_API
 
     def _ask(
-        self, place: tuple[str, str, str | None], path: str, query: Mapping[str, str] | None = None
+        self,
+        place: tuple[str, str, str | None],
+        path: str,
+        query: Mapping[str, str] | None = None,
+        name: str | None = None,
     ) -> Object | None:
-        """An object, {} where there is none, None where that isn't known."""
+        """An object of this name or a page, {} where there is none, None where that isn't known."""
         if self._gone:
             self.unread[place] = self._gone
             return None
         try:
             found = self.connection.request("GET", path, query=query, deadline=self.until)
         except (ApiError, ApiUnavailable) as error:
-            if self._failed(place, error):
+            if self._failed(place, error, named=name is not None):
                 return None
-            found = {}
+            self._asked += 1
+            return {}
         self._asked += 1
+        if name is not None and not _is_object(found, name):
+            self.unread[place] = self._gone = NO_API
+            return None
         return found
 
-    def _failed(self, place: tuple[str, str, str | None], error: ApiError | ApiUnavailable) -> bool:
+    def _failed(
+        self, place: tuple[str, str, str | None], error: ApiError | ApiUnavailable, *, named: bool = False
+    ) -> bool:
         """False for what isn't there."""
-        if isinstance(error, ApiError) and error.status == 404:
-            return False
         self.unread[place] = str(error)
+        if isinstance(error, ApiError) and error.status == 404:
+            # Of a kind that it doesn't serve an API server says no more than that there is no such path.
+            if named and error.reason != "NotFound":
+                self._gone = self.unread[place] = NO_API
+                return True
+            del self.unread[place]
+            return False
         if isinstance(error, ApiError) and error.status == 403:
             self._asked += 1
             self._refused.append(str(error))
@@ -343,6 +391,21 @@ class _Reader:
         else:
             self._gone = str(error)
         return True
+
+
+def _is_object(found: Any, name: str | None = None) -> bool:
+    """Whether it has the metadata that an API server writes, of this name."""
+    meta = dig(found, ("metadata",))
+    called = dig(meta, ("name",))
+    maps = [dig(meta, (key,)) for key in ("labels", "annotations")]
+    lists = [dig(meta, (key,)) for key in ("ownerReferences", "managedFields", "finalizers")]
+    return (
+        isinstance(called, str)
+        and name in (None, called)
+        and all(each is None or isinstance(each, dict) for each in maps)
+        and all(each is None or isinstance(each, list) for each in lists)
+        and all(isinstance(each, dict) for entries in lists[:2] for each in entries or ())
+    )
 
 
 def _place(ref: Ref) -> tuple[str, str, str | None]:
@@ -382,7 +445,7 @@ def judged(
         if _place(ref) not in objects:
             continue
         obj = objects[_place(ref)].get(ref.name)
-        verdict = part.target().judge(obj, Lookup())
+        verdict = of_any_form(part.target().judge, obj, Lookup())
         if ref.kind == "Namespace" and obj is None:
             missing.add(ref.name)
         each = Found(str(part.what), called(ref.name, verdict), obj)
@@ -404,14 +467,14 @@ def judged(
                 told = progressing(why, code=trouble.verdict.code, since=trouble.verdict.since)
                 late[space, *trouble.of] = Found(workload.what, told, workload.obj)
         for kind, judge in ((_SERVICE, workloads.load_balancer), (operators.CERTIFICATE, operators.certificate)):
-            found += [of(obj, judge(obj)) for obj in objects.get((*kind, space), {}).values()]
+            found += [of(obj, of_any_form(judge, obj)) for obj in objects.get((*kind, space), {}).values()]
         logins = [
             each
             for each in objects.get(("v1", "Secret", space), {}).values()
             if operators.value_of(each, "username") and operators.value_of(each, "password")
         ]
         collectors = objects.get((*operators.COLLECTOR, space), {}).values() if logins else ()
-        found += [of(obj, operators.collector_login(obj, logins)) for obj in collectors]
+        found += [of(obj, of_any_form(operators.collector_login, obj, logins)) for obj in collectors]
     yield from (each for each in (*found, *late.values()) if not each.verdict.ready)
 
 

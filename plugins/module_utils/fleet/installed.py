@@ -9,7 +9,7 @@ Asked by preflight, and again by whoever is about to change the charts. Reads; t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -30,11 +30,15 @@ FLUX_HELM_GROUP = "helm.toolkit.fluxcd.io"
 
 @dataclass(frozen=True)
 class Revision:
-    """:ivar since: when its Secret was made, RFC 3339; empty where that isn't known."""
+    """
+    :ivar since: when its Secret was made, RFC 3339; empty where that isn't known.
+    :ivar values: those that were given, which may hold secrets; None where they aren't known.
+    """
 
     version: str
     status: str
     since: str = ""
+    values: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -115,10 +119,15 @@ def of_secrets(secrets: Iterable[Mapping[str, Any]], kept: Mapping[str, str]) ->
                     revision.status,
                     ways.line_of_chart(name, revision.chart_version, revision.manifest),
                     kept.get(name) or flux_keeper(revision.manifest),
-                    Revision(last[name].chart_version, last[name].status, f"{last[name].started:%Y-%m-%dT%H:%M:%SZ}"),
+                    _revision(last[name]),
                 )
             )
     return tuple(charts)
+
+
+def _revision(stored: Any) -> Revision:
+    values = stored.config if isinstance(stored.config, Mapping) else None
+    return Revision(stored.chart_version, stored.status, f"{stored.started:%Y-%m-%dT%H:%M:%SZ}", values)
 
 
 def _flux_releases(connection: Any, namespace: str) -> dict[str, str]:

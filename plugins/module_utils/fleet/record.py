@@ -22,6 +22,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import R
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import MANAGED_BY, OURS, PART_OF, fleet_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import head
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig, from_json
 
 SCHEMA = "k0rdent.kof.run/1"
 #: How many records of a fleet are kept.
@@ -30,6 +31,8 @@ KEPT = 20
 LIMIT = 200_000
 #: Seconds that all of it may take: nobody waits for a record.
 PATIENCE = 20.0
+#: Why none is kept before kof is there, and after it was uninstalled: nothing is wrong with that.
+NOWHERE = "the namespace of kof isn't there, so no record is kept of this run"
 _COMPONENT, _RECORD, _KEY = "app.kubernetes.io/component", "run-record", "run.json"
 
 
@@ -89,7 +92,8 @@ def write(
         guards=guards.of_writing(fleet, permissions),
     )
     if kept.action == "refused":
-        return f"{kept.ref}: {kept.reason}"
+        nowhere = f'namespaces "{namespace}" not found' in (kept.reason or "")
+        return NOWHERE if nowhere else f"{kept.ref}: {kept.reason}"
     others = sorted((each for ref, each in live.items() if ref != kept.ref), key=_age, reverse=True)
     too_many = [ref_of(each) for each in others[KEPT - 1 :]]
     gone = reconcile.delete(
@@ -110,8 +114,8 @@ def read(connection: Connection, namespace: str, fleet: str) -> list[dict[str, A
     :raises ApiError, ApiUnavailable: they can't be read.
     """
     found = sorted(_listed(connection, namespace, fleet, time.monotonic() + PATIENCE), key=_age, reverse=True)
-    told = ((each["metadata"]["name"], _parsed((each.get("data") or {}).get(_KEY))) for each in found)
-    return [{"name": name, **record} for name, record in told if record]
+    told = ((each["metadata"]["name"], _parsed(dig(each, ("data", _KEY)))) for each in found)
+    return [{**record, "name": name} for name, record in told if record][:KEPT]
 
 
 def in_short(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,13 +154,13 @@ def _still_one_of(fleet: str) -> guards.Guard:
 
 def _parsed(text: Any) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
+        found = from_json(text)
     except (TypeError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         return None
     for name in ("changed", "failed", "left_out"):
-        part = found.get(name)
-        if not isinstance(part, dict) or not isinstance(part.get("count"), int):
+        count = dig(found, (name, "count"))
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             return None
     return found if isinstance(found.get("job") or {}, dict) else None

@@ -17,7 +17,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fle
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given, Installed, Known, Right, right
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP, NoKcm, version_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP, KCM_VERSIONS, NoKcm, version_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import objects
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Fault
@@ -50,12 +50,21 @@ class Surroundings:
         """What parts may depend on that is listed anyway."""
         return Known({ref_of(each): each for each in self.deployments.values()})
 
+    def config_of(self, template: str) -> dict[str, Any] | None:
+        """What a ClusterTemplate's `config` may have, as it says itself; None where it isn't there or says nothing."""
+        found = (each.get("status") or {} for each in self.templates if each["metadata"]["name"] == template)
+        config = next(found, {}).get("config")
+        return config if isinstance(config, dict) else None
 
-def kcm_version_of(connection: Connection) -> str:
+
+def kcm_version_of(connection: Connection, *, may_be_gone: bool = False) -> str:
     """The version of kcm's API to speak with the management cluster.
 
+    :param may_be_gone: where kcm's API isn't served at all, a version of which nothing is found then.
     :raises FleetFault: it serves none that is known here.
     """
+    if may_be_gone and connection.api_groups(KCM_GROUP) is None:
+        return KCM_VERSIONS[-1]
     try:
         return version_of(connection)
     except NoKcm as problem:
@@ -131,7 +140,14 @@ def layer_objects(
             faults.append(template)
             continue
         domain = domains[cluster.regional] if layer == "child" else None
-        given = Given(fleet.release, surroundings.kcm_version, template, domain, live=surroundings.live)
+        given = Given(
+            fleet.release,
+            surroundings.kcm_version,
+            template,
+            domain,
+            live=surroundings.live,
+            template_config=surroundings.config_of(template),
+        )
         made[cluster.host] = objects(layer, cluster, given)
     return made, faults
 

@@ -10,6 +10,7 @@ up from open folders, no link is followed, and a finished file takes the place o
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import stat
@@ -137,7 +138,12 @@ class Folder:
 
     def _put(self, folder: int, file: str, name: str, content: bytes) -> None:
         unfinished = f".{file}.unfinished"
-        with self._told(f"{name} ({len(content)} bytes)", self.path):
+        with self._told(f"{name} ({len(content)} bytes)", self.path), self._alone(folder):
+            with contextlib.suppress(FileNotFoundError):
+                mode = os.stat(file, dir_fd=folder, follow_symlinks=False).st_mode
+                if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+                    # A device, a pipe, a socket: whoever uses it would have a file in its place.
+                    raise self._in_the_way(name)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(unfinished, dir_fd=folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -146,11 +152,26 @@ class Folder:
                     stream.write(content)
                     if self._mode is not None:
                         os.fchmod(stream.fileno(), self._mode)
+                        stream.flush()
+                        os.fsync(stream.fileno())  # somebody keeps it: after a power failure it is whole, or isn't
                 os.replace(unfinished, file, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished, dir_fd=folder)
                 raise
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _alone(folder: int) -> Iterator[None]:
+        """While another run writes here, too, its unfinished file is none of ours; where nothing can be locked, as on
+        some network's disks, nobody waits."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_UN)
 
     def _in_the_way(self, name: str) -> FleetFault:
         return FleetFault(

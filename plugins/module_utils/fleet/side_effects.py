@@ -8,13 +8,15 @@ Seen on real clusters or read in the charts' source. Changes nothing and refuses
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 #: The service whose chart has the fault of `Release.upgrade_drops_grafana_secret`.
@@ -90,7 +92,8 @@ def of_another_repository(
     :raises ApiUnavailable: the API server is away.
     """
     try:
-        elsewhere, now = from_another_repository(connection, clusters, summaries, repository, namespace)
+        now_of = functools.partial(live_repository, connection, namespace)
+        elsewhere, now = from_another_repository(clusters, summaries, repository, now_of)
     except ApiError:
         return []  # not to be read: nobody knows what is right
     if not elsewhere:
@@ -110,38 +113,42 @@ def touch(namespace: str, cluster: str) -> str:
     )
 
 
+def live_repository(connection: Connection, namespace: str) -> Object | None:
+    """The HelmRepository of kof's charts; None where there is none.
+
+    :raises ApiError: it may not be read.
+    :raises ApiUnavailable: the API server is away.
+    """
+    return get_or_none(connection, (REPOSITORY[0], REPOSITORY[1], namespace, REPOSITORY[2]))
+
+
 def from_another_repository(
-    connection: Connection,
     clusters: Sequence[Any],
     summaries: Iterable[Object],
     repository: str,
-    namespace: str,
+    live: Callable[[], Object | None],
 ) -> tuple[dict[str, str], str]:
     """As `of_another_repository`: by host where its charts come from, and where they should.
 
-    :raises ApiError: the repository may not be read.
-    :raises ApiUnavailable: the API server is away.
+    :param live: gives the HelmRepository; asked only where it takes it to know.
     """
     own = {each.cluster_name: each for each in clusters}
     elsewhere: dict[str, str] = {}
     for summary in summaries:
-        spec = summary.get("spec") or {}
-        cluster = own.get(str(spec.get("clusterName")))
+        cluster = own.get(str(dig(summary, ("spec", "clusterName"))))
+        charts = dig(summary, ("spec", "clusterProfileSpec", "helmCharts"))
         if cluster is None:
             continue
-        for chart in (spec.get("clusterProfileSpec") or {}).get("helmCharts") or ():
-            name, url = str(chart.get("chartName")), str(chart.get("repositoryURL"))
+        for chart in charts if isinstance(charts, list) else ():
+            name, url, release = (str(dig(chart, (key,))) for key in ("chartName", "repositoryURL", "releaseName"))
             # A user's own ServiceTemplate has a repository of its own.
-            ours = name.startswith("kof-") and chart.get("releaseName") not in cluster.service_templates
+            ours = name.startswith("kof-") and release not in cluster.service_templates
             if ours and url.rstrip("/") != repository:
                 elsewhere[cluster.host] = url.rstrip("/")
     if not elsewhere:
         return {}, ""
-    try:
-        found = get_or_none(connection, (REPOSITORY[0], REPOSITORY[1], namespace, REPOSITORY[2]))
-    except LookupError:
-        found = None
+    found = live()
     if found is None:
         return {}, ""  # not ours
-    now = str((found.get("spec") or {}).get("url")).rstrip("/")
+    now = str(dig(found, ("spec", "url"))).rstrip("/")
     return {host: url for host, url in elsewhere.items() if url != now}, now

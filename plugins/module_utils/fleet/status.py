@@ -11,18 +11,30 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import record, side_effects
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
+    beside,
+    dashboards,
+    installed,
+    record,
+    side_effects,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.drift import Drift
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import helm_releases, kcm_version_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import (
+    NotARelease,
+    same_values,
+    values_that_differ,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import readiness as core_readiness
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait, workloads
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
@@ -37,31 +49,25 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
     right,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.findings import FAILED, FINDINGS, SEVERITIES, WARNING
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import promxy
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import VMRULE
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.cluster_deployment import regional_domain_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import switched_on
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 Object = dict[str, Any]
+#: The Helm releases of kof's charts; why, where they can't be read.
+Charts: TypeAlias = "Sequence[InstalledChart] | str"
 
-#: What runs in kof's namespace, and what volumes are made of.
-_RUNS = (("v1", "Pod"), ("v1", "PersistentVolumeClaim"))
-_CLASS = ("storage.k8s.io/v1", "StorageClass")
-_PROMXY_SWITCH = ("promxy", "enabled")
-#: Of a PromxyServerGroup what keeps promxy from every region, whosever it is.
-_OF_ALL_REGIONS = ("server-group-login-missing", "promxy-config-broken")
-_OF_CREDENTIAL = "credential-not-ready"
 #: Minutes for which it matters that a container was killed for its memory, though it runs again.
 _RECENT = 24 * 60
-#: What is no more than that pods of a Deployment aren't there: a pod itself may tell why.
-_OF_PODS = ("deployment-not-available", "deployment-stuck")
 #: For what no rollout can be the reason of, since there is none.
 EVER = "1970-01-01T00:00:00Z"
+#: A time as docs/status.schema.json has it.
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 #: Codes of what isn't there at all: nothing else is said of it then.
 _NOT_THERE = ("cluster-missing", "mothership-missing")
 
@@ -72,9 +78,13 @@ def rights(layer: str, given: Given[Any], namespace: str, kcm_namespace: str) ->
     yield from record.rights("status", namespace)
     yield right("status", Ref(given.kcm_api, "Management", None, ""), "list")
     if layer == "mothership" and isinstance(given.release, Direct):
-        for api, kind in (*_RUNS, operators.GRAFANA, (given.release.promxy.api_version, PROMXY_SERVER_GROUP)):
+        for api, kind in (*beside.RUNS, operators.GRAFANA, (given.release.promxy.api_version, PROMXY_SERVER_GROUP)):
             yield right("status", Ref(api, kind, namespace, ""), "list")
-        yield right("status", Ref(*_CLASS, None, ""), "list")
+        yield right("status", Ref(*beside.CLASS, None, ""), "list")
+    if layer in ("mothership", "regional") and isinstance(given.release, Direct):
+        yield right("status", Ref(given.release.grafana.api_version, dashboards.KIND, namespace, ""), "list")
+    if isinstance(given.release, Direct) and given.release.alerts is not None:
+        yield right("status", Ref(given.release.alerts.api_version, VMRULE, namespace, ""), "list")
     if layer in ("regional", "child"):
         for kind in ("Credential", "ServiceTemplate"):
             yield right("status", Ref(given.kcm_api, kind, kcm_namespace, ""), "list")
@@ -99,10 +109,23 @@ class Live:
 Weigh = Callable[[Live], Sequence[Mapping[str, str]]]
 
 
+def charts_of(connection: Connection, namespace: str) -> Charts:
+    """:raises ApiError, ApiUnavailable: the API server can't be asked at all."""
+    try:
+        found = installed.look(connection, namespace)
+    except NotARelease as problem:  # one that somebody broke says nothing, and hides nothing else
+        return str(problem)
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return str(error)
+    return "their Secrets may not be listed" if found is None else found
+
+
 def look(
     connection: Connection,
     fleet: Fleet,
-    charts: Sequence[InstalledChart] | None,
+    charts: Charts,
     *,
     patience: float,
     now: datetime.datetime,
@@ -112,7 +135,7 @@ def look(
 ) -> dict[str, Any]:
     """How the batch's clusters are, as docs/status.schema.json describes it.
 
-    :param charts: the Helm releases of kof's charts; None where they may not be read.
+    :param charts: the Helm releases of kof's charts; why, where they can't be read.
     :param more: looks at what this one doesn't look at (fleet/verify.py).
     :param patience: minutes after which what is normal in a rollout is so no more.
     :param now: with its time zone.
@@ -128,7 +151,10 @@ def look(
     for each in more:
         each(seen)
     seen.last_runs()
-    return {**seen.told(charts), "budgets": [dict(each) for each in weigh(seen.of_budgets)]}
+    budgets: Sequence[Mapping[str, str]] = ()
+    with seen.of_any_form(seen.about_whole()):
+        budgets = weigh(seen.of_budgets)
+    return {**seen.told(charts), "budgets": [dict(each) for each in budgets]}
 
 
 @dataclass
@@ -163,6 +189,8 @@ class Look:
     domain_of: Callable[[str], str | None]
     findings: list[_Found] = field(default_factory=list)
     not_looked_at: dict[str, None] = field(default_factory=dict)
+    #: By kind, why it can't be listed.
+    refused: dict[str, str] = field(default_factory=dict)
     #: Hosts of which something may not be read.
     unread: set[str] = field(default_factory=set)
     #: What isn't there, by the namespace of parts that then aren't looked at.
@@ -210,36 +238,35 @@ class Look:
 
     # -- the management cluster
 
-    def whole(self, charts: Sequence[InstalledChart] | None) -> None:
+    def whole(self, charts: Charts) -> None:
         """What concerns the management cluster as a whole."""
         home = self.fleet.shared("kof_namespace")
-        mine = functools.partial(_Found, **self._whole)
-        with self._forbidden("Namespace", "mothership"):
+        mine = self.about_whole()
+        with self.forbidden("Namespace", "mothership"):
             namespace = get_or_none(self.connection, ("v1", "Namespace", None, home))
             self.home = (namespace,)
             if namespace is None:
                 self.absent.add(home)
                 why = f"Namespace {home} doesn't exist"
-                self._add(mine(code="mothership-missing", what=f"Namespace {home}", why=why))
+                self.add(mine(code="mothership-missing", what=f"Namespace {home}", why=why))
             else:
                 self.began = core_readiness.changed_at(namespace)
                 verdict = core_readiness.namespace(namespace)
-                self._judged(mine, f"Namespace {home}", verdict, namespace)
+                self.found(mine, f"Namespace {home}", verdict, namespace)
                 if not verdict.ready:
                     self.absent.add(home)  # what is in it goes before it
-        managements = self._list(f"{readiness.KCM_GROUP}/{self.kcm_version}", "Management", None, "mothership")
+        managements = self.list_of(f"{readiness.KCM_GROUP}/{self.kcm_version}", "Management", None, "mothership")
         if managements == []:
-            self._add(mine(code="k0rdent-not-ready", what="Management", why="there is no Management object"))
+            self.add(mine(code="k0rdent-not-ready", what="Management", why="there is no Management object"))
         for each in managements or ():
-            said = (each.get("status") or {}).get("release") or (each.get("spec") or {}).get("release")
+            said = dig(each, ("status", "release")) or dig(each, ("spec", "release"))
             self.k0rdent = self.k0rdent or str(said or "")
-            why = _unwell(each)
-            if why:
-                since = core_readiness.since(core_readiness.condition(each, "Ready") or {})
-                what = f"Management {each['metadata']['name']}"
-                self._add(mine(code="k0rdent-not-ready", what=what, why=why, since=since))
-        if charts is None:
-            self._unread("Helm releases of kof's charts: their Secrets may not be listed", "mothership")
+            what = f"Management {each['metadata']['name']}"
+            self.found(mine, what, core_readiness.of_any_form(_management, each), each)
+        if isinstance(charts, str):
+            unread = f"Helm releases of kof's charts: {charts}"
+            self.not_read_of(unread, "mothership")
+            self.drift.not_known(unread, *(each.host for each in self.fleet.of("mothership")))
         elif home not in self.absent and self.fleet.of("mothership"):
             self._charts(mine, {each.name: each for each in charts})
 
@@ -250,6 +277,7 @@ class Look:
             if name in there and there[name].newest.status == "deployed"
         ]
         self.installed = max(dates) if len(dates) == len(self.release.charts) else ""
+        values = {each["name"]: each["values"] for each in helm_releases(self.fleet)}
         for name, wanted in self.release.charts.items():
             chart, what = there.get(name), f"Helm release {name}"
             if chart is None:
@@ -257,34 +285,59 @@ class Look:
             well = bool(chart and chart.newest.status == "deployed" and chart.version == wanted.version)
             same = chart and chart.newest.version == wanted.version
             why = f"it is {chart.newest.status}" if chart and same else f"to {wanted.version}"
-            self.drift.chart(self._whole["host"], name, installed=chart is not None, as_wanted=well, why=why)
+            differs = ["status" if same else "version"]
+            if well and chart and chart.newest.values is not None and name in values:
+                well, why = same_values(values[name], chart.newest.values), "its values differ"
+                differs = [] if well else values_that_differ(values[name], chart.newest.values)
+            since = chart.newest.since if chart else ""
+            self.drift.chart(
+                self._mothership,
+                name,
+                installed=chart is not None,
+                as_wanted=well,
+                why=why,
+                since=since,
+                fields=differs,
+            )
             if chart is None or chart.newest.status.startswith("pending"):
                 why = f"{chart.newest.version} is {chart.newest.status}" if chart else "isn't installed"
-                since = chart.newest.since if chart else ""
-                self._add(mine(code="chart-being-installed", what=what, why=why, since=since, at_most_since=self.began))
+                self.add(mine(code="chart-being-installed", what=what, why=why, since=since, at_most_since=self.began))
             elif chart.newest.status != "deployed":
                 why = f"{chart.newest.version} is {chart.newest.status}"
-                self._add(mine(code="chart-not-deployed", what=what, why=why, since=chart.newest.since))
+                self.add(mine(code="chart-not-deployed", what=what, why=why, since=chart.newest.since))
             elif chart.version != wanted.version:
                 why = f"{chart.version} is installed, {wanted.version} is wanted"
-                self._add(mine(code="kof-version-differs", what=what, why=why))
+                self.add(mine(code="kof-version-differs", what=what, why=why))
 
     def last_runs(self) -> None:
         """Who changed something, and when: of no cluster anything is unknown without it."""
-        with self._forbidden("records of runs (ConfigMap)"):
+        with self.forbidden("records of runs (ConfigMap)"):
             space, fleet = self.fleet.shared("kof_namespace"), self.fleet.shared("kof_fleet")
             self.runs = list(map(record.in_short, record.read(self.connection, space, fleet)))
 
     @property
-    def _whole(self) -> dict[str, str]:
-        """Of whom what concerns the management cluster is: the mothership, or nobody where it isn't in the batch."""
-        host = next((each.host for each in self.fleet.of("mothership")), "")
-        return {"host": host, "layer": "mothership", "name": host}
+    def _mothership(self) -> str:
+        """Whose what concerns the management cluster is: the mothership's, or nobody's where it isn't in the batch."""
+        return next((each.host for each in self.fleet.of("mothership")), "")
 
     # -- parts
 
     def clusters(self) -> None:
-        """Every part of every cluster of the batch."""
+        """Every part of every cluster of the batch, and what is beside them."""
+        self.parts()
+        looks: list[Callable[[Any], None]] = [beside.clusters] if self._of_clusters else []
+        if isinstance(self.release, Direct) and not self.absent:
+            looks += [beside.running, beside.regions_of_promxy, beside.dashboards_left, beside.alert_rules_left]
+        for look_beside in looks:
+            with self.of_any_form(self.about_whole()):
+                look_beside(self)
+
+    @property
+    def _of_clusters(self) -> bool:
+        return any(self.fleet.of(layer) for layer in ("regional", "child"))
+
+    def parts(self) -> None:
+        """Every part of every cluster of the batch: how it is, and what a run would make of it."""
         api, space = f"{readiness.KCM_GROUP}/{self.kcm_version}", self.fleet.shared("kof_kcm_namespace")
         deployments = self.connection.list_objects(self.connection.path(api, "ClusterDeployment", space))[0]
         self.live = {each["metadata"]["name"]: each for each in deployments}
@@ -293,24 +346,25 @@ class Look:
         mine = [each for each in deployments if identity.fleet_of(each) in (None, self.fleet.shared("kof_fleet"))]
         self.rolled = max(map(core_readiness.changed_at, mine), default=self.began) or EVER
         listed = self.listed = {"ClusterDeployment": deployments}
-        of_clusters = any(self.fleet.of(layer) for layer in ("regional", "child"))
         for api_version, kind in ((awaited.SVELTOS, "ClusterSummary"), (api, "ServiceTemplate")):
-            found = self._list(api_version, kind, space, "regional", "child") if of_clusters else None
+            found = self.list_of(api_version, kind, space, "regional", "child") if self._of_clusters else None
             if found is not None:
                 listed[kind] = found
         asks_promxy = self.fleet.of("mothership") or self.fleet.of("regional")
         if isinstance(self.release, Direct) and not self.absent and asks_promxy:
             group = self.release.promxy.api_version
             if self.connection.resource(group, PROMXY_SERVER_GROUP) is not None:
-                found = self._list(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
+                found = self.list_of(group, PROMXY_SERVER_GROUP, self.fleet.shared("kof_namespace"))
                 if found is not None:
                     listed[PROMXY_SERVER_GROUP] = found
         everything = [each for layer in LAYERS for each in self._asked(layer)]
         targets = [_target(part) for _cluster, part, _judged in everything]
-        looked = wait.look(self.connection, targets, listed, forbidden=True)
+        looked = wait.look(self.connection, targets, listed, unread=self.refused)
         for (cluster, part, _judged), each in zip(everything, looked, strict=True):
-            if part.manifest and not each.unread and cluster.host not in self.unrendered:
-                self.drift.add(cluster.host, part.manifest(), each.live)
+            if part.manifest and each.unread:
+                self.drift.not_known(f"{_kind(part)}: {each.unread}", cluster.host)
+            elif part.manifest and cluster.host not in self.unrendered:
+                self._drifts(cluster, part, each.live)
         asked = [(cluster, part) for cluster, part, judged in everything if judged]
         seen = [each for (_cluster, _part, judged), each in zip(everything, looked, strict=True) if judged]
         held = self._held([(part, each) for (_cluster, part), each in zip(asked, seen, strict=True)], listed)
@@ -318,28 +372,38 @@ class Look:
         for (cluster, part), each in zip(asked, seen, strict=True):
             verdict = each.verdict
             if each.unread:
-                self._unread(f"{_kind(part)}: {each.unread}")
+                self.not_read_of(f"{_kind(part)}: {each.unread}")
                 self.unread.add(cluster.host)
                 if _kind(part) != "ClusterDeployment":
                     continue
                 # What it says itself needs nothing that may not be read.
-                verdict = readiness.cluster_deployment(each.live, services=())
-            obj = each.live or self.live.get(_name(cluster))
+                verdict = core_readiness.of_any_form(readiness.cluster_deployment, each.live, None, ())
+            obj = each.live or self.live.get(beside.name_of(cluster))
             if isinstance(part.what, Ref) and (part.what.kind, part.what.name) == self._promxys:
                 self.promxy = each.live
-            make = self._about(cluster)
+            make = self.about(cluster)
             if each.live is None and self.uninstalled & self._brought_by(part):
                 continue
-            self._judged(make, str(part.what), held.get(str(part.what), verdict), obj)
+            self.found(make, str(part.what), held.get(str(part.what), verdict), obj)
             if _kind(part) == "Secret":
                 self.secrets[part.what.name] = each.live  # type: ignore[union-attr]
             if each.verdict.ready and _kind(part) == "ClusterDeployment":
                 ready.add(cluster.host)
-        if of_clusters:
-            self._beside(listed, ready)
-        if isinstance(self.release, Direct) and not self.absent:
-            self._running()
-            self._promxy(listed)
+
+    def _drifts(self, cluster: Any, part: Part, live: Object | None) -> None:
+        """
+        :param live: as it was read; None: it isn't there.
+        """
+        if part.manifest is not None:
+            with self.of_any_form(self.about(cluster), cluster.host):
+                self.drift.add(cluster.host, part.manifest(), live)
+
+    def drifts_in_absent(self, cluster: Any, part: Part) -> None:
+        """Of what is in a namespace that isn't there, or is being deleted."""
+        if self.home and self.home[0] is None:
+            self._drifts(cluster, part, None)
+        elif part.manifest is not None:
+            self.drift.not_known(f"Namespace {self.fleet.shared('kof_namespace')}: it is being deleted", cluster.host)
 
     @functools.cached_property
     def _promxys(self) -> tuple[str, str]:
@@ -348,40 +412,55 @@ class Look:
     def _asked(self, layer: str) -> Iterator[tuple[Any, Part, bool]]:
         """The parts of a layer's clusters that can be looked at, and whether each is to be judged: those of a cluster
         that isn't there aren't. What there is instead is found here."""
-        usual = Given(self.release, self.kcm_version, live=Known({ref_of(each): each for each in self.live.values()}))
+        usual = self.usual
         for cluster in () if layer == "mothership" and self.absent else self.fleet.of(layer):
-            there = layer == "mothership" or _name(cluster) in self.live
-            given = usual if layer == "mothership" else self._given(usual, layer, cluster)
-            if not there:
-                verdict = readiness.cluster_deployment(None)
-                what = str(Ref(given.kcm_api, "ClusterDeployment", cluster.kcm_namespace, _name(cluster)))
-                self._judged(self._about(cluster, settled=self.rolled), what, verdict, None)
-            for part in parts(layer, cluster, given):
-                ref = part.what
-                if isinstance(ref, Ref) and ref.kind == "Namespace" and part.manifest and self.home:
-                    self.drift.add(cluster.host, part.manifest(), self.home[0])
-                if not isinstance(ref, Kind | Ref) or not self._served(ref.api_version, ref.kind):
-                    continue
-                if not isinstance(ref, Ref) or ref.kind == "Namespace":
-                    continue
-                if ref.namespace in self.absent:
-                    if part.manifest:
-                        self.drift.add(cluster.host, part.manifest(), None)
-                    continue
-                if (part.target and there) or part.manifest:
-                    yield cluster, part, there
+            with self.of_any_form(self.about(cluster), cluster.host):
+                yield from self._asked_of(layer, cluster, usual)
+
+    @property
+    def usual(self) -> Given[Any]:
+        """What the parts of every cluster are made by."""
+        return Given(self.release, self.kcm_version, live=Known({ref_of(each): each for each in self.live.values()}))
+
+    def _asked_of(self, layer: str, cluster: Any, usual: Given[Any]) -> Iterator[tuple[Any, Part, bool]]:
+        there = layer == "mothership" or beside.name_of(cluster) in self.live
+        given = usual if layer == "mothership" else self._given(usual, layer, cluster)
+        if not there:
+            verdict = readiness.cluster_deployment(None)
+            what = str(Ref(given.kcm_api, "ClusterDeployment", cluster.kcm_namespace, beside.name_of(cluster)))
+            self.found(self.about(cluster, settled=self.rolled), what, verdict, None)
+        for part in parts(layer, cluster, given):
+            ref = part.what
+            if part.manifest and isinstance(ref, Ref):
+                self.drift.is_wanted(ref)
+            if isinstance(ref, Ref) and ref.kind == "Namespace" and self.home:
+                self._drifts(cluster, part, self.home[0])
+            elif isinstance(ref, Ref) and ref.kind == "Namespace" and part.manifest:
+                self.drift.not_known(f"{ref}: it may not be read", cluster.host)
+            if not isinstance(ref, Kind | Ref) or not self._served(ref.api_version, ref.kind):
+                if part.manifest and isinstance(ref, Ref):
+                    self.drift.not_known(f"{ref.kind} ({ref.api_version}): it isn't served", cluster.host)
+                continue
+            if not isinstance(ref, Ref) or ref.kind == "Namespace":
+                continue
+            if ref.namespace in self.absent:
+                self.drifts_in_absent(cluster, part)
+                continue
+            if (part.target and there) or part.manifest:
+                yield cluster, part, there
 
     def _given(self, usual: Given[Any], layer: str, cluster: Any) -> Given[Any]:
         """What manifests need, too: a cluster's template, and where a child sends."""
-        live = self.live.get(_name(cluster)) or {}
+        live = self.live.get(beside.name_of(cluster)) or {}
         # Of one that isn't there it doesn't matter which one is the newest.
-        template = str(cluster.template or (live.get("spec") or {}).get("template") or "")
+        template = str(cluster.template or dig(live, ("spec", "template")) or "")
         if layer != "child":
             return replace(usual, template=template)
         domain = self.regional_domain(cluster)
         if domain is None:
             self.unrendered.add(cluster.host)
             self.not_looked_at[f"what a run would change of {cluster.host}: nothing says its regional's domain"] = None
+            self.drift.not_known("what a run would change: nothing says its regional's domain", cluster.host)
         return replace(usual, template=template, regional_domain=domain)
 
     def regional_domain(self, child: Any) -> str | None:
@@ -406,8 +485,8 @@ class Look:
             known = self.served[api_version, kind] = self.connection.resource(api_version, kind) is not None
             if not known and not self.absent:  # else kof isn't there, and has told so
                 why = f"{kind} ({api_version}) isn't served"
-                make = functools.partial(_Found, **self._whole, at_most_since=self.began, settled=self.installed)
-                self._add(make(code="kind-not-served", what=kind, why=why))
+                make = self.about_whole(at_most_since=self.began, settled=self.installed)
+                self.add(make(code="kind-not-served", what=kind, why=why))
         return known
 
     def _held(
@@ -416,64 +495,12 @@ class Look:
         """Of what is being deleted and can't be, why, by its ref."""
         going = [part for part, each in seen if part.gone and each.verdict.code == "being-deleted"]
         targets = [part.gone() for part in going if part.gone]
-        found = wait.look(self.connection, targets, listed, forbidden=True) if targets else []
+        found = wait.look(self.connection, targets, listed, unread=self.refused) if targets else []
         return {
             str(part.what): each.verdict
             for part, each in zip(going, found, strict=True)
             if not each.unread and each.verdict.code == "deletion-held"
         }
-
-    # -- what runs on the management cluster
-
-    def _running(self) -> None:
-        """Pods, volumes and Grafana of kof's namespace: of the mothership, and what they tell of its Deployments."""
-        if not self.fleet.of("mothership"):
-            return
-        home = self.fleet.shared("kof_namespace")
-        pods, claims = (self._list(*kind, home, "mothership") or [] for kind in _RUNS)
-        unbound = any((each.get("status") or {}).get("phase") != "Bound" for each in claims)
-        classes = (self._list(*_CLASS, None, "mothership") if unbound else []) or []
-        make = functools.partial(_Found, **self._whole)
-        late = {each.what: each for each in self.findings if each.code in _OF_PODS}
-        for trouble in workloads.troubles(pods, claims, classes, self.recent):
-            deployment = late.get(str(Ref("apps/v1", trouble.of[0], home, trouble.of[1])))
-            if deployment is None:
-                self._judged(make, str(ref_of(trouble.obj)), trouble.verdict, trouble.obj)
-            elif not trouble.plain and deployment.code in _OF_PODS:
-                deployment.also = deployment.code
-                deployment.code = trouble.verdict.code
-                deployment.why = f"{deployment.why}; {trouble.verdict.why}"
-                deployment.advice = ""
-        if self.connection.resource(*operators.GRAFANA) is not None:
-            for each in self._list(*operators.GRAFANA, home, "mothership") or ():
-                self._judged(make, str(ref_of(each)), operators.grafana(each), each)
-
-    def _promxy(self, listed: Mapping[str, Sequence[Object]]) -> None:
-        """Whether promxy knows the batch's regions; what another one's does to all of them is the mothership's."""
-        groups = listed.get(PROMXY_SERVER_GROUP, ())
-        mothership = next(iter(self.fleet.of("mothership")), None)
-        if not groups or (mothership and not switched_on(mothership.values, _PROMXY_SWITCH)):
-            return
-        home, of = self.fleet.shared("kof_namespace"), {_name(each): each for each in self.fleet.of("regional")}
-        told = {each.what for each in self.findings} | {(each.name, each.code) for each in self.findings}
-        try:
-            config = self.secret(self.release.promxy.secret)
-            found = list(promxy.troubles(self.release, groups, config, self.secret))
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            return self._unread(f"promxy's regions: {error}", "mothership")
-        for each in found:
-            group = each.group
-            name = str(((group or {}).get("spec") or {}).get("cluster_name"))
-            if name not in of and each.verdict.code not in _OF_ALL_REGIONS:
-                continue
-            make = self._about(of[name]) if name in of else functools.partial(_Found, **self._whole)
-            what = str(ref_of(group) if group else Ref("v1", "Secret", home, self.release.promxy.secret))
-            secret = str(Ref("v1", "Secret", home, promxy.login_of(group))) if group else ""
-            lacks = each.verdict.code == "server-group-login-missing" and secret in told
-            if what not in told and not lacks and (name, each.verdict.code) not in told:
-                self._judged(make, what, each.verdict, group)
 
     def secret(self, name: str) -> Object | None:
         """A Secret of kof's namespace, read once.
@@ -485,116 +512,6 @@ class Look:
             self.secrets[name] = get_or_none(self.connection, ref)
         return self.secrets[name]
 
-    # -- beside the parts
-
-    def _beside(self, listed: Mapping[str, Sequence[Object]], ready: set[str]) -> None:
-        api, space = f"{readiness.KCM_GROUP}/{self.kcm_version}", self.fleet.shared("kof_kcm_namespace")
-        mine, credentials = self.fleet.shared("kof_fleet"), self._list(api, "Credential", space, "regional", "child")
-        by_name = {each["metadata"]["name"]: each for each in credentials or ()}
-        self.listed["Credential"] = list(by_name.values())
-        templates = {each["metadata"]["name"]: each for each in listed.get("ServiceTemplate", ())}
-        judged = functools.cache(lambda name: readiness.service_template(templates.get(name)))
-        told = {(each.host, each.code) for each in self.findings}
-        of_mothership = {each.what for each in self.findings if each.layer == "mothership"}
-        copied: dict[str, list[Object]] = {}
-        for summary in listed.get("ClusterSummary", ()):
-            copied.setdefault(str((summary.get("spec") or {}).get("clusterName")), []).append(summary)
-        for layer in ("regional", "child"):
-            for cluster in self.fleet.of(layer):
-                live = self.live.get(_name(cluster))
-                if live is None:
-                    continue
-                make = self._about(cluster)
-                theirs = identity.fleet_of(live)
-                if theirs not in (None, mine):
-                    why = f"it belongs to fleet {theirs}"
-                    self._add(make(code="cluster-of-another-fleet", what=str(ref_of(live)), why=why))
-                named = str((live.get("spec") or {}).get("credential") or "")
-                verdict = readiness.credential(by_name.get(named))
-                if "deletionTimestamp" in live["metadata"]:
-                    continue  # what holds it is told already
-                known = (cluster.host, verdict.code) in told
-                if named and credentials is not None and not verdict.ready and not known:
-                    # kcm calls one that is gone not ready, too.
-                    self._forget(cluster.host, _OF_CREDENTIAL)
-                    self._judged(make, str(Ref(api, "Credential", space, named)), verdict, live)
-                if "ServiceTemplate" in listed:
-                    for name in sorted({service["template"] for service in _services(live)}):
-                        what, verdict = str(Ref(api, "ServiceTemplate", space, name)), judged(name)
-                        if what not in of_mothership:
-                            self._judged(make, what, verdict, templates.get(name) or live)
-                if isinstance(self.release, Direct):
-                    self._skew(make, layer, cluster, live)
-                    if layer == "regional":
-                        self._logs(make, cluster, live)
-                    if "ClusterSummary" in listed and cluster.host in ready:
-                        self._copied(make, cluster, live, copied.get(_name(cluster), ()))
-        self._repository(listed.get("ClusterSummary", ()))
-
-    def _skew(self, make: Callable[..., _Found], layer: str, cluster: Any, live: Object) -> None:
-        wanted = self._wanted(layer, cluster)
-        there = {service["name"]: service["template"] for service in _services(live)}
-        what, make = str(ref_of(live)), functools.partial(make, settled=self.rolled)
-        other = _others(wanted, live)
-        if other:
-            self._add(make(code="version-skew", what=what, why=some(other)))
-        missing = [name for name in wanted if name not in there and name not in cluster.disabled_services]
-        if missing and "deletionTimestamp" not in live["metadata"]:  # before a deletion they are taken out
-            self._add(make(code="service-missing", what=what, why=f"it doesn't want {some(missing)}"))
-
-    def _logs(self, make: Callable[..., _Found], cluster: Any, live: Object) -> None:
-        """Whether a region keeps its logs; where the inventory itself wants it otherwise, that is told by nobody."""
-        storage = next((each for each in _services(live) if each["name"] == side_effects.STORAGE), None)
-        wanted = dig(cluster.service_values.get(side_effects.STORAGE), operators.LOGS_VOLUME)
-        on = dig(cluster.service_values.get(side_effects.STORAGE), (operators.LOGS_VOLUME[0], "enabled"))
-        if storage is not None and wanted in (None, True) and on is not False:
-            verdict = operators.logs_kept(str(storage.get("values") or ""))
-            self._judged(make, str(ref_of(live)), verdict, live)
-
-    def _wanted(self, layer: str, cluster: Any) -> dict[str, str]:
-        """By kof's services of a cluster the ServiceTemplate that the inventory wants."""
-        return {
-            service.name: cluster.service_templates.get(service.name, service.template)
-            for service in self.release.services[layer]
-        }
-
-    def _copied(self, make: Callable[..., _Found], cluster: Any, live: Object, summaries: Sequence[Object]) -> None:
-        """Whether the Secrets that this cluster's labels ask for are on it."""
-        wanted = [self.release.vmuser_label]
-        if getattr(cluster, "external_dns", "") == "secret":
-            wanted.append(self.release.dns.label)
-        for label in wanted:
-            profile = label.rpartition("/")[2]  # the charts call it so
-            own = [each for each in summaries if readiness.profile_of(each) == profile]
-            features = [
-                feature
-                for each in own
-                for feature in (each.get("status") or {}).get("featureSummaries") or ()
-                if feature.get("featureID") == "Resources"
-            ]
-            left = [each for each in features if each.get("status") != "Provisioned"]
-            if features and not left:
-                continue
-            why = f"Resources is {left[0].get('status')}" if left else f"it doesn't select the cluster by label {label}"
-            what = f"ClusterProfile {profile}"
-            # A login that changed is copied anew in one go; where that fails, the time is only that of the last try.
-            tried = [str(each.get("lastAppliedTime") or "") for each in left if not each.get("failureMessage")]
-            changed = max([core_readiness.changed_at(live), *tried])
-            self._add(make(code="secrets-not-copied", what=what, why=why, at_most_since=changed))
-
-    def _repository(self, summaries: Sequence[Object]) -> None:
-        shared, clusters = self.fleet.shared, [*self.fleet.of("regional"), *self.fleet.of("child")]
-        stale, now = dict[str, str](), ""
-        with self._forbidden("HelmRepository", "regional", "child"):
-            stale, now = side_effects.from_another_repository(
-                self.connection, clusters, summaries, shared("kof_chart_repository"), shared("kof_kcm_namespace")
-            )
-        for cluster in clusters:
-            if cluster.host in stale:
-                why = f"kof's charts still come from {stale[cluster.host]}, and HelmRepository kof has {now}"
-                advice = side_effects.touch(shared("kof_kcm_namespace"), _name(cluster))
-                self._add(self._about(cluster)(code="another-repository", why=why, advice=advice))
-
     # -- for looks at more
 
     def judged(self, cluster: Any, what: str, verdict: Readiness, obj: Mapping[str, Any] | None, **said: str) -> None:
@@ -603,7 +520,7 @@ class Look:
         :param obj: what was judged, where it is there.
         :param said: more of the finding, `settled` for example.
         """
-        self._judged(self._about(cluster, **said), what, verdict, obj or self.live.get(_name(cluster)))
+        self.found(self.about(cluster, **said), what, verdict, obj or self.live.get(beside.name_of(cluster)))
 
     def recent(self, when: str) -> bool:
         """Whether it matters that a container was killed then."""
@@ -616,44 +533,63 @@ class Look:
 
     # -- what was found
 
-    def _about(self, cluster: Any, **more: str) -> Callable[..., _Found]:
+    def about(self, cluster: Any, **more: str) -> Callable[..., _Found]:
         """Makes findings of a cluster."""
         layer = self.fleet.layer_of[cluster.host]
-        return functools.partial(_Found, host=cluster.host, layer=layer, name=_name(cluster), **more)
+        return functools.partial(_Found, host=cluster.host, layer=layer, name=beside.name_of(cluster), **more)
 
-    def _list(self, api_version: str, kind: str, namespace: str | None, *layers: str) -> list[Object] | None:
+    def about_whole(self, **more: str) -> Callable[..., _Found]:
+        """Makes findings of the management cluster."""
+        name = self._mothership
+        return functools.partial(_Found, host=name, layer="mothership", name=name, **more)
+
+    def list_of(self, api_version: str, kind: str, namespace: str | None, *layers: str) -> list[Object] | None:
         """All objects of a kind that clusters of these layers depend on; None where they may not be listed, or the kind
         isn't served."""
-        with self._forbidden(kind, *layers):
+        with self.forbidden(kind, *layers):
             if self.connection.resource(api_version, kind) is None:
-                self._unread(f"{kind} ({api_version}): it isn't served", *layers)
+                self.not_read_of(f"{kind} ({api_version}): it isn't served", *layers)
                 return None
             return self.connection.list_objects(self.connection.path(api_version, kind, namespace))[0]
         return None
 
     @contextlib.contextmanager
-    def _forbidden(self, kind: str, *layers: str) -> Iterator[None]:
-        """What isn't allowed is told, and no error: of the layers' clusters not all is known then."""
+    def of_any_form(self, make: Callable[..., _Found], *drifting: str) -> Iterator[None]:
+        """What can't be read in here, since its form is another one, ends no look: it is told.
+
+        :param drifting: hosts of which a run's changes aren't known then.
+        """
+        try:
+            yield
+        except core_readiness.OTHER_FORM as error:
+            verdict = core_readiness.of_other_form(error)
+            self.found(make, "", verdict, None)
+            if drifting:
+                self.drift.not_known(f"what a run would change: {verdict.why}", *drifting)
+
+    @contextlib.contextmanager
+    def forbidden(self, kind: str, *layers: str) -> Iterator[None]:
+        """What isn't allowed, or can't be had though the server runs (the webhook that converts it is away), is told,
+        and no error: of the layers' clusters not all is known then."""
         try:
             yield
         except ApiError as error:
-            if error.status != 403:
+            if error.status == 401:
                 raise
-            self._unread(f"{kind}: {error}", *layers)
+            self.refused[kind] = str(error)
+            self.not_read_of(f"{kind}: {error}", *layers)
 
-    def _unread(self, what: str, *layers: str) -> None:
+    def not_read_of(self, what: str, *layers: str) -> None:
         self.not_looked_at[one_line(what)] = None
         self.unread.update(cluster.host for layer in layers for cluster in self.fleet.of(layer))
 
-    def _judged(
-        self, make: Callable[..., _Found], what: str, verdict: Readiness, obj: Mapping[str, Any] | None
-    ) -> None:
+    def found(self, make: Callable[..., _Found], what: str, verdict: Readiness, obj: Mapping[str, Any] | None) -> None:
         """
         :param obj: what was judged; where it isn't there, its cluster; where that has none, kof's namespace counts.
         """
         if not verdict.ready:
             changed = core_readiness.changed_at(obj) if obj else self.began
-            self._add(
+            self.add(
                 make(
                     code=verdict.code,
                     what=what,
@@ -664,10 +600,10 @@ class Look:
                 )
             )
 
-    def _forget(self, host: str, code: str) -> None:
+    def forget(self, host: str, code: str) -> None:
         self.findings = [each for each in self.findings if (each.host, each.code) != (host, code)]
 
-    def _add(self, found: _Found) -> None:
+    def add(self, found: _Found) -> None:
         self.findings.append(found)
 
     def _severity(self, found: _Found) -> str:
@@ -683,16 +619,11 @@ class Look:
 
     def _lasts(self, since: str, minutes: float | None = None) -> bool:
         """:param minutes: None for the patience."""
-        try:
-            began = datetime.datetime.fromisoformat(since)
-        except ValueError:
-            return False
-        if began.tzinfo is None:
-            return False
+        began = _time(since)
         patience = self.patience if minutes is None else minutes
-        return (self.now - began).total_seconds() > patience * 60
+        return began is not None and (self.now - began).total_seconds() > patience * 60
 
-    def told(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:
+    def told(self, charts: Charts) -> dict[str, Any]:
         """All of it as plain data; the worst first, and by layer."""
         findings = [
             {
@@ -703,7 +634,7 @@ class Look:
                 "cluster": each.name,
                 "layer": each.layer,
                 "object": one_line(each.what),
-                "since": each.since,
+                "since": each.since if _time(each.since) else "",
                 "why": one_line(each.why),
                 "remedy": each.advice or FINDINGS[each.code].remedy,
             }
@@ -719,7 +650,7 @@ class Look:
                 own = of.get(cluster.host, [])
                 missing = any(each["code"] in _NOT_THERE and each["severity"] == FAILED for each in own)
                 state = report.state_of(own, missing=missing, unread=cluster.host in self.unread)
-                named = {"host": cluster.host, "name": _name(cluster), "layer": layer}
+                named = {"host": cluster.host, "name": beside.name_of(cluster), "layer": layer}
                 clusters.append({**named, "regional": getattr(cluster, "regional", ""), "state": state})
         states = Counter(each["state"] for each in clusters)
         severities = Counter(each["severity"] for each in findings)
@@ -747,15 +678,15 @@ class Look:
             **arrived,
         }
 
-    def _versions(self, charts: Sequence[InstalledChart] | None) -> dict[str, Any]:
-        names = [_name(cluster) for layer in ("regional", "child") for cluster in self.fleet.of(layer)]
+    def _versions(self, charts: Charts) -> dict[str, Any]:
+        names = [beside.name_of(cluster) for layer in ("regional", "child") for cluster in self.fleet.of(layer)]
         live = [self.live[name] for name in names if name in self.live]
-        services = Counter(service["template"] for each in live for service in _services(each))
-        clusters = Counter(str((each.get("spec") or {}).get("template")) for each in live)
+        services = Counter(service["template"] for each in live for service in beside.services_of(each))
+        clusters = Counter(str(dig(each, ("spec", "template"))) for each in live)
         return {
             "kcm_api": self.kcm_version,
             "k0rdent": self.k0rdent,
-            "charts": None if charts is None else {each.name: each.version for each in charts},
+            "charts": None if isinstance(charts, str) else {each.name: each.version for each in charts},
             "service_templates": _counted(services),
             "cluster_templates": _counted(clusters),
             "sets": self._sets(),
@@ -768,18 +699,19 @@ class Look:
         for layer in ("regional", "child"):
             alike: dict[tuple[Any, ...], list[str]] = {}
             for cluster in self.fleet.of(layer):
-                live = self.live.get(_name(cluster))
+                live = self.live.get(beside.name_of(cluster))
                 if live is None:
                     continue
-                spec, status = live.get("spec") or {}, live.get("status") or {}
-                services = tuple((str(each.get("name")), str(each["template"])) for each in _services(live))
-                differs = tuple(_others(self._wanted(layer, cluster), live) if isinstance(self.release, Direct) else ())
-                same = (str(spec.get("template") or ""), str(status.get("k8sVersion") or ""), services, differs)
+                template, kubernetes = dig(live, ("spec", "template")), dig(live, ("status", "k8sVersion"))
+                services = tuple((str(each.get("name")), each["template"]) for each in beside.services_of(live))
+                wanted = beside.wanted_of(self.release, layer, cluster) if isinstance(self.release, Direct) else {}
+                differs = tuple(beside.others_of(wanted, live) if wanted else ())
+                same = (str(template or ""), str(kubernetes or ""), services, differs)
                 alike.setdefault(same, []).append(cluster.host)
-            for (template, kubernetes, services, differs), hosts in sorted(
+            for (template, version, services, differs), hosts in sorted(
                 alike.items(), key=lambda each: len(each[1]), reverse=True
             ):
-                told = {"layer": layer, "cluster_template": one_line(template), "kubernetes": one_line(kubernetes)}
+                told = {"layer": layer, "cluster_template": one_line(template), "kubernetes": one_line(version)}
                 named = [{"name": one_line(name), "template": one_line(each)} for name, each in services]
                 sets.append({**told, "services": named, "differs": [*map(one_line, differs)], "hosts": hosts})
         return sets
@@ -805,8 +737,12 @@ def _rounded(ages: Mapping[str, float | None]) -> dict[str, float | None]:
     return {kind: None if age is None else round(age, 1) for kind, age in ages.items()}
 
 
-def _name(cluster: Any) -> str:
-    return getattr(cluster, "cluster_name", cluster.host)
+def _time(text: str) -> datetime.datetime | None:
+    """A time as Kubernetes writes it; None for any other text, which a status may have there."""
+    try:
+        return datetime.datetime.fromisoformat(text) if _STAMP.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def _kind(part: Part) -> str:
@@ -833,33 +769,16 @@ def _target(part: Part) -> wait.Target:
     return wait.Target(target.ref, judge, target.related)
 
 
-def _others(wanted: Mapping[str, str], live: Mapping[str, Any]) -> list[str]:
-    """Services of a ClusterDeployment that are of another ServiceTemplate than is wanted, in words."""
-    there = {service["name"]: service["template"] for service in _services(live)}
-    return [
-        f"{name} is {template}, {wanted[name]} is wanted"
-        for name, template in there.items()
-        if wanted.get(name, template) != template
-    ]
-
-
-def _services(deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The services that a live ClusterDeployment wants, but for those that name no template."""
-    found = ((deployment.get("spec") or {}).get("serviceSpec") or {}).get("services") or ()
-    return [each for each in found if each.get("template") and not each.get("disable")]
-
-
-def _unwell(management: Mapping[str, Any]) -> str:
-    """What k0rdent says is wrong with itself, "" for nothing."""
-    status = management.get("status") or {}
+def _management(management: Mapping[str, Any]) -> Readiness:
+    """What k0rdent says of itself."""
+    status, ready = management.get("status") or {}, core_readiness.condition(management, "Ready")
     broken = [
         f"{name}: {component.get('error') or 'failed'}"
         for name, component in (status.get("components") or {}).items()
         if not component.get("success")
     ]
-    if broken:
-        return some(broken)
-    ready = core_readiness.condition(management, "Ready")
-    if ready and ready.get("status") != "True":
-        return f"Ready is {ready.get('status')}: {ready.get('message') or 'no message'}"
-    return ""
+    if ready and ready.get("status") != "True" and not broken:
+        broken = [f"Ready is {ready.get('status')}: {ready.get('message') or 'no message'}"]
+    if not broken:
+        return core_readiness.IS_READY
+    return core_readiness.failed(some(broken), code="k0rdent-not-ready", since=core_readiness.since(ready or {}))

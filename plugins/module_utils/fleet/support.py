@@ -20,7 +20,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import GRO
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import secrets_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.diff import is_secret_name
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.diff import is_secret_name, masked
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Right, right
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import PREFIXES, ROLES, load_spec
@@ -130,7 +130,8 @@ def _event(item: Mapping[str, Any]) -> dict[str, Any]:
         "object": one_line(f"{of.get('kind')} {of.get('namespace') or ''}/{of.get('name')}"),
         "count": series.get("count") or item.get("count") or 1,
         "by": one_line(str(item.get("reportingComponent") or (item.get("source") or {}).get("component") or "")),
-        "message": one_line(str(item.get("message") or ""), 1000),
+        # Whatever a program was called with, and says when it fails.
+        "message": one_line(masked(str(item.get("message") or "")), 1000),
     }
 
 

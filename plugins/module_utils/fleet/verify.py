@@ -19,13 +19,15 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.status import EV
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import changed_at, failed
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import changed_at, failed, of_any_form
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import identity, operators, own_cluster, readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given, Inside, Right, right
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import inside as inside_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import switched_on
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 
 
 def rights(layer: str, cluster: Any, given: Given[Any]) -> Iterator[Right]:
@@ -60,13 +62,14 @@ def datasources(seen: Look) -> None:
     try:
         items, _version = seen.connection.list_objects(seen.connection.path(api, GRAFANA_DATASOURCE, home))
     except ApiError as error:
-        if error.status != 403:
+        if error.status == 401:
             raise
         seen.not_read(f"{GRAFANA_DATASOURCE}: {error}", *motherships)
         return
     for item in items:
         if identity.fleet_of(item) is None:  # a region's is told as its part
-            seen.judged(motherships[0], str(ref_of(item)), readiness.grafana_datasource(item), item)
+            verdict = of_any_form(readiness.grafana_datasource, item)
+            seen.judged(motherships[0], str(ref_of(item)), verdict, item)
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,13 @@ def seconds(said: Any) -> None:
     raise ValueError("is no whole number of 1 or more")
 
 
-def address(said: Any) -> None:
-    """Whether it can be the address of promxy's API; nothing said can.
+def address(said: Any, whose: str = "promxy") -> None:
+    """Whether it can be the address of somebody's API; nothing said can.
 
     :raises ValueError: it can't. It may hold a login and is never quoted.
     """
     if said not in ("", None) and not _PROMXY.fullmatch(str(said)):
-        raise ValueError("is no address of promxy's API: http or https, without login, query or fragment")
+        raise ValueError(f"is no address of {whose}'s API: http or https, without login, query or fragment")
 
 
 def inside(seconds: float, of_data: Data | None = None) -> Callable[[Look], None]:
@@ -128,7 +131,7 @@ def _inside(seconds: float, of_data: Data | None, seen: Look) -> None:
     given = Given(seen.release, seen.kcm_version)
     for mothership in () if seen.absent else seen.fleet.of("mothership"):
         targets = [part.target() for part in inside_of(mothership, given) if part.target]
-        for target, there in zip(targets, wait.look(seen.connection, targets, forbidden=True), strict=True):
+        for target, there in zip(targets, wait.look(seen.connection, targets, unread={}), strict=True):
             if there.unread:
                 seen.not_read(f"{target.ref.kind}: {there.unread}", mothership)
             else:
@@ -149,7 +152,7 @@ def _inside(seconds: float, of_data: Data | None, seen: Look) -> None:
         )
     summaries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in seen.listed.get("ClusterSummary", ()):
-        summaries[str((each.get("spec") or {}).get("clusterName"))].append(each)
+        summaries[str(dig(each, ("spec", "clusterName")))].append(each)
     since_when: dict[str, str] = {}
     for visit, cluster in visits.items():
         if visit.forbidden:
@@ -185,13 +188,20 @@ def _data(seen: Look, visits: Mapping[looks.Visit, Any], settled: Mapping[str, s
     for cluster in senders.values():
         of.setdefault(cluster.regional, []).append(cluster)
     regionals = [found for host, theirs in of.items() if (found := _regional(seen, host, theirs))]
+    whole = next(iter(seen.fleet.of("mothership")), None)
     looked = data.look(
-        regionals, children, asked.ask, seen.release.paths, now=asked.now, limits=asked.limits, promxy=asked.promxy
+        regionals,
+        children,
+        asked.ask,
+        seen.release.paths,
+        now=asked.now,
+        limits=asked.limits,
+        promxy=asked.promxy,
+        dashboards=seen.release.dashboards if whole and switched_on(whole.values, _GRAFANA) else (),
     )
     seen.ages = looked.ages
     for line in looked.not_looked_at:
         seen.not_read(line)
-    whole = next(iter(seen.fleet.of("mothership")), None)
     for each in looked.findings:
         about = clusters.get(each.host) if each.host else whole
         if about is None:  # nobody's of this batch
@@ -209,6 +219,8 @@ def _kinds(visit: looks.Visit) -> Iterator[str]:
             yield data.COSTS
 
 
+#: The value of kof-mothership that takes Grafana away when false.
+_GRAFANA = ("grafana", "enabled")
 #: What makes the series of costs, which the collectors send.
 _OPENCOST = "kof-collectors-opencost"
 
@@ -230,7 +242,7 @@ def _regional(seen: Look, host: str, children: Iterable[Any]) -> data.Regional |
     try:
         secret = seen.secret(name)
     except ApiError as error:
-        if error.status != 403:
+        if error.status == 401:
             raise
         seen.not_read(f"data of {host}: its login: {error}", *about)
         return None
@@ -253,11 +265,9 @@ def _others(seen: Look) -> Iterator[Any]:
 
 def _visit(seen: Look, cluster: Any, given: Given[Any], seconds: float) -> looks.Visit:
     name, space = cluster.cluster_name, cluster.kcm_namespace
-    secrets = [(space, f"{name}-kubeconfig")]
-    # An adopted cluster has none of Cluster API's; Sveltos reaches it by its Credential's.
-    wanted = (seen.live[name].get("spec") or {}).get("credential")
+    wanted = dig(seen.live[name], ("spec", "credential"))
     credentials = (each for each in seen.listed.get("Credential", ()) if each["metadata"]["name"] == wanted)
-    secrets += filter(None, map(own_cluster.secret_of, credentials))
+    secrets = own_cluster.kubeconfig_secrets(space, name, next(credentials, None))
     return looks.Visit(name, inside_of(cluster, given), secrets, seconds)
 
 
@@ -266,9 +276,10 @@ def _deployed(seen: Look, cluster: Any, summaries: Iterable[dict[str, Any]]) -> 
     reason of all."""
     if cluster.host not in seen.ready:
         return ""
+    features = (dig(summary, ("status", "featureSummaries")) for summary in summaries)
     times = [
-        str(feature.get("lastAppliedTime") or "")
-        for summary in summaries
-        for feature in (summary.get("status") or {}).get("featureSummaries") or ()
+        str(dig(feature, ("lastAppliedTime",)) or "")
+        for each in features
+        for feature in (each if isinstance(each, list) else ())
     ]
     return max([changed_at(seen.live[cluster.cluster_name]), *times]) or EVER

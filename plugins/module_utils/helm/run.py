@@ -53,7 +53,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import (
     encode,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import text
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.quantities import shrinking
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import logins, quoted
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
@@ -74,6 +76,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "skip_schema_validation": {"type": "bool", "default": False},
     "needed_objects": {"type": "list", "elements": "str", "default": []},
     "foreign_objects": {"type": "list", "elements": "str", "default": []},
+    "growing_values": {"type": "dict", "default": {}},
+    "fixed_values": {"type": "list", "elements": "str", "default": []},
     "binary_path": {"type": "path"},
     "registry_username": {"type": "str"},
     "registry_password": {"type": "str", "no_log": True},
@@ -197,6 +201,11 @@ class ReleaseRun:
             return self._told(action, decision, first, wanted)
         raise AssertionError("unreachable")
 
+    def _ask(self) -> None:
+        """The given guard: again before each act, as a chart may take long to come."""
+        if self._may:
+            self._may(self.connection)
+
     def _guard(self, wanted: Wanted | None) -> None:
         """What may not be done to the release as it is now, whatever is wanted.
 
@@ -204,8 +213,7 @@ class ReleaseRun:
 
         :raises Refused: it is another controller's, or it would come down to an older chart unasked.
         """
-        if self._may:
-            self._may(self.connection)
+        self._ask()
         flux = keeper(self.history)
         if flux:
             raise Refused(
@@ -217,6 +225,26 @@ class ReleaseRun:
             raise Refused(
                 f"it has chart version {newer}, and {wanted.chart_version} is older: a downgrade has to be asked for "
                 "(allow_downgrade), and few charts bear one"
+            )
+        if wanted:
+            self._keep_volumes(wanted)
+
+    def _keep_volumes(self, wanted: Wanted) -> None:
+        """Raises Refused where values that its volumes can't follow would be others."""
+        grows = {tuple(path.split(".")): default for path, default in self._parameters["growing_values"].items()}
+        found: dict[str, None] = {}
+        for revision in in_place(self.history):
+            for path, was, now in shrinking(revision.config, wanted.values, grows):
+                found[f"shrink {path} from {was} to {now}"] = None
+            for path in self._parameters["fixed_values"]:
+                before, after = (dig(each, tuple(path.split("."))) for each in (revision.config, wanted.values))
+                # Where nothing was said the chart or the cluster chose, which can't be seen from here.
+                if before is not None and after != before:
+                    found[f"give {path} another value"] = None
+        if found:
+            raise Refused(
+                f"dangerous change: it would {'; '.join(found)}: volumes stay as they are, and with a replica goes "
+                f"what is stored on it. If that is meant, pass -e kof_dangerous_changes={self.namespace}"
             )
 
     def _wanted(self) -> Wanted:
@@ -307,6 +335,7 @@ class ReleaseRun:
                 if decision.base is None:
                     raise AssertionError("a rollback to no revision")
                 self._roll_back(helm, decision.base)
+            self._ask()
             self.begun.append(f"helm {arguments[0]}")
             helm.act(arguments, self._timeout, self._parameters["release_values"])
 
@@ -323,10 +352,17 @@ class ReleaseRun:
             self.removed = [str(ref) for ref in self._leaving(wanted)]
 
     def _look_at_new(self, helm: Helm, chart: str, version: tuple[int, int, int]) -> None:
-        """What an install would bring, whether the cluster serves it yet or not. Raises Refused."""
-        if self._parameters["foreign_objects"]:
-            arguments = [self.name, chart, "--namespace", self.namespace, *self._schema(version)]
-            self._not_another(objects(helm.template(arguments, self._timeout, self._parameters["release_values"])))
+        """What an install would bring, whether the cluster serves it yet or not; what of it an uninstall has on its
+        way out is waited for.
+
+        :raises Refused: it is another chart.
+        :raises StuckObject: such an object does not go.
+        """
+        arguments = [self.name, chart, "--namespace", self.namespace, "--include-crds", *self._schema(version)]
+        wanted = objects(helm.template(arguments, self._timeout, self._parameters["release_values"]))
+        self._not_another(wanted)
+        if not self._check_mode:
+            self._wait_until_gone([each for each in self._store.missing(wanted) if each.deleted_at])
 
     def _not_another(self, wanted: Sequence[Ref]) -> None:
         """Raises Refused where a chart of the wanted name and version is another one by what it brings."""
@@ -381,6 +417,7 @@ class ReleaseRun:
         """
         good = next(revision for revision in self.history if revision.version == base)
         held = self._store.overwritten_by(good.manifest)
+        self._ask()
         self.begun.append("helm rollback")
         try:
             helm.act(["rollback", self.name, str(base), "--namespace", self.namespace], self._timeout)
@@ -442,10 +479,14 @@ class ReleaseRun:
         return f"only after the recovery of revision {self.history[-1].version} can helm render it"
 
     def as_wanted(self) -> dict[str, Any] | None:
-        """The module's result if the release is present as wanted, else None; changes nothing and waits for nobody.
+        """The module's result if the release is as wanted, or is gone as it shall be, else None; changes nothing and
+        waits for nobody.
 
         Raises what the layers below raise.
         """
+        if self._parameters["release_state"] == "absent":
+            self.look()
+            return self._told("unchanged", None, self.history, None) if self._is_gone() else None
         wanted = self._wanted()
         self.look()
         decision = decide(self.history, wanted)
@@ -458,10 +499,11 @@ class ReleaseRun:
 
         :param kubernetes: the cluster's version.
         :param apis: API versions, and kinds in them, that are served or will be then.
-        :raises Refused: it would take away what is needed. Else what the layers below raise.
+        :raises Refused: it would take away what is needed, or volumes couldn't follow. Else what is raised below.
         """
         wanted = self._wanted()
         self.look()
+        self._keep_volumes(wanted)
         decision = decide(self.history, wanted)
         held = [document for revision in in_place(self.history) for document in contents(revision.manifest)]
         absent = [each.ref for each in self._store.missing([ref_of(document) for document in held])] if held else []
@@ -508,7 +550,7 @@ class ReleaseRun:
             while self.history and self.history[-1].status in PENDING and not self._check_mode:
                 self._wait_for(self.history[-1], None)
                 self.look()
-            if not self.history or self.history[-1].status == "uninstalled":
+            if self._is_gone():
                 return self._told("unchanged", None, self.history, None)
             first = self.history
             self._guard(None)
@@ -523,12 +565,16 @@ class ReleaseRun:
             return self._told("uninstalled", Decision("check", "it shall be absent"), first, None)
         raise AssertionError("unreachable")
 
+    def _is_gone(self) -> bool:
+        return not self.history or self.history[-1].status == "uninstalled"
+
     def _uninstall(self) -> None:
         with self._helm() as helm:
             helm.check_version()
             arguments = ["uninstall", self.name, "--namespace", self.namespace, "--ignore-not-found"]
             if self._parameters["wait"]:
                 arguments.append("--wait")
+            self._ask()
             self.begun.append("helm uninstall")
             helm.act(arguments, self._timeout)
         self.look()

@@ -24,6 +24,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.diff import changes, masked
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import join
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.foreign_yaml import NotYaml, documents, read
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import from_json
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import HIDDEN, logins, quoted, without_login
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.versions import parse
 
@@ -135,7 +136,7 @@ def decode(secret: Mapping[str, Any]) -> Revision:
     name = metadata["name"]
     try:
         raw = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        payload = json.loads(gzip.decompress(raw) if raw.startswith(_GZIP) else raw)
+        payload = from_json(gzip.decompress(raw) if raw.startswith(_GZIP) else raw)
         chart = payload.get("chart", {}).get("metadata", {})
         return Revision(
             version=int(payload["version"]),
@@ -279,6 +280,11 @@ def same_values(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(same_values(a, b) for a, b in zip(one, other, strict=True))
     return type(one) is type(other) and one == other
+
+
+def values_that_differ(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """The paths of values that aren't the same: none of the values themselves, which may be secrets."""
+    return [each.path.removeprefix("values.") for each in changes({"values": wanted}, {"values": stored})]
 
 
 def objects(manifest: str) -> list[Ref]:

@@ -9,7 +9,6 @@ Knows the API's conventions (paths, Status, pages, watch events) and no kind of 
 from __future__ import annotations
 
 import email.utils
-import json
 import os
 import random
 import ssl
@@ -34,15 +33,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import 
     Settings,
     settings,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lease, is_write
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.observed import Observer, Request
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.transport import (
     Answer,
     Failure,
     OutOfTime,
     Pace,
+    TooMuch,
     Transport,
     describe,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import from_json
 
 __all__ = [
     "CONNECTION_OPTIONS",
@@ -128,11 +130,14 @@ class Connection:
     """Requests to one API server over kept-alive connections. Thread-safe; at most POOL_SIZE requests fly at once,
     fewer while the server says it is overloaded."""
 
-    def __init__(self, chosen: Settings, renew: Callable[[Settings], Settings] | None = None) -> None:
-        """chosen: see kubeconfig.settings; renew: reads them again, given those that the server answered 401 to."""
+    def __init__(
+        self, chosen: Settings, renew: Callable[[Settings], Settings] | None = None, most: int | None = None
+    ) -> None:
+        """chosen: see kubeconfig.settings; renew: reads them again, given those that the server answered 401 to; most:
+        bytes that all answers together may have, of a server that nobody here vouches for."""
         self._settings = chosen
         self._renew = renew
-        self._transport = Transport(chosen, POOL_SIZE)
+        self._transport = Transport(chosen, POOL_SIZE, most)
         self._lock = threading.Lock()
         self._generation = 0  # how often the credentials were renewed
         self._answered = False
@@ -147,6 +152,7 @@ class Connection:
         self.by_plugin = chosen.by_plugin
         self.user_agent = USER_AGENT
         self.observe: Observer | None = None
+        self.lease: Lease | None = None  # asked before something is written; None where nobody asks for one
         self.counts: dict[str, int] = {}  # requests sent by method, for benchmarks and tests
 
     def settings_for(self, seconds: float) -> Settings:
@@ -158,6 +164,8 @@ class Connection:
         return self._settings
 
     def close(self) -> None:
+        if self.lease is not None:
+            self.lease.stop()
         self._transport.close()
 
     def __enter__(self) -> Connection:
@@ -186,7 +194,8 @@ class Connection:
         time.monotonic() after which nothing is tried again. Retried (unless `retries` is false): 429 and 503 after
         the time the server asks for, other 5xx but a schema refusal a few times, broken connections while the server
         may be restarting; a POST only when it can't have been executed.
-        Raises ApiError (an error status, `status` holds 200 for 201 too), ApiUnavailable, UnsendableString.
+        Raises ApiError (an error status, `status` holds 200 for 201 too), ApiUnavailable, UnsendableString; where this
+        run may not write, what `Lease.take` raises.
         """
         status, decoded = self.request_status(
             method,
@@ -217,6 +226,11 @@ class Connection:
         data = body if isinstance(body, (bytes, type(None))) else encode(body)
         target = self._target(path, query)
         limit = timeout or REQUEST_TIMEOUT
+        held = self.lease if self.lease is not None and is_write(method, path, query) else None
+        if held is not None and held.owns(path):
+            held = None
+        if held is not None:
+            held.take()
         started = time.monotonic()
         give_up = started + PATIENCE if deadline is None else min(deadline, started + PATIENCE)
         tries, errors, renewed = 0, 0, False
@@ -224,7 +238,7 @@ class Connection:
             tries += 1
             generation = self._generation
             began = time.monotonic()
-            answer, error = self._once(method, target, data, content_type, limit, give_up)
+            answer, error = self._once(method, target, data, content_type, limit, give_up, held)
             if answer is not None:
                 self._answered = True
                 if answer.status < 300:
@@ -252,7 +266,14 @@ class Connection:
             time.sleep(pause)
 
     def _once(
-        self, method: str, target: str, data: bytes | None, content_type: str, limit: float, give_up: float
+        self,
+        method: str,
+        target: str,
+        data: bytes | None,
+        content_type: str,
+        limit: float,
+        give_up: float,
+        held: Lease | None,
     ) -> tuple[Answer | None, BaseException | None]:
         """One try: the answer, or why there is none. Tells the pace how it went."""
         if not self.pace.enter(give_up):
@@ -261,7 +282,8 @@ class Connection:
         began = time.monotonic()
         try:
             until = min(time.monotonic() + limit, max(give_up, time.monotonic() + 1.0))
-            answer = self._transport.ask(method, target, self._headers(data, content_type), data, until)
+            before = held.check if held is not None else None  # last: it may have waited long for its turn
+            answer = self._transport.ask(method, target, self._headers(data, content_type), data, until, before)
             self._sent(method, target, began, answer.status)
             # A 500 may be about the object that was sent: then the server has no trouble.
             overloaded = answer.status in (429, 502, 503, 504) or (
@@ -302,7 +324,7 @@ class Connection:
         if not answer.body.strip():
             return {}
         try:
-            decoded = json.loads(answer.body)
+            decoded = from_json(answer.body)
         except ValueError:
             decoded = None
         if not isinstance(decoded, dict):
@@ -314,7 +336,7 @@ class Connection:
     def _refusal(self, answer: Answer) -> ApiError:
         """The ApiError of an answer that isn't a success."""
         try:
-            body = json.loads(answer.body)
+            body = from_json(answer.body)
         except ValueError:
             body = {}
         if not isinstance(body, dict):
@@ -513,7 +535,7 @@ class Connection:
                     self._answered = True
                     for line in lines:
                         try:
-                            event = json.loads(line)
+                            event = from_json(line)
                         except ValueError:
                             raise ApiUnavailable(f"{self.server}: the watch of {path} broke off") from None
                         yield event
@@ -532,7 +554,8 @@ class _NoTurn(TimeoutError):
 
 def _is_final(error: BaseException) -> bool:
     """Failures that trying again can't heal."""
-    return "TLS" in describe(error) or describe(error).startswith("the proxy refused")
+    told = describe(error)
+    return isinstance(error, TooMuch) or "TLS" in told or told.startswith("the proxy refused")
 
 
 def _backoff(tries: int) -> float:

@@ -38,7 +38,8 @@ _MAY_NAME = re.compile(
 # … but for those that only say where the secret is.
 _NO_SECRET = re.compile(
     r"secret([-_]?key)?[-_]?(name|namespace|ref|refs|store|type)s?$|(user(name)?|password)[-_]?key$"
-    r"|^create[-_]?secrets?$|^secrets$|-secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure|existing[-_]?secret$",
+    r"|^create[-_]?secrets?$|^secrets$|-secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure|existing[-_]?secret$"
+    r"|pull[-_]?secrets?$",
     re.IGNORECASE,
 )
 

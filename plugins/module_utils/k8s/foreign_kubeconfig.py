@@ -21,6 +21,7 @@ _PLAIN_USER = ("token", "username", "password", "client-certificate-data", "clie
 _PLAIN_CLUSTER = (
     "server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url",
 )  # fmt: skip
+_CA_FILE = "certificate-authority"
 #: Where Cluster API has it; others call it as they like.
 _USUAL = "value"
 
@@ -29,10 +30,12 @@ class Foreign(NamedTuple):
     """
     :ivar config: the current context's cluster and user, as a kubeconfig of nothing else.
     :ivar left_out: fields of its user that aren't taken.
+    :ivar ca_file: whether it names its authority by a file, and by nothing else.
     """
 
     config: dict[str, Any]
     left_out: tuple[str, ...]
+    ca_file: bool = False
 
     @property
     def has_login(self) -> bool:
@@ -53,7 +56,8 @@ def read(text: object) -> Foreign | None:
             "clusters": [{"name": "a", "cluster": {"server": cluster["server"], **_only(cluster, _PLAIN_CLUSTER)}}],
             "users": [{"name": "a", "user": _only(user, _PLAIN_USER)}],
         }
-        return Foreign(plain, tuple(sorted(str(name) for name in user if name not in _PLAIN_USER)))
+        left_out = tuple(sorted(str(name) for name in user if name not in _PLAIN_USER))
+        return Foreign(plain, left_out, bool(cluster.get(_CA_FILE)) and not cluster.get(f"{_CA_FILE}-data"))
     except (binascii.Error, KeyError, TypeError, AttributeError, ValueError):
         return None
 

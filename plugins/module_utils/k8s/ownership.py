@@ -401,6 +401,50 @@ def as_written(live: Mapping[str, Any], field: str, hands: Sequence[str] = HANDS
     return without(value, others, keep)
 
 
+#: What nobody has said, whoever it is booked on: the API server puts the label on a namespace, in its maker's name.
+_NOBODYS = {LAST_APPLIED, "kubernetes.io/metadata.name"}
+
+
+def of_people(live: Mapping[str, Any], hands: Sequence[str] = HANDS) -> dict[str, Any]:
+    """What of a live object we and people have said: what would bring it about again, without what the server and
+    controllers put into it. Of one of which neither has said anything that is known, all but its status.
+
+    Its labels and annotations, but for what kubectl keeps there for itself; no other metadata.
+    """
+    mine: Trie = {}
+    for entry in entries(live):
+        if not entry.get("subresource") and is_hand(entry.get("manager", ""), hands):
+            mine = union(mine, entry.get("fieldsV1") or {})
+    meta = live["metadata"]
+    said = {"metadata": meta, **{key: value for key, value in live.items() if key not in ("metadata", "status")}}
+    if own_entry(dict(live)) or any(step not in ("f:metadata", ".") for step in mine):
+        said = owned(said, mine)
+    metadata = {key: meta[key] for key in ("name", "namespace") if key in meta}
+    for name in ("labels", "annotations"):
+        kept = {key: value for key, value in (said.get("metadata", {}).get(name) or {}).items() if key not in _NOBODYS}
+        metadata |= {name: kept} if kept else {}
+    return {**said, "apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata}
+
+
+def owned(value: Any, trie: Trie) -> Any:
+    """A copy of `value` less all that isn't in `trie`."""
+    if all(step == "." for step in trie):
+        # A map or list of theirs in which all is others'; else one value.
+        return type(value)() if trie and isinstance(value, (dict, list)) else value
+    if isinstance(value, dict):
+        return {key: owned(child, trie[f"f:{key}"]) for key, child in value.items() if f"f:{key}" in trie}
+    if isinstance(value, list):
+        steps = [(item, _step_of(item, trie)) for item in value]
+        return [_owned_item(item, trie[step], step) for item, step in steps if step is not None]
+    return value
+
+
+def _owned_item(item: Any, trie: Trie, step: str) -> Any:
+    """An item of a list has the keys that it is known by."""
+    kept = owned(item, trie)
+    return {**json.loads(step.partition(":")[2]), **kept} if step.startswith("k:") and isinstance(kept, dict) else kept
+
+
 def _step_of(item: Any, trie: Trie) -> str | None:
     """The step of `trie` that stands for list item `item`: k:{"name":"x"} or v:"x"."""
     for step in trie:
@@ -414,14 +458,41 @@ def _step_of(item: Any, trie: Trie) -> str | None:
     return None
 
 
+def leaf_paths(trie: Mapping[str, Any], path: str = "") -> list[str]:
+    """The fields of a trie in the notation of Claim; list items as their list's."""
+    result: list[str] = []
+    for step, below in trie.items():
+        if step == ".":
+            continue
+        if not step.startswith("f:"):
+            result.append(path)
+        elif len(below) - ("." in below):
+            result += leaf_paths(below, join(path, step[2:]))
+        else:
+            result.append(join(path, step[2:]))
+    return result
+
+
 def owner_of(path: str, taken: Iterable[tuple[str, str, Trie]], steps: Sequence[str]) -> Claim | None:
     """Which of the `taken` entries owns the field at `steps` (keys from the root); `path` is how to call it."""
     for manager, time, trie in taken:
         node: Trie | None = trie
         for key in steps:
-            if node is None or not len(node) - ("." in node):
+            if not node:
                 break  # a leaf above: the whole value is theirs
             node = node.get(f"f:{key}")
         if node is not None:
             return Claim(path, manager, time)
     return None
+
+
+def held_by(live: Mapping[str, Any], path: str, steps: Sequence[str]) -> Claim:
+    """Who has the field at `steps` now, since when: of several the one who came last, and we after all others. Nobody
+    ("") has one that is gone: who takes a field away leaves no trace."""
+    holders = [
+        (str(entry.get("manager") or ""), str(entry.get("time") or ""), entry["fieldsV1"])
+        for entry in entries(live)
+        if entry.get("fieldsV1")
+    ]
+    holders.sort(key=lambda each: (each[0] != FIELD_MANAGER, each[1]), reverse=True)
+    return owner_of(path, holders, steps) or Claim(path, "", "")

@@ -11,11 +11,12 @@ being deleted is ready.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 
 Object = Mapping[str, Any]
 READY, PROGRESSING, FAILED = "ready", "progressing", "failed"
@@ -50,6 +51,24 @@ def progressing(why: str, advice: str = "", recheck: float | None = None, *, cod
 
 def failed(why: str, advice: str = "", can_heal: bool = True, *, code: str, since: str = "") -> Readiness:
     return Readiness(FAILED, one_line(why), can_heal, advice, code=code, since=since)
+
+
+#: What reading an object raises where a part of it is of another type than its kind has: it was stored before its CRD
+#: changed, its schema allows anything there, or no API server sent it.
+OTHER_FORM = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+
+
+def of_any_form(judge: Callable[..., Readiness], *given: Any) -> Readiness:
+    """What a judge says, also of an object that it can't read: that one spoils no look at the others."""
+    try:
+        return judge(*given)
+    except OTHER_FORM as error:
+        return of_other_form(error)
+
+
+def of_other_form(error: BaseException) -> Readiness:
+    """:param error: of OTHER_FORM."""
+    return progressing(f"it can't be read ({telling.unexpected(error).partition('. ')[0]})", code="object-malformed")
 
 
 def before_status(

@@ -55,7 +55,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import (
     entries,
     handover,
     is_hand,
-    join,
+    leaf_paths,
     migrated,
     own_entry,
     owner_of,
@@ -76,10 +76,12 @@ __all__ = [
     "counts",
     "delete",
     "diff_of",
+    "difference",
     "foreseen",
     "patch",
     "reconcile",
     "ref_of",
+    "takes_from",
     "unchanged",
 ]
 
@@ -149,6 +151,30 @@ def foreseen(
     run = _Run(None, policy, True, Pending(), guards)  # type: ignore[arg-type]  # it sends nothing
     ref = ref_of(want)
     return run.guarded(ref, lambda: run.foreseen(ref, want, live))
+
+
+def difference(want: dict[str, Any], live: dict[str, Any], *, policy: Policy) -> tuple[FieldChange, ...]:
+    """What of `live` would be another, were it written: less what only we own, or take over, and with `want`."""
+    transfer = handover(want, live, _now(), policy.drift_managers)
+    ours = own_entry(live)
+    # What nobody owns stays: the server's defaults.
+    gone, keep = (ours or {}).get("fieldsV1") or {}, _fields(authored(want))
+    for _manager, _time, trie in transfer.taken if transfer else ():
+        gone = union(gone, trie)
+    for entry in transfer.managed_fields[:-1] if transfer else entries(live):
+        if entry is not ours:
+            keep = union(keep, entry.get("fieldsV1") or {})
+    after = _overlay(without(comparable(live), gone, keep), want)
+    if transfer is not None and transfer.drop_last_applied:
+        kept = {key: each for key, each in (after["metadata"].get("annotations") or {}).items() if key != LAST_APPLIED}
+        after["metadata"] = {**after["metadata"], "annotations": kept}
+    return changes(live, after)
+
+
+def takes_from(manager: str, policy: Policy) -> bool:
+    """Whether a field that we want otherwise is taken back from this field manager."""
+    hand = is_hand(manager, policy.drift_managers)
+    return policy.force_conflicts == "always" or (hand and policy.force_conflicts == "hands")
 
 
 def delete(
@@ -414,18 +440,16 @@ class _Run:
             return True
         fields = {claim.field for claim in contested}
         return any(
-            _owns_container(trie) or any(path not in fields for path in _leaf_paths(trie))
+            _owns_container(trie) or any(path not in fields for path in leaf_paths(trie))
             for _manager, _time, trie in transfer.taken
         )
 
     def _refuse_foreign(self, contested: Sequence[Claim]) -> None:
         """Raise _Refused when a contested field's owner isn't one that we take back from."""
-        if self.policy.force_conflicts == "always":
-            return
         for claim in contested:
-            hand = is_hand(claim.manager, self.policy.drift_managers)
-            if hand and self.policy.force_conflicts == "hands":
+            if takes_from(claim.manager, self.policy):
                 continue
+            hand = is_hand(claim.manager, self.policy.drift_managers)
             since = f" since {claim.time}" if claim.time else ""
             more = f" and {len(contested) - 1} more fields" if len(contested) > 1 else ""
             remedy = "see force_conflicts (kof_force_conflicts)" if hand else "not taken from a controller"
@@ -572,7 +596,7 @@ class _Run:
         return Outcome(ref, action, differing, not_checked=needs)
 
     def foreseen(self, ref: Ref, want: dict[str, Any], live: dict[str, Any] | None) -> Outcome:
-        """What of an object would differ: less what only we own, or take over, and with what is wanted."""
+        """What would become of an object, by what was read of it."""
         if live is None:
             return Outcome(ref, "created", Creation(want))
         if "deletionTimestamp" in live["metadata"]:
@@ -584,20 +608,7 @@ class _Run:
         ours = own_entry(live)
         if transfer is not None and ours is None and not self.policy.adopt:
             raise _Refused(_belongs_to_hands(transfer))
-        # What nobody owns stays: the server's defaults.
-        gone, keep = (ours or {}).get("fieldsV1") or {}, _fields(authored(want))
-        for _manager, _time, trie in transfer.taken if transfer else ():
-            gone = union(gone, trie)
-        for entry in transfer.managed_fields[:-1] if transfer else entries(live):
-            if entry is not ours:
-                keep = union(keep, entry.get("fieldsV1") or {})
-        after = _overlay(without(comparable(live), gone, keep), want)
-        if transfer is not None and transfer.drop_last_applied:
-            kept = {
-                key: each for key, each in (after["metadata"].get("annotations") or {}).items() if key != LAST_APPLIED
-            }
-            after["metadata"] = {**after["metadata"], "annotations": kept}
-        differing = changes(live, after)
+        differing = difference(want, live, policy=self.policy)
         if ours is None or (transfer is not None and not differing):
             return Outcome(ref, "adopted", differing)
         return Outcome(ref, "updated" if differing else "unproved", differing)
@@ -692,21 +703,6 @@ def _within(path: str, field: str) -> bool:
     """Is the change at `path` one of `field` (its value, or a part of it)?"""
     plain, root = path.replace("[", ".").replace("]", ""), field.replace("[", ".").replace("]", "")
     return plain == root or plain.startswith(f"{root}.")
-
-
-def _leaf_paths(trie: Mapping[str, Any], path: str = "") -> list[str]:
-    """The fields of a trie in the notation of Claim; list items as their list's."""
-    result: list[str] = []
-    for step, below in trie.items():
-        if step == ".":
-            continue
-        if not step.startswith("f:"):
-            result.append(path)
-        elif len(below) - ("." in below):
-            result += _leaf_paths(below, join(path, step[2:]))
-        else:
-            result.append(join(path, step[2:]))
-    return result
 
 
 def _owns_container(trie: Mapping[str, Any]) -> bool:

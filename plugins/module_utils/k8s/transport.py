@@ -42,6 +42,10 @@ class OutOfTime(ssl.SSLCertVerificationError):
         self.words = words
 
 
+class TooMuch(http.client.HTTPException):
+    """A server whose answers are larger than anybody means them to be."""
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -158,8 +162,17 @@ class _Line:
 
         self.http.response_class = TimedResponse
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, extra: Any) -> Any:
-        """Send and read the status line and headers. extra: header pairs that may repeat a name, Host first."""
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        extra: Any,
+        before: Callable[[], None] | None = None,
+    ) -> Any:
+        """Send and read the status line and headers. extra: header pairs that may repeat a name, Host first; before:
+        called when all else is done, and what it raises keeps the request from being sent."""
         link = self.http
         if link.sock is None:
             link.timeout = min(CONNECT_TIMEOUT, self.clock.left())
@@ -170,6 +183,8 @@ class _Line:
             link.putheader(name, value.encode())
         if body is not None:
             link.putheader("Content-Length", str(len(body)))
+        if before is not None:
+            before()
         link.endheaders(body)
         return link.getresponse()
 
@@ -190,11 +205,13 @@ class _Line:
 class Transport:
     """A pool of kept-alive connections to the server of `settings`. Thread-safe."""
 
-    def __init__(self, settings: Settings, size: int) -> None:
-        """settings: whom to speak to and how; size: idle connections to keep. Raises ApiUnavailable (bad address, TLS
-        material or proxy); opens no connection."""
+    def __init__(self, settings: Settings, size: int, most: int | None = None) -> None:
+        """settings: whom to speak to and how; size: idle connections to keep; most: bytes that all answers together may
+        have, unpacked; None for any. Raises ApiUnavailable (bad address, TLS material or proxy); opens no
+        connection."""
         self.settings = settings
         self._size = size
+        self._most = self._left = most
         self._idle: list[_Line] = []
         self._lock = threading.Lock()
         self.broken_at = float("-inf")  # monotonic time at which a connection was last found broken
@@ -205,8 +222,17 @@ class Transport:
         if self._proxy is not None:
             _need_library(self._proxy, self._server, settings.proxy_source)
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, until: float) -> Answer:
-        """One request and its whole answer, complete before `until` (monotonic seconds).
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        until: float,
+        before: Callable[[], None] | None = None,
+    ) -> Answer:
+        """One request and its whole answer, complete before `until` (monotonic seconds). `before`: called when all that
+        is left is to send it, and what it raises prevents that.
 
         An idle connection that the server has closed meanwhile is replaced once. Raises what is in Failure.
         """
@@ -215,8 +241,8 @@ class Transport:
             reused = line.used
             line.clock.until = until
             try:
-                response = line.send(method, self._target(target), headers, body, self._extra())
-                data = response.read()
+                response = line.send(method, self._target(target), headers, body, self._extra(), before)
+                data = self._body(response)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 line.close()
                 self.broken_at = time.monotonic()
@@ -232,8 +258,35 @@ class Transport:
             response.close()
             self._give_back(line, keep)
             if answer_headers.get("Content-Encoding") == "gzip":
-                data = zlib.decompress(data, 16 + zlib.MAX_WBITS)
+                data = self._unpacked(data)
+            if self._left is not None:
+                self._left = max(0, self._left - len(data))
             return Answer(status, answer_headers, data)
+
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        if self._left is None:
+            return response.read()
+        data = response.read(self._left + 1)
+        if len(data) > self._left:
+            raise TooMuch(self._too_much)
+        if response.length:  # a part isn't told to be one
+            raise http.client.IncompleteRead(data, response.length)
+        return data
+
+    def _unpacked(self, data: bytes) -> bytes:
+        if self._left is None:
+            return zlib.decompress(data, 16 + zlib.MAX_WBITS)
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        unpacked = unpacker.decompress(data, self._left + 1)
+        if len(unpacked) > self._left:
+            raise TooMuch(self._too_much)
+        if not unpacker.eof:
+            raise zlib.error
+        return unpacked
+
+    @property
+    def _too_much(self) -> str:
+        return f"its answers have more than {self._most or 0:,} bytes"
 
     @contextlib.contextmanager
     def stream(
@@ -499,6 +552,8 @@ def _short_lived_file(content: bytes) -> Iterator[str]:
 
 def describe(error: BaseException) -> str:
     """The cause of a Failure in a few words, without anything that was sent."""
+    if isinstance(error, TooMuch):
+        return str(error)
     if isinstance(error, OutOfTime):
         return f"its TLS certificate {error.words}"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -517,6 +572,8 @@ def describe(error: BaseException) -> str:
         return "connection broken"
     if isinstance(error, http.client.IncompleteRead):
         return "the answer broke off"
+    if isinstance(error, zlib.error):
+        return "the answer can't be unpacked"
     if isinstance(error, OSError) and str(error).startswith("Tunnel connection failed"):
         return f"the proxy refused the tunnel ({str(error).split(':', 1)[-1].strip()})"
     if type(error).__module__ == "socks":

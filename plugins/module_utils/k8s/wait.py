@@ -21,7 +21,14 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import FAILED, PROGRESSING, READY, Readiness
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import (
+    FAILED,
+    OTHER_FORM,
+    PROGRESSING,
+    READY,
+    Readiness,
+    of_any_form,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import coded
 
 LATE = "late"
@@ -158,14 +165,15 @@ def look(
     targets: Sequence[Target],
     known: Mapping[str, Sequence[Object]] | None = None,
     *,
-    forbidden: bool = False,
+    unread: Mapping[str, str] | None = None,
 ) -> list[Seen]:
     """What all targets are now, in their order; waits for nothing.
 
     known: by kind, all objects of that kind in the targets' namespace as they were just listed; the others are listed.
-    forbidden: what may not be read is told per target, and no error. Raises ApiError, ApiUnavailable.
+    unread: by kind, why it can't be read, as was just seen; what can't is told per target then, and no error. None:
+    it is an error. Raises ApiError, ApiUnavailable.
     """
-    return _Wait(connection, targets, LOOK_SECONDS, lambda _line: None, READY).look(known or {}, forbidden=forbidden)
+    return _Wait(connection, targets, LOOK_SECONDS, lambda _line: None, READY).look(known or {}, unread)
 
 
 @dataclass
@@ -229,8 +237,8 @@ class _Wait:
         self._last_done = 0
         self._told: set[int] = set()
         self._away: str | None = None
-        # By kind, of Secrets by (kind, namespace, name), why it may not be read; None where that is an error.
-        self._forbidden: dict[Hashable, str] | None = None
+        # By kind, of Secrets by (kind, namespace, name), why it can't be read; None where that is an error.
+        self._unread: dict[Hashable, str] | None = None
 
     def run(self) -> list[Waited]:
         listed, named = self._scopes()
@@ -250,10 +258,10 @@ class _Wait:
                     thread.join(2)
         return self._result()
 
-    def look(self, known: Mapping[str, Sequence[Object]], *, forbidden: bool) -> list[Seen]:
-        self._forbidden = {} if forbidden else None
+    def look(self, known: Mapping[str, Sequence[Object]], before: Mapping[str, str] | None) -> list[Seen]:
+        self._unread = None if before is None else dict[Hashable, str](before.items())
         self._look(*self._scopes(), known)
-        unread = self._forbidden or {}
+        unread = self._unread or {}
         found = []
         for target, verdict in zip(self._targets, self._verdicts, strict=True):
             ref = target.ref
@@ -267,14 +275,16 @@ class _Wait:
         """The first look at everything."""
         for scope in (*listed, *named):
             there = known.get(scope.kind)
+            if there is None and scope.kind in (self._unread or ()):
+                continue
             try:
                 if scope in named:
                     there = self._named(scope)
                 self._take(self._first_list(scope) if there is None else _News(scope, list(there), complete=True))
             except ApiError as error:
-                if self._forbidden is None or error.status != 403:
+                if self._unread is None or error.status == 401:
                     raise
-                self._forbidden[scope.kind] = str(error)
+                self._unread[scope.kind] = str(error)
         self._judge(range(len(self._targets)))
 
     def _scopes(self) -> tuple[list[_Scope], list[_Scope]]:
@@ -322,10 +332,11 @@ class _Wait:
             try:
                 found.append(self._connection.request("GET", path, deadline=self._deadline))
             except ApiError as error:
-                if error.status == 403 and self._forbidden is not None:
-                    self._forbidden[scope.kind, namespace, name] = str(error)
-                elif error.status != 404:
+                if error.status == 404:
+                    continue
+                if self._unread is None or error.status == 401:
                     raise
+                self._unread[scope.kind, namespace, name] = str(error)
         return found
 
     def _poll(self, scope: _Scope) -> None:
@@ -440,7 +451,11 @@ class _Wait:
                     self._lookup._put(scope.kind, None, obj, news.gone)
                     touched |= self._by_related[related]
                     continue
-                about = related.key(obj)
+                try:
+                    about = related.key(obj)
+                    hash(about)
+                except OTHER_FORM:
+                    about = None
                 if about is None:
                     continue
                 self._lookup._put(scope.kind, about, obj, news.gone)
@@ -452,7 +467,8 @@ class _Wait:
         now = time.monotonic()
         for index in indexes:
             ref = self._targets[index].ref
-            verdict = self._targets[index].judge(self._live.get((ref.kind, ref.namespace, ref.name)), self._lookup)
+            live = self._live.get((ref.kind, ref.namespace, ref.name))
+            verdict = of_any_form(self._targets[index].judge, live, self._lookup)
             if verdict.state != self._verdicts[index].state:
                 self._since[index] = now
             self._verdicts[index] = verdict

@@ -20,6 +20,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import (
     before_status,
     changed_at,
     condition,
+    of_any_form,
     progressing,
     since,
 )
@@ -236,15 +237,21 @@ def troubles(
     """
     unbound: set[str] = set()
     for claim in claims:
-        verdict = volume_claim(claim, classes)
+        verdict = of_any_form(volume_claim, claim, classes)
         if not verdict.ready:
             unbound.add(claim["metadata"]["name"])
             yield Trouble(claim, verdict, ("PersistentVolumeClaim", claim["metadata"]["name"]))
     told: set[tuple[tuple[str, str], str]] = set()
     for each in pods:
-        verdict, of = pod(each, recent), workload_of(each)
-        waits = verdict.code in ("pod-not-scheduled", "pod-not-started") and unbound.intersection(claims_of(each))
-        if verdict.ready or waits or (of, verdict.code) in told:
+        verdict, of = of_any_form(_but_for_volumes, each, recent, unbound), workload_of(each)
+        if verdict.ready or (of, verdict.code) in told:
             continue
         told.add((of, verdict.code))
         yield Trouble(each, verdict, of)
+
+
+def _but_for_volumes(obj: Object, recent: Callable[[str], bool], unbound: set[str]) -> Readiness:
+    """Of a pod that waits for a claim, the claim tells."""
+    verdict = pod(obj, recent)
+    waits = verdict.code in ("pod-not-scheduled", "pod-not-started") and unbound.intersection(claims_of(obj))
+    return IS_READY if waits else verdict

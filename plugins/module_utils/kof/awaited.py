@@ -113,6 +113,16 @@ def grafana_datasource(ref: Ref) -> Target:
     return Target(ref, lambda obj, _lookup: readiness.grafana_datasource(obj))
 
 
+def vm_rule(ref: Ref) -> Target:
+    """A VMRule that the VictoriaMetrics operator hasn't refused."""
+    return Target(ref, lambda obj, _lookup: readiness.vm_rule(obj))
+
+
+def grafana_dashboard(ref: Ref) -> Target:
+    """A GrafanaDashboard that is in a Grafana as it is wanted."""
+    return Target(ref, lambda obj, _lookup: readiness.grafana_dashboard(obj))
+
+
 def gone(ref: Ref) -> Target:
     """Anything that is being deleted."""
     return Target(ref, lambda obj, _lookup: core_readiness.gone(obj))

@@ -138,6 +138,7 @@ class Given(Generic[Line]):
     :ivar release: the line's data.
     :ivar kcm_version: of kcm's API, as the management cluster serves it: v1alpha1 or v1beta1.
     :ivar template: name of the cluster's ClusterTemplate; only manifests need it.
+    :ivar template_config: the `status.config` of that one, where it is known.
     :ivar regional_domain: of a child's regional cluster; only manifests need it.
     :ivar regional_name: of a child's regional cluster; None where it is that of its host.
     :ivar live: what is there: other parts may come of it. Without it, only those that always are.
@@ -149,6 +150,7 @@ class Given(Generic[Line]):
     regional_domain: str | None = None
     regional_name: str | None = None
     live: Known = field(default_factory=Known)
+    template_config: Mapping[str, Any] | None = None
 
     @property
     def kcm_api(self) -> str:
@@ -160,7 +162,7 @@ class Right(NamedTuple):
     """What a job must be allowed to do with objects of a kind.
 
     :ivar job: look (preflight's), apply, check (apply in check mode), helm (its record of releases), replace (what
-        stands for a part under another name), wait, status, verify, support, record or delete.
+        stands for a part under another name), wait, status, verify, support, backup, record or delete.
     :ivar namespace: of the object that they are asked for; whether the kind has namespaces at all a server knows.
     :ivar name: of the one object that it is about; empty for all.
     """

@@ -296,6 +296,14 @@ FINDINGS: Mapping[str, Meaning] = {
         "Its kof-storage has no volume for VictoriaLogs: the guide's values name a key that the chart doesn't know.",
         "Run `k0rdent.kof.regional` for it, with `--check --diff` first: what is there now is lost once more.",
     ),
+    "chart-repository-not-ready": Meaning(
+        PROGRESS,
+        "Flux doesn't reach the repository of kof's charts",
+        "HelmRepository `kof` isn't Ready: address, login or CA aren't right, or the repository is away. What is "
+        "fetched already goes on; no chart of another version comes. Of an OCI repository Flux says nothing there: its "
+        "charts do (`template-not-valid`).",
+        "See `kubectl describe helmrepository kof -n kcm-system`; the address is `kof_chart_repository`.",
+    ),
     "another-repository": Meaning(
         WARNING,
         "A cluster's charts still come from another repository",
@@ -351,6 +359,14 @@ FINDINGS: Mapping[str, Meaning] = {
         "objects of its kind with it.",
         "Run `k0rdent.kof.mothership`, then `.regional`.",
         later=FAILED,
+    ),
+    "object-malformed": Meaning(
+        WARNING,
+        "An object has another form than its kind has here",
+        "A part of it is of another type than is known (a text where a list belongs): its CRD is of another version, "
+        "or somebody wrote it past the schema. It isn't judged, and nothing is said of what depends on it.",
+        "See the object (`kubectl get -o yaml`), and which version its CRD is of. Where both are as they should be, "
+        "report the line.",
     ),
     "object-missing": Meaning(
         PROGRESS,
@@ -510,6 +526,85 @@ FINDINGS: Mapping[str, Meaning] = {
         "promxy still asks a region that is gone",
         f"kof's operator hasn't taken it out of its configuration; of the last region it never does. {_LATER_LINES}",
         "Wait. If it lasts, see the log of the promxy operator.",
+    ),
+    "alert-rules-missing": Meaning(
+        PROGRESS,
+        "A cluster's alert rules aren't there",
+        "There is no VMRule of its name: its turn hasn't come yet, it was refused, or somebody deleted it.",
+        "Run `k0rdent.kof.site` (or `.mothership`, `.regional`, `.child`).",
+        later=WARNING,
+    ),
+    "alert-rules-left": Meaning(
+        WARNING,
+        "Alert rules of no variable any more are still evaluated",
+        "A run made the VMRule out of `mothership_alert_rules`, `regional_alert_rules`, `child_alert_rules` or a "
+        "maintenance, none of which says anything now. Nothing is deleted because it is absent.",
+        "If they shall go, run `k0rdent.kof.mothership`, `.regional` or `.child` with `-e kof_alert_rules_prune=true`; "
+        "else say them again.",
+    ),
+    "cluster-left-inventory": Meaning(
+        WARNING,
+        "A live cluster of the fleet isn't in its inventory",
+        "A run of this fleet made the cluster, and the inventory, which is declared whole (`kof_inventory_complete`), "
+        "has no host of its name any more. It lives on as it is, and no run changes it.",
+        "If it shall go, run `k0rdent.kof.prune` (docs/grow.md); else put it back into the inventory.",
+    ),
+    "alert-rule-fails": Meaning(
+        WARNING,
+        "An alert rule fails",
+        "vmalert asks promxy for its expression, and gets an error: a region is away, or it isn't PromQL. "
+        "`k0rdent.kof.alerts` tells it.",
+        "See the error that is told. If it isn't PromQL, mend the rule.",
+    ),
+    "alert-rule-never-fires": Meaning(
+        WARNING,
+        "An alert rule can't fire",
+        "kof-mothership 0.1.1 renders its rules of groups kubernetes-apps and kubernetes-storage with "
+        '`namespace=~""`, for nothing sets '
+        "the value they take it from: they select series without a namespace, of which there are none. "
+        "`k0rdent.kof.alerts` tells them.",
+        "Say what is to be watched by `mothership_alert_rules`; later releases of kof have mended it.",
+    ),
+    "alert-rules-refused": Meaning(
+        FAILED,
+        "Alert rules are refused",
+        "The VictoriaMetrics operator leaves the VMRule out, and vmalert evaluates none of its rules.",
+        "Mend the rule that is named, in `mothership_alert_rules`, `regional_alert_rules` or `child_alert_rules`.",
+    ),
+    "dashboard-missing": Meaning(
+        PROGRESS,
+        "A dashboard of yours isn't there",
+        "A run makes a GrafanaDashboard of each file of `mothership_dashboards` and `regional_dashboards`: this one "
+        "was deleted, or no run was made since the file is there.",
+        "Run `k0rdent.kof.mothership`, or `k0rdent.kof.regional` for the region.",
+    ),
+    "dashboard-unmatched": Meaning(
+        WARNING,
+        "A GrafanaDashboard is in no Grafana",
+        "No Grafana in its namespace has the labels that its instanceSelector selects.",
+        "See that the Grafana is in its namespace, with label `dashboards: grafana`.",
+    ),
+    "dashboard-refused": Meaning(
+        WARNING,
+        "Grafana doesn't take a dashboard",
+        "The Grafana operator sent it, and Grafana refused.",
+        "The message has Grafana's reason; see the log of the Grafana operator.",
+    ),
+    "dashboard-not-in-grafana": Meaning(
+        PROGRESS,
+        "A dashboard isn't in Grafana as it is wanted",
+        "The Grafana operator has put another text of it there, or none yet: it waits for Grafana, or Grafana refused, "
+        "which it says in its log alone.",
+        "Wait. If it lasts, see the log of the Grafana operator.",
+    ),
+    "dashboard-left": Meaning(
+        WARNING,
+        "A dashboard's file is gone, and the dashboard is still in Grafana",
+        "A GrafanaDashboard that a run has made is of no file any more: the file was taken out of the folder or "
+        "renamed, or `mothership_dashboards` or `regional_dashboards` isn't set any more. Nothing is deleted because "
+        "it is absent.",
+        "If it shall go, run `k0rdent.kof.mothership` or `.regional` with `-e kof_dashboards_prune=true`; else put "
+        "the file back.",
     ),
     "datasource-missing": Meaning(
         PROGRESS,
@@ -851,6 +946,15 @@ FINDINGS: Mapping[str, Meaning] = {
         "promxy answers no query",
         "One region that refuses it, or doesn't answer, fails the queries of all.",
         "Mend the region that is named; see the log of `kof-mothership-promxy`.",
+        data=True,
+    ),
+    "dashboard-without-data": Meaning(
+        PROGRESS,
+        "A dashboard of Grafana has nothing to show",
+        "A variable of it finds no series through promxy, and all that it shows is chosen by its variables. Metrics of "
+        "clusters arrive all the same: what makes these series doesn't run there, or nobody scrapes it.",
+        "See kube-state-metrics, node-exporter and OpenCost on the clusters, which make them.",
+        later=WARNING,
         data=True,
     ),
     "promxy-lacks-region": Meaning(

@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import quantities
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import HANDS, entries, handover, own_entry
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import external_dns
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     MANAGED_BY,
     PART_OF,
@@ -33,6 +35,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig 
 
 #: Extra variables of one run that allow what a guard forbids.
 TAKE_OVER, DANGEROUS = "kof_take_over_fleet", "kof_dangerous_changes"
+#: And those by which what is of no file, or of no variable, any more goes.
+PRUNE, PRUNE_RULES = "kof_dashboards_prune", "kof_alert_rules_prune"
 
 #: Charts and clusters with and without Istio have other services under other names: those of before are uninstalled.
 ISTIO_LABELS = ("istio-injection", f"{KCM_GROUP}/istio-role")
@@ -41,12 +45,15 @@ _SETTINGS_PREFIX = f"{KCM_GROUP}/kof-"
 #: Services of kof, of any release known here: without them a cluster stores or sends nothing. By name, the values of
 #: each that its volumes can't follow.
 _KOF_SERVICES: dict[str, set[tuple[str, ...]]] = {}
+#: By name, those that only grow, with what they are where nothing is said.
+_GROWING: dict[str, dict[tuple[str, ...], object]] = {}
 for _service in (each for release in RELEASES.values() for of_layer in release.services.values() for each in of_layer):
     _KOF_SERVICES.setdefault(_service.name, set()).update(_service.fixed_values)
+    _GROWING.setdefault(_service.name, {}).update(_service.growing_values)
 #: Software that makes kof's objects too, and would make them again.
 OTHER_MANAGERS = ("kof-operator", "promxy-operator")
 #: The kinds of which one object is one cluster's. A namespace only gets labels from us.
-_KINDS = ("ClusterDeployment", "PromxyServerGroup", "GrafanaDatasource")
+_KINDS = ("ClusterDeployment", "PromxyServerGroup", "GrafanaDatasource", "GrafanaDashboard", "VMRule")
 _HELM_RELEASE = "meta.helm.sh/release-name"
 
 
@@ -56,10 +63,14 @@ class Permissions:
 
     :ivar take_over: fleets whose objects may become this fleet's, or be deleted as if they were.
     :ivar dangerous: names of clusters (or namespaces) of which dangerous changes may be made.
+    :ivar prune_dashboards: dashboards of no file any more may be deleted.
+    :ivar prune_alert_rules: rules of alerts of no variable any more may be deleted.
     """
 
     take_over: frozenset[str] = frozenset()
     dangerous: frozenset[str] = frozenset()
+    prune_dashboards: bool = False
+    prune_alert_rules: bool = False
 
 
 def of_writing(fleet: str, permissions: Permissions, hands: Sequence[str] = HANDS) -> tuple[Guard, ...]:
@@ -230,6 +241,18 @@ def _service_dangers(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iter
             fixed = _fixed_values_changed(name, service, after[namespace, name])
             if fixed:
                 yield f"service {name} can't take another {fixed}: it would be installed anew, without its data"
+            for path, was, now in _shrinking(name, service, after[namespace, name]):
+                yield (
+                    f"service {name} would shrink {path} from {was} to {now}: volumes stay as they are, and with a "
+                    "replica goes what is stored on it"
+                )
+    owners = [external_dns.owner_there(each) for each in (live, wanted)]
+    was, comes = (external_dns.DEFAULT_OWNER if each == external_dns.AS_IT_WAS else each for each in owners)
+    if was is not None and comes is not None and was != comes:
+        yield (
+            f"external-dns would own records as {comes} and leave those that it made as {was} alone for ever (to keep "
+            f"that: regional_external_dns_owner: {was})"
+        )
 
 
 def _services(item: Mapping[str, Any], *, disabled: bool | None = False) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -257,6 +280,15 @@ def _fixed_values_changed(name: str, before: Mapping[str, Any], after: Mapping[s
         if was is not None and _dig(new, path) != was:
             return ".".join(path)
     return None
+
+
+def _shrinking(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Values of a service that would become less, and may only grow: path, what it was, what it would be."""
+    if not _GROWING[name] or before.get("values") == after.get("values"):
+        return
+    old, new = _values(before), _values(after)
+    if old is not None and new is not None:
+        yield from quantities.shrinking(old, new, _GROWING[name])
 
 
 def _values(service: Mapping[str, Any]) -> Any:

@@ -19,6 +19,9 @@ PART_OF = "app.kubernetes.io/part-of"
 #: What `MANAGED_BY` says on an object of this collection.
 OURS = "k0rdent.kof"
 
+#: Whose dashboards a GrafanaDashboard is among: a region, or the mothership by the name of its own metrics.
+DASHBOARDS_OF = "k0rdent.kof/dashboards-of"
+
 #: kof 0.2 and later install kof's services where a ClusterDeployment has it, and take them away where it is gone.
 ROLE_LABEL = f"{KCM_GROUP}/kof-cluster-role"
 #: By these a child of kof 0.2 and later names its regional cluster; without them kof's operator chooses one.

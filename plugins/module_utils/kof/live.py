@@ -28,9 +28,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     fleet_of,
     of_config,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.options import unread
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.ways import line_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import service_values
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import image_values, service_values
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.cluster_deployment import (
     DOMAIN_ANNOTATION,
     regional_domain_of,
@@ -49,6 +50,9 @@ _VARIABLES: dict[str, dict[str, tuple[tuple[str, ...], Callable[[str], str | Non
         "admin_email": (("cert-manager", "email"), syntax.email),
         "retention": (("victoriametrics", "vmcluster", "retentionPeriod"), syntax.retention),
         "logs_storage_size": (("victoria-logs-single", "server", "persistentVolume", "size"), syntax.storage_size),
+        "logs_retention": (("victoria-logs-single", "server", "retentionPeriod"), syntax.retention),
+        "metrics_storage_size": (("victoriametrics", "vmcluster", "vmstorage", "storage", "size"), syntax.storage_size),
+        "metrics_cache_size": (("victoriametrics", "vmcluster", "vmselect", "storage", "size"), syntax.storage_size),
         "vmuser_secret": (
             ("victoriametrics", "vmauth", "credentials", "credentials_secret_name"),
             syntax.object_name,
@@ -429,6 +433,7 @@ def _recover(cluster: FoundCluster, values: dict[str, dict[str, Any]], domain: s
     """The variables behind the services' values; what remains becomes `<layer>_service_values`."""
     main = values.get(MAIN_SERVICE[cluster.layer], {})
     variables, said = cluster.variables, {"kof_version": release.version}
+    variables.update(_image_variables(cluster.layer, values, release))
     for name, (path, check) in _VARIABLES[cluster.layer].items():
         value = _dig(main, path)
         if isinstance(value, str) and check(value) is None:
@@ -452,9 +457,47 @@ def _recover(cluster: FoundCluster, values: dict[str, dict[str, Any]], domain: s
         if child:
             ours = service_values.child_values(child, release, domain or "a.example.com")
     beyond = {name: _beyond(of_service, ours.get(name, {})) for name, of_service in values.items()}
+    others = variables.get(f"{cluster.layer}_service_templates", {})
+    for name, known in release.values.items():
+        for path, _why, _right in list(unread(beyond.get(name), known)) if name not in others else ():
+            beyond[name] = _less(beyond[name], path)
+            cluster.left_out.append(f"{'.'.join(path)} of service {name}, which its chart doesn't read")
     theirs = {name: of_service for name, of_service in beyond.items() if of_service}
     if theirs:
         variables[f"{cluster.layer}_service_values"] = theirs
+
+
+def _image_variables(layer: str, values: Mapping[str, Any], release: Direct) -> dict[str, Any]:
+    """A mirror of images and the login there, each where all charts are told of it as a run would; else they stay
+    values."""
+    services = (name for name in release.service_names(layer) if name in values)
+    known = {name: release.images[name] for name in services if name in release.images}
+    there = [_dig(values[name], tuple(path.split("."))) for name, each in known.items() for path in each.registries]
+    registry = next((each for each in there if isinstance(each, str) and syntax.image_registry(each) is None), None)
+    lists = [_dig(values[name], tuple(path.split("."))) for name, each in known.items() for path in each.secrets]
+    logins = next((names for each in lists if (names := _names(each))), [])
+    found = {}
+    for variable, said in (("registry", (registry, ())), ("pull_secrets", (None, logins))):
+        told = [(name, *one) for name, each in known.items() for one in image_values.said(each, *said)]
+        if told and all(_dig(values[name], path) == value for name, path, value in told):
+            found[f"{layer}_image_{variable}"] = registry if variable == "registry" else logins
+    return found
+
+
+def _names(value: Any) -> list[str]:
+    """Of a list of pull secrets; empty where it is none that a variable could say."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) and set(each) == {"name"} for each in value):
+        return []
+    names = [each["name"] for each in value]
+    fine = all(isinstance(each, str) and syntax.object_name(each) is None for each in names)
+    return names if fine and len(set(names)) == len(names) else []
+
+
+def _less(values: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """Values without what is at a path, and without maps that are empty then."""
+    key, *inside = path
+    kept = _less(values[key], inside) if inside else None
+    return {name: kept if name == key else value for name, value in values.items() if name != key or kept}
 
 
 def _storage_variables(storage: Mapping[str, Any], release: Direct) -> dict[str, Any]:
@@ -464,6 +507,9 @@ def _storage_variables(storage: Mapping[str, Any], release: Direct) -> dict[str,
     if isinstance(dns, dict):
         by_node = release.dns.without_secret.items() <= dns.items()
         found["regional_external_dns"] = ("node" if by_node else "secret") if dns.get("enabled") else "none"
+        owner = dns.get("txtOwnerId")
+        if dns.get("enabled") and isinstance(owner, str) and model.owner_problem(owner) is None:
+            found["regional_external_dns_owner"] = owner
     named = _dig(storage, ("global", "storageClass"))
     of_logs = _dig(storage, ("victoria-logs-single", "server", "persistentVolume", "storageClassName"))
     if isinstance(named, str) and named == of_logs and syntax.object_name(named) is None:

@@ -15,12 +15,13 @@ import functools
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.encoding import MAX_KEY
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import alerting, dashboards, syntax
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.dashboards import Dashboard
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.options import (
     example_of_repository,
     objections,
@@ -36,14 +37,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import (
     load_spec,
     with_defaults,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig, merged
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import cut, quoted
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import did_you_mean
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import did_you_mean, some
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.yaml_text import written
 
 #: Methods of dns_credentials that end in the Secret the regional clusters get, and those that make or change something
 #: at AWS.
 DNS_METHODS_WITH_SECRET = ("iam_user", "existing")
 DNS_METHODS_AT_AWS = ("iam_user", "node_role", "irsa")
+#: Kinds of issuers that cert-manager has.
+ISSUERS = ("acme", "ca", "selfSigned", "vault", "venafi")
+_OF_ISSUERS = {"ca": ("secretName",), "vault": ("server", "path", "auth"), "venafi": ("zone",)}
 #: Keys of an extra service; kcm would drop any other in silence.
 SERVICE_KEYS = ("name", "template", "namespace", "values", "valuesFrom", "disable")
 OUR_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
@@ -73,6 +78,10 @@ class Mothership:
     :ivar helm_timeout: seconds, per chart.
     :ivar dns_secret: role dns_credentials makes the Secret that a ClusterProfile must copy.
     :ivar values, operators_values: the user's, over ours.
+    :ivar settings: options that are one value of a chart, by the variable's name (Release.options).
+    :ivar image_registry: mirror of the images; None for where the charts have them.
+    :ivar image_pull_secrets: names of Secrets with the login there.
+    :ivar dashboards: the user's own; None where none were asked for.
     """
 
     host: str
@@ -88,8 +97,29 @@ class Mothership:
     retention: str | None
     helm_timeout: int
     dns_secret: bool
+    alertmanager_config: dict[str, Any] | None
+    alert_rules: list[dict[str, Any]] | None
     values: dict[str, Any]
     operators_values: dict[str, Any]
+    dashboards: tuple[Dashboard, ...] | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    image_registry: str | None = None
+    image_pull_secrets: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class DnsAccess:
+    """What role dns_credentials, on the mothership's host, gives the external-dns of all regional clusters.
+
+    :ivar zones: ids of the hosted zones that it may write to; empty for all.
+    :ivar role_arn: the role of its service account (irsa).
+    :ivar instance_profile: of the nodes (node_role), where one is made.
+    """
+
+    zones: tuple[str, ...] = ()
+    role_arn: str | None = None
+    service_account: str = ""
+    instance_profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +129,13 @@ class Regional:
     :ivar template: a ClusterTemplate's name; None for the newest of `template_kind`.
     :ivar config: `spec.config` of its ClusterDeployment, the user's part.
     :ivar external_dns: secret | node | none.
+    :ivar external_dns_owner: as whom it owns records; None where nobody says it.
+    :ivar ingress_addresses: IP addresses or one host name; empty where only the cluster knows.
+    :ivar external_dns_access: what role dns_credentials gives it; None where that isn't known.
     :ivar promxy_dial_timeout, datasource_resync_period: Go durations.
+    :ivar cluster_issuer: `spec` of the ClusterIssuer; None for the chart's.
+    :ivar settings, image_registry, image_pull_secrets: as of a Mothership.
+    :ivar dashboards: the user's own of this region; None where none were asked for.
     """
 
     host: str
@@ -118,6 +154,9 @@ class Regional:
     labels: dict[str, str]
     storage_class: str | None
     external_dns: str
+    external_dns_owner: str | None
+    external_dns_access: DnsAccess | None
+    ingress_addresses: list[str]
     retention: str | None
     logs_storage_size: str
     service_templates: dict[str, str]
@@ -129,7 +168,14 @@ class Regional:
     promxy_insecure_skip_verify: bool
     promxy_dial_timeout: str
     datasource_resync_period: str
+    dashboards: tuple[Dashboard, ...] | None
     vmuser_secret: str
+    cluster_issuer: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    image_registry: str | None = None
+    image_pull_secrets: list[str] | None = None
+    alert_rules: list[dict[str, Any]] | None = None
+    maintenance_until: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +183,7 @@ class Child:
     """A child cluster.
 
     :ivar regional: the host of its regional cluster.
+    :ivar settings, image_registry, image_pull_secrets: as of a Mothership.
     """
 
     host: str
@@ -160,6 +207,11 @@ class Child:
     propagate_credentials: bool
     opencost: bool
     vmuser_secret: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    image_registry: str | None = None
+    image_pull_secrets: list[str] | None = None
+    alert_rules: list[dict[str, Any]] | None = None
+    maintenance_until: str | None = None
 
 
 def parse_mothership(
@@ -182,9 +234,16 @@ def parse_mothership(
         if size > SECRET_LIMIT:
             problem = f"takes {size:,} bytes as Helm keeps it, but the Secret of a release has {SECRET_LIMIT:,}"
             reader.fault(name, problem, "large texts (dashboards, rules) belong into ConfigMaps of their own")
+    reader.alertmanager()
+    reader.alert_rules()
+    found = reader.dashboards()
+    if found and dig(reader.values.get("mothership_values"), ("grafana", "enabled")) is False:
+        without = "is set, and mothership_values takes Grafana away (grafana.enabled: false)"
+        reader.fault("mothership_dashboards", without, "one of both")
     if reader.faults:
         return None, reader.faults
-    return reader.build(Mothership, dns_secret=variables.get("dns_credentials_method") in DNS_METHODS_WITH_SECRET), []
+    with_secret = variables.get("dns_credentials_method") in DNS_METHODS_WITH_SECRET
+    return reader.build(Mothership, dns_secret=with_secret, dashboards=found), []
 
 
 def _release_bytes(values: Mapping[str, Any]) -> int:
@@ -193,8 +252,6 @@ def _release_bytes(values: Mapping[str, Any]) -> int:
     return len(text) if len(text) < SECRET_LIMIT // 2 else len(base64.b64encode(zlib.compress(text, 9)))
 
 
-#: What a hosted zone is called at AWS.
-_ZONE = re.compile(r"(/hostedzone/|arn:aws(-[a-z]+)*:route53:::hostedzone/)?Z[A-Z0-9]{1,31}\Z", re.ASCII)
 _OIDC_PROVIDER = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:oidc-provider/.+\Z", re.ASCII)
 #: AWS counts a trust policy's characters without white space; 2,048 is what an account has by default. One provider's
 #: part without its two names, and the frame around all.
@@ -220,7 +277,7 @@ def parse_dns_credentials(host: str, variables: Mapping[str, Any]) -> tuple[dict
     if method in DNS_METHODS_AT_AWS:
         zones = of("hosted_zones") or []
         for zone in zones:
-            if not _ZONE.match(zone):
+            if not syntax.hosted_zone(zone):
                 fault(
                     "hosted_zones",
                     f"{quoted(zone, 60)} is neither the id nor the ARN of a Route 53 hosted zone",
@@ -297,12 +354,17 @@ def parse_regional(
     reader.check("regional_domain", syntax.domain)
     reader.check("regional_admin_email", syntax.email)
     reader.check("regional_storage_class", syntax.object_name)
+    reader.check("regional_external_dns_owner", owner_problem)
+    for problem in _addresses_problems(reader.values.get("regional_ingress_addresses") or []):
+        reader.fault("regional_ingress_addresses", problem, "[192.0.2.10, 2001:db8::10], or [a1.elb.example.com]")
     reader.check("regional_retention", syntax.retention)
     reader.check("regional_logs_storage_size", syntax.storage_size)
     reader.check("regional_promxy_dial_timeout", syntax.go_duration)
     reader.check("regional_datasource_resync_period", syntax.go_duration)
+    reader.issuer("regional_cluster_issuer")
     reader.cluster()
-    return reader.build(Regional) if not reader.faults else None, reader.faults
+    found = reader.dashboards()
+    return reader.build(Regional, dashboards=found) if not reader.faults else None, reader.faults
 
 
 def parse_child(
@@ -334,6 +396,7 @@ def fleet_faults(
         [*regionals, *children], "cluster_name", lambda cluster: (cluster.kcm_namespace, cluster.cluster_name)
     )
     faults += _twice(regionals, "domain", lambda regional: regional.domain)
+    faults += _dashboards_twice([*([mothership] if mothership else ()), *regionals])
     hosts = {regional.host for regional in regionals}
     if live_regionals is not None:
         known = hosts | set(live_regionals)
@@ -347,6 +410,18 @@ def fleet_faults(
             )
             for child in children
             if child.regional not in known
+        ]
+    if mothership and mothership.alertmanager_config is None:
+        clusters: list[Regional | Child] = [*regionals, *children]
+        faults += [
+            Fault(
+                each.host,
+                f"{'regional' if isinstance(each, Regional) else 'child'}_maintenance_until",
+                f"holds nothing back: {mothership.host} has no mothership_alertmanager_config",
+                f"there, {example_of('mothership_alertmanager_config')}",
+            )
+            for each in clusters
+            if each.maintenance_until
         ]
     by_host = {regional.host: regional for regional in regionals}
     for child in children:
@@ -411,6 +486,23 @@ def _twice(clusters: Sequence[Any], field: str, key: Callable[[Any], Any]) -> li
     return faults
 
 
+def _dashboards_twice(clusters: Sequence[Mothership | Regional]) -> list[Fault]:
+    """Dashboards of two clusters with one uid: all are in the same Grafana."""
+    faults = []
+    first: dict[str, tuple[Mothership | Regional, Dashboard]] = {}
+    for cluster in clusters:
+        layer = "regional" if isinstance(cluster, Regional) else "mothership"
+        region = cluster.cluster_name if isinstance(cluster, Regional) else ""
+        for each in cluster.dashboards or ():
+            uid = dashboards.resolved(each.uid, dashboards.inputs(dashboards.METRICS, region))
+            other, file = first.setdefault(uid, (cluster, each))
+            if other is not cluster:
+                what = f"{each.file} has the uid {quoted(uid)}, as {file.file} of {other.host} has"
+                right = f'for example "uid": "{dashboards.EXAMPLE_UID}", which is another one in each region'
+                faults.append(Fault(cluster.host, f"{layer}_dashboards", what, right))
+    return faults
+
+
 @functools.cache
 def _shared_checks() -> tuple[tuple[str, Callable[[str], str | None]], ...]:
     return (
@@ -422,6 +514,24 @@ def _shared_checks() -> tuple[tuple[str, Callable[[str], str | None]], ...]:
 
 def _fleet_problem(text: str) -> str | None:
     return syntax.label_value(text)
+
+
+#: In the TXT record it stands between `=` and `,` (endpoint/labels.go of external-dns 0.15.1), and a string of DNS ends
+#: at 255 bytes, the name of the owning object with it.
+_OWNER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?\Z", re.ASCII)
+
+
+def owner_problem(text: str) -> str | None:
+    return None if _OWNER.match(text) else "must be 1 to 128 letters, digits, dots, dashes and underscores"
+
+
+def _addresses_problems(addresses: Sequence[str]) -> Iterator[str]:
+    names = [each for each in addresses if syntax.is_name(each)]
+    for each in names:
+        if syntax.domain(each.removesuffix(".")) or each.rpartition(".")[2].isdigit():
+            yield f"{quoted(each, 60)} is neither an IP address nor a host name"
+    if names and len(addresses) > 1:
+        yield "has a host name beside something else, but a name that leads to a name has nothing beside it"
 
 
 def _repository_of_no_release(text: str) -> str | None:
@@ -453,12 +563,15 @@ class _Reader:
             self._of_line(said, known)
         else:
             self.check("kof_chart_repository", _repository_of_no_release)
+            self._settings(self.release)
         for name, check in _shared_checks():
             self.check(name, check)
         self._both("kof_chart_repository_username", "kof_chart_repository_password")
+        self._images()
         self.number("kof_apply_timeout", 1, 7 * 86_400)
         self.number("kof_wait_timeout", 1, 7 * 86_400)
         self.number("kof_max_fail_percentage", 0, 100)
+        self.number("kof_max_delete", 0, 100_000)
 
     def _of_line(self, release: Release, known: Mapping[str, Mapping[str, Any]]) -> None:
         """What the release that is wanted, not just any, has against the variables."""
@@ -474,6 +587,66 @@ class _Reader:
         for variable, problem, right in objections(self.role, self.values, known, release):
             self.fault(variable, problem, right)
         self.check(name, functools.partial(repository_problem, release=release), example)
+        self._settings(release)
+
+    def _settings(self, release: Release) -> None:
+        """Options that are one value of a chart."""
+        ours = {name: each for name, each in release.options.items() if name.startswith(f"{self.role}_")}
+        for name, setting in ours.items():
+            value = self.values.get(name)
+            if setting.check:
+                self.check(name, setting.check)
+            elif isinstance(setting.default, int):
+                self.number(name, 1, 100)
+            elif isinstance(value, dict):
+                # Helm merges it with the chart's own, part by part.
+                problem = syntax.resources(merged(setting.default or {}, value))
+                if problem:
+                    self.fault(name, f"{problem} (what isn't said is the chart's: {setting.default})")
+        replicas, factor = (
+            self.values.get(name, ours[name].default if name in ours else None)
+            for name in (f"{self.role}_metrics_replicas", f"{self.role}_metrics_replication_factor")
+        )
+        if isinstance(replicas, int) and isinstance(factor, int) and factor > replicas:
+            name = f"{self.role}_metrics_replication_factor"
+            right = f"{name}: {replicas}, or more of {self.role}_metrics_replicas"
+            self.fault(name, f"is {factor}, but there are {replicas} replicas to store each sample on", right)
+
+    def _images(self) -> None:
+        """A mirror of images, and the login there."""
+        registry, secrets = f"{self.role}_image_registry", f"{self.role}_image_pull_secrets"
+        problem = syntax.image_registry(self.values.get(registry) or "registry.example.com")
+        if problem or self.values.get(registry) == "":
+            # Not as it is written: somebody may have put a login before it.
+            right = f"{registry}: registry.example.com/mirror, without https:// and without a login"
+            self.fault(registry, problem or "is empty", right)
+        names = self.values.get(secrets) or []
+        for index, name in enumerate(names):
+            problem = syntax.object_name(name) or ("is there twice" if name in names[:index] else None)
+            if problem:
+                self.fault(secrets, f"{quoted(name, 60)} {problem}", f"{secrets}: [our-registry]")
+
+    def issuer(self, name: str) -> None:
+        """The spec of a ClusterIssuer (cert-manager.io/docs, Issuer Configuration)."""
+        value = self.values.get(name)
+        if value is None:
+            return
+        kinds = [key for key in value if key in ISSUERS]
+        right = "for example {ca: {secretName: our-ca}}, of a Secret in cert-manager's namespace on the cluster"
+        if len(kinds) != 1 or len(value) != 1 or not isinstance(value[kinds[0]], dict):
+            self.fault(name, f"must be a map of one of {', '.join(ISSUERS)}, with a map", right)
+        elif "{{" in json.dumps(value):
+            self.fault(name, "has a template ({{), which Helm would run", right)
+        elif "acme" in value and not all(
+            isinstance(each, str) and each
+            for each in (value["acme"].get("server"), dig(value["acme"], ("privateKeySecretRef", "name")))
+        ):
+            self.fault(name, "acme needs server and privateKeySecretRef.name", "{acme: {server: https://…, …}}")
+        else:
+            missing = [key for key in _OF_ISSUERS.get(kinds[0], ()) if not value[kinds[0]].get(key)]
+            if missing:
+                self.fault(name, f"{kinds[0]} needs {some(missing)}", right)
+        self.keys_fit(name)
 
     def fault(self, name: str, problem: str, example: str | None = None) -> None:
         self.faults.append(Fault(self.host, name, problem, example or example_of(name)))
@@ -488,6 +661,19 @@ class _Reader:
                 secret = load_spec(self.role)[name].get("no_log") or ("/" in value and ("@" in value or "?" in value))
                 shown = "" if secret else f"{quoted(value)} "
                 self.fault(name, shown + problem, example)
+
+    def dashboards(self) -> tuple[Dashboard, ...] | None:
+        """The user's own; each file that can't be one is a fault by its name."""
+        name = f"{self.role}_dashboards"
+        folder = self.values.get(name)
+        if folder is None:
+            return None
+        found, problems = dashboards.load(folder)
+        region = str(self.values.get("regional_cluster_name") or "") if self.role == "regional" else ""
+        given = dashboards.inputs(dashboards.METRICS, region)
+        for file, what, right in (*problems, *dashboards.problems(found, given)):
+            self.fault(name, f"{file} {what}".lstrip(), right)
+        return found
 
     def number(self, name: str, least: int, most: int) -> None:
         value = self.values.get(name)
@@ -517,6 +703,8 @@ class _Reader:
         self._labels(f"{self.role}_labels", OUR_LABELS)
         self._labels(f"{self.role}_cluster_labels", ())
         self._needed_labels()
+        self.alert_rules(self.values[name])
+        self.check(f"{self.role}_maintenance_until", syntax.moment)
         self.keys_fit(f"{self.role}_config")
         self._services(self.release.service_names(self.role))
         sizes = {
@@ -527,6 +715,46 @@ class _Reader:
             largest = max(sizes, key=sizes.__getitem__)
             problem = f"takes {sizes[largest]:,} bytes, but the whole ClusterDeployment has {OBJECT_LIMIT:,}"
             self.fault(largest, problem, "large texts belong into ConfigMaps or Secrets, see valuesFrom")
+
+    def alertmanager(self) -> None:
+        """The mothership's Alertmanager, and who else speaks of it."""
+        name, alerts = "mothership_alertmanager_config", self.release.alerts
+        config = self.values.get(name)
+        if config is None or alerts is None:
+            return
+        self.keys_fit(name)
+        for problem in alerting.config_problems(config):
+            self.fault(name, str(problem), problem.right or None)
+        values = self.values.get("mothership_values") or {}
+        if dig(values, alerts.config) is not None:
+            path = ".".join(alerts.config)
+            self.fault(name, f"is set beside mothership_values, {path}", f"one of them; {name} is checked")
+        self._switched_on(name)
+
+    def alert_rules(self, cluster: str = "") -> None:
+        """The role's rules; cluster: its name, where they must be about it."""
+        name, alerts = f"{self.role}_alert_rules", self.release.alerts
+        rules = self.values.get(name)
+        if rules is None or alerts is None:
+            return
+        self.keys_fit(name)
+        labels = (alerts.cluster_label, *((alerts.region_label,) if self.role == "regional" else ()))
+        for problem in alerting.rule_problems(rules, cluster, labels):
+            self.fault(name, str(problem), problem.right or None)
+        size = len(json.dumps(rules))
+        if size > OBJECT_LIMIT:
+            self.fault(name, f"takes {size:,} bytes, but the whole VMRule has {OBJECT_LIMIT:,}", "fewer of them")
+        self._switched_on(name)
+
+    def _switched_on(self, name: str) -> None:
+        """Of the mothership's own host; of others nobody knows here what its values are."""
+        values, alerts = self.values.get("mothership_values") or {}, self.release.alerts
+        for switch in alerts.switches if alerts else ():
+            found = dig(values, switch)
+            if found is not None and not found:
+                self.fault(
+                    name, f"is read by nobody: mothership_values has {'.'.join(switch)} off", "it on, or this out"
+                )
 
     def _labels(self, name: str, reserved: Sequence[str]) -> None:
         for key, value in self.values.get(name, {}).items():
@@ -697,14 +925,15 @@ class _Reader:
             "namespace": self.values["kof_namespace"],
             "kcm_namespace": self.values["kof_kcm_namespace"],
             "version": self.values["kof_version"],
+            "settings": {name: self.values[name] for name in self.release.options if name in self.values},
             **more,
         }
         if kind is Mothership:
             values["chart_repository"] = self.values["kof_chart_repository"]
             values["chart_repository_plain_http"] = self.values["kof_chart_repository_plain_http"]
-        for field in kind.__dataclass_fields__:
-            if field not in values:
-                values[field] = self.values.get(f"{self.role}_{field}")
+        for name in kind.__dataclass_fields__:
+            if name not in values:
+                values[name] = self.values.get(f"{self.role}_{name}")
         return kind(**values)
 
 

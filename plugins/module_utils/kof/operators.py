@@ -90,8 +90,9 @@ def _login_of(secret: Object) -> tuple[str | None, str | None]:
 def value_of(secret: Object | None, key: str) -> str | None:
     """The value at a key of a Secret, None where there is none."""
     try:
-        return base64.b64decode(str(((secret or {}).get("data") or {})[key])).decode()
-    except (KeyError, ValueError):
+        found = dig(secret, ("data", key))
+        return None if found is None else base64.b64decode(str(found)).decode()
+    except ValueError:
         return None
 
 

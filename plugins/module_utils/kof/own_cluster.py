@@ -23,6 +23,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import foreign_kub
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import POOL_SIZE, Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.kubeconfig import settings
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 
 #: What an API server is called from the inside (kubernetes.io/docs, DNS for Services): Sveltos runs inside of ours.
 _INSIDE = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -97,12 +98,19 @@ def refusals(connection: Connection, wanted: Mapping[str, Object], live: Mapping
     }
 
 
+def kubeconfig_secrets(namespace: str, cluster: str, credential: Object | None) -> list[tuple[str, str]]:
+    """Where a cluster's kubeconfig may be, as namespace and name: Cluster API's Secret; an adopted cluster has none of
+    it, and is reached by its Credential's."""
+    of_credential = secret_of(credential) if credential else None
+    return [(namespace, f"{cluster}-kubeconfig"), *([of_credential] if of_credential else [])]
+
+
 def secret_of(credential: Object) -> tuple[str, str] | None:
     """Namespace and name of the Secret that is a Credential's identity; None where that is something else."""
-    ref = (credential.get("spec") or {}).get("identityRef") or {}
-    if ref.get("kind") != "Secret" or not ref.get("name"):
+    kind, name, namespace = (dig(credential, ("spec", "identityRef", key)) for key in ("kind", "name", "namespace"))
+    if kind != "Secret" or not isinstance(name, str) or not name:
         return None
-    return ref.get("namespace") or credential["metadata"].get("namespace") or "", ref["name"]
+    return str(namespace or credential["metadata"].get("namespace") or ""), name
 
 
 class _Ours:

@@ -26,6 +26,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import (
     progressing,
     since,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.dashboards import digest
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.sveltos import values_hash
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import without_login
@@ -554,6 +555,15 @@ def service_template(obj: Object | None, false_for: float = 0.0) -> Readiness:
     return failed(f"not valid: {text}", advice, can_heal=False, code="template-not-valid")
 
 
+def chart_repository(obj: Object | None) -> Readiness:
+    """A HelmRepository that Flux reaches, or says nothing of, as of OCI repositories."""
+    found = (condition(obj, "Ready") if obj is not None else None) or {}
+    if found.get("status") != "False":
+        return IS_READY
+    why = f"it isn't Ready: {without_login(str(found.get('message') or found.get('reason') or 'no message'))}"
+    return progressing(why, code="chart-repository-not-ready", since=since(found))
+
+
 def credential(obj: Object | None) -> Readiness:
     """A Credential: status.ready."""
     verdict = before_status(obj, "the Credential", observed=False, missing="credential-missing")
@@ -576,11 +586,7 @@ def grafana_datasource(obj: Object | None) -> Readiness:
         return verdict or IS_READY
     status = obj.get("status") or {}
     if status.get("NoMatchingInstances"):
-        return progressing(
-            "no Grafana matches its instanceSelector",
-            "the Grafana must be in its namespace with the selected labels",
-            code="datasource-unmatched",
-        )
+        return _in_no_grafana(code="datasource-unmatched")
     if status.get("lastMessage"):
         return progressing(
             f"the Grafana operator says: {status['lastMessage']}",
@@ -591,6 +597,52 @@ def grafana_datasource(obj: Object | None) -> Readiness:
         return IS_READY
     return progressing(
         "the Grafana operator hasn't seen it yet", "see that the Grafana operator runs", code="datasource-not-seen"
+    )
+
+
+def _in_no_grafana(*, code: str) -> Readiness:
+    why = "no Grafana matches its instanceSelector"
+    return progressing(why, "the Grafana must be in its namespace with the selected labels", code=code)
+
+
+def vm_rule(obj: Object | None) -> Readiness:
+    """A VMRule that the VictoriaMetrics operator has nothing against: of one that it takes it says nothing in every
+    version (api/operator/v1beta1/vmrule_types.go)."""
+    verdict = before_status(obj, "the VMRule", observed=False, missing="alert-rules-missing")
+    if verdict is not None or obj is None:
+        return verdict or IS_READY
+    status = obj.get("status") or {}
+    if status.get("status") == "failed" or status.get("lastSyncError"):
+        return failed(
+            f"the VictoriaMetrics operator refuses it: {status.get('lastSyncError') or 'without a word'}",
+            "mend the rule that is named",
+            code="alert-rules-refused",
+        )
+    return IS_READY
+
+
+def grafana_dashboard(obj: Object | None) -> Readiness:
+    """A GrafanaDashboard whose text, as it is wanted now, is in Grafana: the operator keeps its digest. What it can't
+    put there it says in its log alone (grafana-operator 5.13), or in a condition (5.15)."""
+    verdict = before_status(obj, "the GrafanaDashboard", observed=False, missing="dashboard-missing")
+    if verdict is not None or obj is None:
+        return verdict or IS_READY
+    status = obj.get("status") or {}
+    if status.get("NoMatchingInstances"):
+        return _in_no_grafana(code="dashboard-unmatched")
+    refused = condition(obj, "DashboardSynchronized")
+    if refused and refused.get("status") == "False":
+        return progressing(
+            f"the Grafana operator says: {refused.get('message') or refused.get('reason')}",
+            "see the log of the Grafana operator",
+            code="dashboard-refused",
+        )
+    if status.get("hash") == digest(obj.get("spec") or {}):
+        return IS_READY
+    return progressing(
+        "the Grafana operator hasn't put it into Grafana yet",
+        "see that the Grafana operator runs, and its log",
+        code="dashboard-not-in-grafana",
     )
 
 

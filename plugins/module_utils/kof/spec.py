@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import pathlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -256,7 +257,7 @@ def _yaml_of(text: str, kind: type) -> Any:
         found = to_plain(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except (yaml.YAMLError, NotPlain, ValueError, RecursionError):
         return text
-    return found if isinstance(found, kind) and not _read_otherwise(text) else text
+    return found if isinstance(found, kind) and not _misread(text) else text
 
 
 #: An integer that YAML reads as another number than people do: 010 is 8, 1:30 is 90.
@@ -264,26 +265,39 @@ OTHERWISE = re.compile(r"[-+]?(0[0-7_]+|[0-9]+(:[0-9]+)+)$", re.ASCII)
 _PERHAPS_OTHERWISE = re.compile(r"(?<![\w.:])(0[0-7_]|[0-9]+:[0-9])", re.ASCII)
 
 
-def _read_otherwise(text: str) -> bool:
-    """Whether a text that is a list or map as YAML has such an integer in it."""
-    if not _PERHAPS_OTHERWISE.search(text):
-        return False
+def _misread(value: Any) -> str | None:
+    """What YAML makes of a text that is a list or map in it, and nobody means: such an integer, or of two values of one
+    key the last one."""
+    if not isinstance(value, str) or not (_PERHAPS_OTHERWISE.search(value) or ":" in value):
+        return None
     import yaml
 
     try:
-        waiting = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+        waiting = [yaml.compose(value, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
     except (yaml.YAMLError, ValueError, RecursionError):
-        return False
+        return None
     seen: set[int] = set()
     for node in waiting:  # grows meanwhile
         if isinstance(node, yaml.ScalarNode):
             if node.tag.endswith(":int") and not node.style and OTHERWISE.match(node.value):
-                return True
+                return (
+                    "has a number with a leading 0 or colons, which YAML reads as another one: quote it, or write it "
+                    "without"
+                )
         elif node is not None and id(node) not in seen:
             seen.add(id(node))
             pairs = isinstance(node, yaml.MappingNode)
+            twice = _twice(node) if pairs else None
+            if twice is not None:
+                return f"has the key {quoted(twice, 60)} twice in one map, and YAML takes the last one: say it once"
             waiting += [each for pair in node.value for each in pair] if pairs else node.value
-    return False
+    return None
+
+
+def _twice(node: Any) -> str | None:
+    """A key that a map of YAML has more than once."""
+    keys = Counter((key.tag, key.value) for key, _value in node.value if isinstance(key.value, str))
+    return next((key for (tag, key), times in keys.items() if times > 1 and not tag.endswith(":merge")), None)
 
 
 #: What a text becomes, by the option's type.
@@ -364,12 +378,6 @@ def _map_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
     return _null(value) or _misread(value) or f"is {_hide(value)}, but must be a map"
 
 
-def _misread(value: Any) -> str | None:
-    if not isinstance(value, str) or not _read_otherwise(value):
-        return None
-    return "has a number with a leading 0 or colons, which YAML reads as another one: quote it, or write it without"
-
-
 def _raw_problem(value: Any, quote: Callable[[Any], str]) -> str | None:
     # The one such option is kof_kubeconfig, a path or the content.
     return None if isinstance(value, dict) and value else _string_problem(value, _hide)
@@ -412,6 +420,11 @@ _EXAMPLES = {
     "kof_host": "https://192.0.2.1:6443",
     "kof_proxy": "http://proxy.example.com:3128",
     "kof_helm_binary": "/usr/local/bin/helm",
+    **{
+        f"{role}_image_{name}": example
+        for role in ("mothership", "regional", "child")
+        for name, example in (("registry", "registry.example.com/mirror"), ("pull_secrets", "[our-registry]"))
+    },
     "mothership_storage_class": "gp3",
     "mothership_retention": "30d",
     "regional_cluster_name": "aws-us-east-2",
@@ -437,6 +450,12 @@ _EXAMPLES = {
     "child_service_values": "{kof-collectors: {global: {clusterName: a}}}",
     "child_disabled_services": "[cert-manager]",
     "child_extra_services": "[{name: velero, namespace: velero, template: velero-8-1-0}]",
+    "mothership_alertmanager_config": "{route: {receiver: team-a}, receivers: [{name: team-a}]}",
+    "mothership_alert_rules": "[{name: nodes, rules: [{alert: NodeDown, expr: up == 0, for: 5m}]}]",
+    "regional_alert_rules": "[{name: a, rules: [{alert: Down, expr: 'up{promxyCluster=\"eu1\"} == 0'}]}]",
+    "child_alert_rules": "[{name: a, rules: [{alert: Down, expr: 'up{clusterName=\"eu1-a\"} == 0'}]}]",
+    "regional_maintenance_until": '"2027-03-01T04:00:00Z"',
+    "child_maintenance_until": '"2027-03-01T04:00:00Z"',
     "mothership_values": "{promxy: {resources: {requests: {memory: 512Mi}}}}",
     "mothership_operators_values": "{prometheus-operator-crds: {enabled: false}}",
 }

@@ -9,8 +9,15 @@ the API servers check little of this (PromxyServerGroup's CRD has no required fi
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import re
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.quantities import quantity
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import cut
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 _KEY_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\Z")
@@ -28,8 +35,13 @@ _NANOSECONDS = {
 }
 _RETENTION = re.compile(r"([1-9][0-9]{0,4})([hdwy])\Z")
 _QUANTITY = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)\Z")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.ASCII)
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)\Z")
 _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+#: github.com/distribution/reference: the host, and the path of a repository.
+_IMAGE_REGISTRY = re.compile(
+    r"(?=[^/]*[.:])[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*\Z", re.ASCII
+)
 # kcm gives a ClusterDeployment's name to Flux as spec.releaseName of a HelmRelease, whose limit is Helm's own.
 CLUSTER_NAME_LIMIT = 53
 # "grafana." is the longest name put before a domain, and DNS has 253 characters for all (RFC 1035).
@@ -93,6 +105,20 @@ def nanoseconds(text: str) -> int:
     return total
 
 
+def moment(text: str) -> str | None:
+    """A point in time of RFC 3339, with its zone."""
+    try:
+        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) if _MOMENT.match(text) else None
+    except ValueError:
+        found = None
+    return None if found else "must be a time with its zone, like 2027-03-01T04:00:00Z (RFC 3339)"
+
+
+def seconds(moment: str) -> float:
+    """Since 1970, of a text that `moment` has nothing against."""
+    return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+
+
 def retention(text: str) -> str | None:
     found = _RETENTION.match(text)
     if not found:
@@ -113,6 +139,30 @@ def storage_size(text: str) -> str | None:
     )
 
 
+def resources(value: Mapping[str, Any]) -> str | None:
+    """`resources` of a container (kubernetes.io/docs, Resource Management for Pods and Containers); nulls, which take a
+    chart's default away, count as nothing."""
+    amounts: dict[str, dict[str, Fraction]] = {"requests": {}, "limits": {}}
+    for part, said in value.items():
+        if part not in amounts:
+            return f"has {cut(part, 60)}, but there are requests and limits only"
+        if said is not None and not isinstance(said, Mapping):
+            return f"{part} must be a map, of cpu and memory for example"
+        for name, amount in (said or {}).items():
+            if amount is None:
+                continue
+            found = None if isinstance(amount, bool) else quantity(amount)
+            if found is None:
+                return f"{part}.{cut(name, 60)} must be a Kubernetes quantity, such as 100m, 0.5 or 128Mi"
+            if name in ("memory", "ephemeral-storage") and found.denominator != 1:
+                return f"{part}.{name} is less than a byte in part: m are thousandths, Mi are megabytes"
+            amounts[part][name] = found
+    for name, amount in amounts["requests"].items():
+        if amount > amounts["limits"].get(name, amount):
+            return f"requests.{cut(name, 60)} is more than limits.{cut(name, 60)}, which no pod may have"
+    return None
+
+
 def email(text: str) -> str | None:
     found = _EMAIL.match(text)
     if not found or ".." in text or len(text) > 254 or domain(found[1].lower()):
@@ -122,6 +172,12 @@ def email(text: str) -> str | None:
 
 def image_tag(text: str) -> str | None:
     return None if _IMAGE_TAG.match(text) else "must be an image tag: letters, digits, _, . and -, at most 128"
+
+
+def image_registry(text: str) -> str | None:
+    """Where a mirror has its images: a host, with a port or a path behind it. A first part without a dot or a port is a
+    name at Docker Hub."""
+    return None if _IMAGE_REGISTRY.match(text) else "must be a host with a dot or a port, perhaps with a path behind it"
 
 
 def label_key(text: str) -> str | None:
@@ -148,3 +204,21 @@ def promxy_safe(text: str) -> str | None:
         return None
     what = {'"': "a double quote", "\\": "a backslash", "\n": "a line break"}.get(found[0], "a control character")
     return f"has {what}; the promxy operator doesn't escape it, and the configuration of all regions would break"
+
+
+#: What a hosted zone is called at AWS.
+_ZONE = re.compile(r"(/hostedzone/|arn:aws(-[a-z]+)*:route53:::hostedzone/)?Z[A-Z0-9]{1,31}\Z", re.ASCII)
+
+
+def hosted_zone(text: str) -> bool:
+    """Whether it can be the id or the ARN of a hosted zone of Route 53."""
+    return bool(_ZONE.match(text))
+
+
+def is_name(text: str) -> bool:
+    """Whether it is no IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return True
+    return False

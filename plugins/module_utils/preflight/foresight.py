@@ -37,6 +37,8 @@ def of_settings(settings: Mapping[str, Any]) -> Foresee:
             "skip_schema_validation": each["skip_schema_validation"],
             "needed_objects": each["needed_objects"],
             "foreign_objects": each.get("foreign_objects", []),
+            "growing_values": each.get("growing_values", {}),
+            "fixed_values": each.get("fixed_values", []),
         }
         for each in settings["releases"]
     ]

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
+    access,
+    backup,
+    dashboards,
     deletion,
     dns_credentials,
+    lease,
     record,
     render,
     status,
@@ -36,12 +40,13 @@ JOBS = {
     "status": ("status",),
     "verify": ("status", "verify"),
     "support": ("status", "support"),
+    "backup": ("backup",),
     "apply": ("look", "apply", "helm", "wait", "record"),
     "delete": ("delete", "record"),
 }
 OF_CLUSTERS = frozenset({"regional", "child"})
 #: In the order in which Kubernetes' own documentation has them.
-VERBS = ("get", "list", "watch", "create", "patch", "delete")
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,9 @@ class Walk:
         yield from _of_all(given)
         if layer == "mothership":
             yield Look("storage_classes", Ref("storage.k8s.io/v1", "StorageClass", None, ""))
+            if self.clusters[layer].dashboards:
+                sources = Ref(self.release.grafana.api_version, GRAFANA_DATASOURCE, self.namespace, "")
+                yield Look("grafana_datasources", sources, needed=False)
         if layer not in OF_CLUSTERS:
             return
         for kind, fact in _OF_KCM.items():
@@ -163,6 +171,8 @@ class Walk:
             yield from rights(part)
         if layer == "dns_credentials":
             yield from dns_credentials.rights(self.clusters[layer])
+        if getattr(self.clusters[layer], "dashboards", None) is not None:
+            yield from dashboards.rights(self.release, self.namespace)
         if layer in OF_CLUSTERS:
             yield from render.rights(given, self.kcm_namespace)
             yield from deletion.rights(layer, given, self.kcm_namespace)
@@ -170,7 +180,11 @@ class Walk:
             yield from verify.rights(layer, self.clusters[layer], given)
         yield from status.rights(layer, given, self.namespace, self.kcm_namespace)
         yield from record.rights("record", self.namespace)
+        if layer != "dns_credentials" or any(isinstance(part.what, Ref) for part in self._parts(layer, given)):
+            yield from lease.rights(self.kcm_namespace)
         yield from support.rights(self.namespace, self.kcm_namespace)
+        yield from access.rights(self.namespace)
+        yield from backup.rights(given, self.namespace, self.kcm_namespace)
         if layer == "regional":
             # The logins of all regions, which promxy's operator doesn't escape.
             yield right("apply", Ref("v1", "Secret", self.namespace, ""), "get")

@@ -10,16 +10,19 @@ clusters; no check is made here.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import HANDS
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import external_dns, model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.alerting import secret_keys_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.dashboards import Dashboard
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct, Release
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
+    alerts,
     cluster_deployment,
     promxy_config,
     promxy_server_group,
@@ -46,6 +49,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.foresight im
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS, Walk
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     GRAFANA_SWITCH,
+    Mirrored,
     ReplacedMap,
     Situation,
     Zone,
@@ -72,6 +76,7 @@ class Inventory:
     :ivar faults: of any host; those of hosts outside the batch become warnings.
     :ivar permissions: those of this one run.
     :ivar replaced: maps of groups that hosts replace by their own.
+    :ivar whole: it is declared to have every cluster of the fleet, and the run sees all of it.
     :ivar shared: the batch's `kof_*` values and the mothership's `dns_credentials_*`, with defaults.
     """
 
@@ -82,6 +87,7 @@ class Inventory:
     shared: Mapping[str, Any] = field(default_factory=dict)
     permissions: Permissions = field(default_factory=Permissions)
     replaced: Sequence[ReplacedMap] = ()
+    whole: bool = False
 
     def value(self, name: str, default: Any = None) -> Any:
         found = self.shared.get(name)
@@ -198,6 +204,7 @@ def _situation(
         faults=tuple(dict.fromkeys([*inventory.faults, *_between(inventory, release)])),
         unparsed=unparsed,
         replaced=tuple(inventory.replaced),
+        whole=inventory.whole and not inventory.faults,
         mothership_host=mothership.host if mothership else None,
         mothership_in_batch=in_batch,
         storage_class=_storage_class(mothership, release),
@@ -209,6 +216,9 @@ def _situation(
         adopt=inventory.value("kof_adopt", True),
         promxy_memory=_promxy_memory(mothership, release),
         zones=tuple(zones),
+        mirrored=tuple(_mirrored(inventory, batch, walked, release)),
+        dashboards=tuple(_dashboards(inventory, batch, walked)),
+        alerting_secrets=_alerting_secrets(mothership) if "mothership" in walked else (),
         hosted_zones=len(inventory.value("dns_credentials_hosted_zones", ())),
         groups=tuple(
             promxy_server_group.of_regional(regional, release)
@@ -223,11 +233,44 @@ def _situation(
     )
 
 
+def _dashboards(
+    inventory: Inventory, batch: Collection[str], layers: Collection[str]
+) -> Iterator[tuple[str, str, Dashboard]]:
+    mothership: list[Any] = [inventory.mothership] if inventory.mothership else []
+    for layer, clusters in {"mothership": mothership, "regional": inventory.regionals}.items():
+        for each in clusters if layer in layers else ():
+            if each.host in batch:
+                yield from ((each.host, f"{layer}_dashboards", file) for file in each.dashboards or ())
+
+
+def _alerting_secrets(mothership: Mothership | None) -> tuple[tuple[str, str], ...]:
+    return tuple(secret_keys_of(mothership.alertmanager_config)) if mothership else ()
+
+
+def _mirrored(
+    inventory: Inventory, batch: Collection[str], layers: Collection[str], release: Direct
+) -> Iterator[Mirrored]:
+    mothership: list[Any] = [inventory.mothership] if inventory.mothership else []
+    of_layers = {"mothership": mothership, "regional": inventory.regionals, "child": inventory.children}
+    for layer, clusters in of_layers.items():
+        for each in clusters if layer in layers else ():
+            if each.host not in batch or not (each.image_registry or each.image_pull_secrets):
+                continue
+            charts = tuple(release.charts)
+            if layer != "mothership":
+                others = {*each.disabled_services, *each.service_templates}
+                charts = tuple(name for name in release.service_names(layer) if name not in others)
+            yield Mirrored(each.host, layer, charts, bool(each.image_registry), tuple(each.image_pull_secrets or ()))
+
+
 def _walk(situation: Situation, inventory: Inventory, batch: Collection[str], job: str) -> Walk:
     """A cluster of each layer that the run walks through, for all of the batch."""
     everyone = {"mothership": [inventory.mothership], "regional": inventory.regionals, "child": inventory.children}
+    # One whose alerts are spoken of needs rights that others don't.
     clusters: dict[str, Any] = {
-        layer: next(each for each in everyone[layer] if each and each.host in batch)
+        layer: min(
+            (each for each in everyone[layer] if each and each.host in batch), key=lambda each: not alerts.wanted(each)
+        )
         for layer in LAYERS_OF["site"]
         if layer in situation.layers
     }
@@ -243,18 +286,24 @@ def _walk(situation: Situation, inventory: Inventory, batch: Collection[str], jo
     return Walk(clusters, situation.release, situation.namespace, situation.kcm_namespace, jobs)
 
 
-def _renderer(inventory: Inventory, release: Direct) -> Callable[[str], dict[str, Any]]:
-    """By host, a cluster's ClusterDeployment as far as guards look at it: without what the management cluster knows."""
+def _renderer(inventory: Inventory, release: Direct) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+    """By host and live cluster, its ClusterDeployment as far as guards look at it: without its template."""
     regionals = {each.host: each for each in inventory.regionals}
     children = {each.host: each for each in inventory.children}
 
-    @functools.cache
-    def rendered(host: str) -> dict[str, Any]:
+    made: dict[str, dict[str, Any]] = {}  # several guards ask
+
+    def rendered(host: str, live: Mapping[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {"release": release, "kcm_version": release.needs.kcm, "template": ""}
         if host in regionals:
-            return cluster_deployment.regional(regionals[host], **known)
+            if host not in made:
+                settled = external_dns.settled(regionals[host], live, "")
+                made[host] = cluster_deployment.regional(settled, **known)
+            return made[host]
         # A child has no values that guards look at, and they are what rendering takes its time for.
-        return cluster_deployment.child(children[host], **known, regional_domain=None)
+        if host not in made:
+            made[host] = cluster_deployment.child(children[host], **known, regional_domain=None)
+        return made[host]
 
     return rendered
 
@@ -298,6 +347,8 @@ def _gathered(
     # Who only looks needs no login to AWS.
     if situation.regionals and "status" not in walk.jobs:
         secrets.add(situation.release.dns.secret)
+    secrets.update(name for name, _key in situation.alerting_secrets)
+    secrets.update(name for one in situation.mirrored if one.layer == "mothership" for name in one.secrets)
     wanted = Wanted(
         walk=walk,
         secrets=frozenset(secrets),

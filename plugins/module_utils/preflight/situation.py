@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Part
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.dashboards import Dashboard
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import regional_domains
@@ -38,6 +39,8 @@ class Subject:
     :ivar domain: of a regional cluster; None for a child.
     :ivar regional: the regional host of a child; None for a regional.
     :ivar external_dns: secret | node | none for a regional; None for a child.
+    :ivar dns_owner: as whom a regional's external-dns owns records, where somebody says it.
+    :ivar instance_profile: of a regional's nodes, where its external-dns gets at the zones by one.
     :ivar parts: what a regional is made of.
     :ivar storage_values: values of a regional's kof-storage, as far as the chart's are not left alone.
     """
@@ -54,6 +57,8 @@ class Subject:
     domain: str | None = None
     regional: str | None = None
     external_dns: str | None = None
+    dns_owner: str | None = None
+    instance_profile: str | None = None
     promxy_server_group: str = ""
     grafana_datasource: str = ""
     storage_values: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +96,22 @@ class ReplacedMap:
     lost: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Mirrored:
+    """A cluster of the batch of which something is said about where its images come from.
+
+    :ivar charts: whose pods run there, by name of chart or service.
+    :ivar registry: whether a mirror is named.
+    :ivar secrets: names of pull secrets.
+    """
+
+    host: str
+    layer: str
+    charts: tuple[str, ...]
+    registry: bool
+    secrets: tuple[str, ...]
+
+
 #: The value of kof-mothership and kof-storage that takes Grafana away when false.
 GRAFANA_SWITCH = ("grafana", "enabled")
 
@@ -101,6 +122,7 @@ class Situation:
 
     :ivar layers: layers this run walks through.
     :ivar check_mode: nothing will be changed.
+    :ivar whole: the run sees the whole inventory, which is declared to have all clusters of the fleet.
     :ivar needs_secrets: what comes after preflight needs to read the logins of regions.
     :ivar dns_layer: the run walks through dns_credentials, by `dns_method`.
     :ivar announce: the mothership layer comes before what is checked (or would have, in check mode);
@@ -114,10 +136,13 @@ class Situation:
     :ivar grafana: whether the mothership has one.
     :ivar promxy_memory: promxy's limit as the mothership's values have it, a quantity; None for no limit.
     :ivar hosted_zones: how many Route 53 zones the inventory names; `zones` those that were looked up.
+    :ivar dashboards: the user's own, of the clusters of the batch: host, variable, and the file.
+    :ivar alerting_secrets: what Alertmanager's configuration reads: Secret of kof's namespace, and its key.
+    :ivar mirrored: the clusters of the batch that have their images out of a mirror.
     :ivar render_promxy_config: (groups, credentials by Secret name) -> the text the operator would write.
     :ivar permissions: those of this one run.
     :ivar hands: field managers that are people.
-    :ivar render_cluster: host -> its ClusterDeployment, complete but for what only the management cluster knows.
+    :ivar render_cluster: (host, what is live of it) -> its ClusterDeployment, complete but for its template.
     """
 
     facts: Facts
@@ -129,6 +154,7 @@ class Situation:
     kcm_namespace: str
     fleet: str
     check_mode: bool = False
+    whole: bool = False
     needs_secrets: bool = True
     makes_dns_secret: bool = False
     subjects: tuple[Subject, ...] = ()
@@ -148,11 +174,14 @@ class Situation:
     promxy_memory: Any = None
     hosted_zones: int = 0
     zones: tuple[Zone, ...] = ()
+    dashboards: tuple[tuple[str, str, Dashboard], ...] = ()
+    alerting_secrets: tuple[tuple[str, str], ...] = ()
+    mirrored: tuple[Mirrored, ...] = ()
     groups: tuple[Mapping[str, Any], ...] = ()
     render_promxy_config: Callable[[Sequence[Mapping[str, Any]], Mapping[str, tuple[str, str]]], str] | None = None
     permissions: Permissions = field(default_factory=Permissions)
     hands: tuple[str, ...] = HANDS
-    render_cluster: Callable[[str], Mapping[str, Any]] | None = None
+    render_cluster: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     @cached_property
     def live(self) -> dict[str, dict]:

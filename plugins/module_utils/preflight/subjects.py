@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import external_dns
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct, Service
@@ -34,6 +35,8 @@ def of_regional(regional: Regional, release: Direct) -> Subject:
         vmuser_secret=regional.vmuser_secret,
         domain=regional.domain,
         external_dns=regional.external_dns,
+        dns_owner=regional.external_dns_owner,
+        instance_profile=external_dns.profile_of(regional),
         parts=parts("regional", regional, Given(release, release.needs.kcm)),
         promxy_server_group=promxy_server_group.name_of(regional.cluster_name),
         grafana_datasource=grafana_datasource.name_of(regional.cluster_name),

@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOCALHOST = "localhost"
-#: How many changed clusters, and how many that were left out, are booked: each takes 50 milliseconds.
+#: Up to how many changed clusters, and up to how many that were left out, are booked each on its own host: a process of
+#: core's for each, 20 to 50 milliseconds. Of more one host has the number: some of them would look like all.
 BOOKED = 200
 #: Who says what became of each cluster. The task itself; tasks of its role, on each host; or a play at the end. Only
 #: where it is the task itself, it fails by what isn't everybody's concern.
 BY_TASK, BY_ROLE, BY_PLAY = "task", "role", "play"
+#: Of what the next jobs of a workflow get of a run; the number goes up where a reader of the older form would go wrong.
+SCHEMA = "k0rdent.kof.run/1"
+#: How many names of failed clusters are in there: a job of AWX keeps it in the database.
+NAMED = 200
 
 
 @dataclass
@@ -95,16 +100,21 @@ def report(
     *,
     check_mode: bool,
     on_localhost: bool,
+    files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Which host is to be booked as what: those since the last report that no role booked. Names are of the whole run.
 
     :param batches: by name, the facts of all batches until now.
     :param told: `told` of the last report.
     :param on_localhost: whether localhost may be booked for those that aren't booked by themselves.
+    :param files: in which a status of this run is, by their paths.
     :returns: the result of fleet_report but for `msg`; `play` and `failures` are patterns for a play's hosts.
     """
     everything, new = together(fact for facts in batches.values() for fact in facts), unbooked(batches, told)
-    changed, left_out = (dict(list(each.items())[:BOOKED]) for each in (new.changed, new.left_out))
+    few = 0 if on_localhost else 1  # somebody has to have the number
+    changed, left_out = (
+        dict(list(each.items())[: len(each) if len(each) <= BOOKED else few]) for each in (new.changed, new.left_out)
+    )
     done = {host: {"status": "changed", "msg": msg} for host, msg in changed.items()}
     done |= {host: {"status": "left out", "msg": msg} for host, msg in left_out.items() if host not in done}
     more = {
@@ -116,12 +126,15 @@ def report(
         _book_the_rest(done, more, would, on_localhost=on_localhost)
     return {
         "stats": {
-            f"k0rdent_kof_{name}": list(hosts)
-            for name, hosts in (
-                (would.replace(" ", "_"), everything.changed),
-                ("failed", everything.failed),
-                ("left_out", everything.left_out),
-            )
+            "k0rdent_kof_run": _of_run(everything, check_mode=check_mode, files=files),
+            **{
+                f"k0rdent_kof_{name}": list(hosts)
+                for name, hosts in (
+                    (would.replace(" ", "_"), everything.changed),
+                    ("failed", everything.failed),
+                    ("left_out", everything.left_out),
+                )
+            },
         },
         "booked": done,
         "failed_because": new.failed,
@@ -131,12 +144,24 @@ def report(
     }
 
 
+def _of_run(done: Outcomes, *, check_mode: bool, files: Sequence[str]) -> dict[str, Any]:
+    """What became of the run, small whatever its size: in check mode, what would have."""
+    named = ("changed", "failed", "left_out")
+    return {
+        "schema": SCHEMA,
+        "check_mode": check_mode,
+        "counts": {name: len(getattr(done, name)) for name in named},
+        "failed": list(done.failed)[:NAMED],
+        "files": list(files),
+    }
+
+
 def _book_the_rest(
     done: dict[str, dict[str, Any]], more: Mapping[str, Sequence[str]], would: str, *, on_localhost: bool
 ) -> None:
     """On localhost; where it may not be, on the last host that is booked anyway."""
     told = [
-        f"{len(hosts)} more {what}"
+        f"{len(hosts)}{'' if on_localhost else ' more'} {what}"
         for what, hosts in ((would, more["changed"]), ("left out", more["left_out"]))
         if hosts
     ]

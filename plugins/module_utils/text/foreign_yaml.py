@@ -321,7 +321,9 @@ def _number(text: str) -> Any:
     match = _INTEGER.fullmatch(plain)
     if match:
         sign, *digits = match.groups()
-        found = next((int(each, base) for each, base in zip(digits, _BASES, strict=True) if each is not None), 0)
+        said = ((each, base) for each, base in zip(digits, _BASES, strict=True) if each is not None)
+        # Longer ones fit nowhere, and Python refuses to read thousands of digits.
+        found = next((int(each, base) if len(each.lstrip("+-0")) <= 64 else 2**64 for each, base in said), 0)
         found = -found if sign == "-" else found
         if -(2**63) <= found < 2**63 or (not sign and 0 <= found < 2**64):
             return found

@@ -11,6 +11,7 @@ else.
 from __future__ import annotations
 
 import datetime
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
@@ -43,11 +44,43 @@ def texts(value: Any, *, keys: bool = False) -> Iterator[str]:
         yield value
 
 
+#: What is a dict need not be asked whether it counts as a mapping, which takes ten times as long.
+_MAPS = (dict, Mapping)
+
+
 def dig(value: Any, path: Iterable[str]) -> Any:
     """What is at a path of maps in a plain value; None where nothing is."""
     for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
+        value = value.get(key) if isinstance(value, _MAPS) else None
     return value
+
+
+def maps_of(value: Any) -> list[dict[str, Any]]:
+    """The maps that are in a list; none where it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def from_json(text: str | bytes) -> Any:
+    """What somebody else's JSON holds.
+
+    :raises ValueError: it is none, or nested so deep that nobody means it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def merged(ours: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` merged into `ours`, map by map; anything else replaces.
+
+    A null stays: in Helm it deletes the chart's default.
+    """
+    result = dict(ours)
+    for key, value in over.items():
+        mine = result.get(key)
+        result[key] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def truth(text: Any) -> bool:

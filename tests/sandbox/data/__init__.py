@@ -1,7 +1,8 @@
 """Real metrics and logs: what runs beside kwok, which runs no container, and stands where the containers would.
 
 Per regional cluster a VictoriaMetrics, a VictoriaLogs and a vmauth behind TLS; per child cluster an OpenTelemetry
-collector with the configuration that the live kof-collectors rendered; for the mothership a query side of promxy. A
+collector with the configuration that the live kof-collectors rendered; for the mothership a query side of promxy, a
+vmalert with the live VMRules and the Alertmanager that the live VMAlertmanager says. A
 name such as vmauth.<domain> is known once the regional's Ingress and its load balancer are there, as external-dns
 would have it; the way to it is the proxy of `endpoints.json`, for which it needs no root, no DNS and no port 443.
 
@@ -22,6 +23,7 @@ from sandbox.registry import answers
 from sandbox.state import SandboxError
 
 NAME = "data"
+PORTS = ("tls", "proxy", "sender", "promxy", "metrics", "vmalert", "alertmanager")
 
 
 def folder(state: pathlib.Path) -> pathlib.Path:
@@ -37,11 +39,11 @@ def process(cluster: str, program: str) -> str:
 def start(state: pathlib.Path) -> dict[str, str]:
     """Start it unless it runs.
 
-    :returns: `proxy` and `promxy` (addresses), `certificates` (path of the authority's, to be trusted): for
+    :returns: `proxy`, `promxy`, `vmalert`, `alertmanager` (addresses), `certificates` (path of the authority's): for
         endpoints.json.
     """
     folder(state).mkdir(parents=True, exist_ok=True)
-    ports = state_files.ports(state, NAME, ("tls", "proxy", "sender", "promxy"))
+    ports = state_files.ports(state, NAME, PORTS)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("K8S_AUTH_") and name != "KUBECONFIG"
     }
@@ -52,7 +54,7 @@ def start(state: pathlib.Path) -> dict[str, str]:
         raise SandboxError(f"the data path does not start; the end of {log}:\n{processes.tail(log)}")
     return {
         "proxy": f"http://127.0.0.1:{ports['proxy']}",
-        "promxy": f"http://127.0.0.1:{ports['promxy']}",
+        **{name: f"http://127.0.0.1:{ports[name]}" for name in ("promxy", "vmalert", "alertmanager")},
         "certificates": str(folder(state) / "ca.crt"),
     }
 

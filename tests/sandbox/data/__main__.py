@@ -33,6 +33,9 @@ PROMXY_SECRET = "kof-mothership-promxy-config"
 
 _LISTS = {
     "users": "/apis/operator.victoriametrics.com/v1beta1/vmusers",
+    "rules": "/apis/operator.victoriametrics.com/v1beta1/vmrules",
+    "alerts": f"/apis/operator.victoriametrics.com/v1beta1/namespaces/{NAMESPACE}/vmalerts",
+    "alertmanagers": f"/apis/operator.victoriametrics.com/v1beta1/namespaces/{NAMESPACE}/vmalertmanagers",
     "collectors": "/apis/opentelemetry.io/v1beta1/opentelemetrycollectors",
     "monitors": "/apis/monitoring.coreos.com/v1/servicemonitors",
     "ingresses": "/apis/networking.k8s.io/v1/ingresses",
@@ -64,12 +67,13 @@ class Keeper:
         self.tools = binaries.built_for_data()
         if self.tools is None:
             raise SandboxError("the programs of the data path aren't built: python -m sandbox build --data")
-        self.ports = state_files.ports(state, data.NAME, ("tls", "proxy", "sender", "promxy"))
+        self.ports = state_files.ports(state, data.NAME, data.PORTS)
         self.authority = Authority(self.folder, "load balancers")
         self.names: dict[str, tuple[str, int]] = {}
         self.sender = sender.Sender(self.ports["sender"])
         self.proxy = proxy.Proxy(self.ports["proxy"], lambda host: self.names.get(host))
         self.started: dict[str, dict[str, Program]] = {}
+        self.rules: dict[str, str] = {}
 
     # -- what a cluster asks for
 
@@ -156,9 +160,88 @@ class Keeper:
             )
         return programs
 
-    def mothership(self, asked: Asked) -> list[Program]:
-        """promxy's query side, by the configuration that its operator wrote."""
-        secret = wanted.named(asked("secrets"), PROMXY_SECRET, NAMESPACE)
+    def mothership(self, asked: Asked, api: Api) -> list[Program]:
+        """promxy's query side, by the configuration that its operator wrote; what evaluates rules, and tells people."""
+        secrets = asked("secrets")
+        return [*self._promxy(secrets), *self._vmalert(asked, api), *self._alertmanager(asked, secrets)]
+
+    def _vmalert(self, asked: Asked, api: Api) -> list[Program]:
+        """vmalert with all rules, as the operator gives them to it, and where it writes what they record."""
+        found = wanted.named(asked("alerts"), "cluster", NAMESPACE)
+        if found is None:
+            return []
+        folder, texts = self.folder / "rules", {}
+        for rule in asked("rules"):
+            file, text = folder / wanted.rule_file(rule), wanted.rules_text(rule)
+            empty = not (rule.get("spec") or {}).get("groups")
+            problem = "" if empty else self._checked(file.name, text)
+            self._say(api, rule, problem)
+            if not empty and not problem:
+                texts[file] = text
+        for stale in set(folder.glob("*.yaml")) - set(texts):
+            stale.unlink()
+        store = f"http://127.0.0.1:{self.ports['metrics']}"
+        return [
+            Program(
+                "victoria-metrics",
+                "victoria-metrics",
+                (f"-storageDataPath={self.folder / 'mothership-metrics'}",
+                 f"-httpListenAddr=127.0.0.1:{self.ports['metrics']}", "-retentionPeriod=1d",
+                 "-memory.allowedBytes=32MiB"),
+            ),
+            Program(
+                "vmalert",
+                "vmalert",
+                (f"-rule={folder}/*.yaml", "-configCheckInterval=1s",
+                 f"-httpListenAddr=127.0.0.1:{self.ports['vmalert']}",
+                 f"-datasource.url=http://127.0.0.1:{self.ports['promxy']}",
+                 f"-notifier.url=http://127.0.0.1:{self.ports['alertmanager']}",
+                 f"-remoteWrite.url={store}/api/v1/write", "-remoteWrite.disablePathAppend",
+                 f"-evaluationInterval={found['spec']['evaluationInterval']}"),
+                texts,
+            ),
+        ]  # fmt: skip
+
+    def _checked(self, name: str, text: str) -> str:
+        """What vmalert has against a file of rules, which the operator leaves out then; empty for nothing."""
+        if text not in self.rules:
+            assert self.tools is not None
+            tried = self.folder / "tried" / name
+            state_files.write(tried, text)
+            done = subprocess.run(
+                [self.tools["vmalert"], "-dryRun", f"-rule={tried}"],
+                capture_output=True, text=True, timeout=30, check=False,
+            )  # fmt: skip
+            tried.unlink()
+            # Its last words: what is wrong, of which file and group.
+            self.rules[text] = " ".join(done.stderr.split())[-300:] if done.returncode else ""
+        return self.rules[text]
+
+    @staticmethod
+    def _say(api: Api, rule: Object, problem: str) -> None:
+        """As the operator says it of a VMRule."""
+        status = {"status": "failed", "lastSyncError": problem} if problem else {"status": "operational"}
+        if {key: each for key, each in (rule.get("status") or {}).items() if each} != status:
+            head = rule["metadata"]
+            path = f"/apis/operator.victoriametrics.com/v1beta1/namespaces/{head['namespace']}/vmrules/{head['name']}"
+            body = {"status": {"lastSyncError": None, **status}}
+            api.request("PATCH", f"{path}/status", body, "application/merge-patch+json")
+
+    def _alertmanager(self, asked: Asked, secrets: list[Object]) -> list[Program]:
+        """Alertmanager, once all Secrets that it mounts are there."""
+        found = wanted.named(asked("alertmanagers"), "cluster", NAMESPACE)
+        folder = self.folder / "alertmanager"
+        files = None if found is None else wanted.alertmanager(found, secrets, folder)
+        if files is None:
+            return []
+        arguments = (
+            f"--config.file={folder / 'alertmanager.yaml'}", f"--storage.path={folder / 'stored'}",
+            f"--web.listen-address=127.0.0.1:{self.ports['alertmanager']}", "--cluster.listen-address=",
+        )  # fmt: skip
+        return [Program("alertmanager", "alertmanager", arguments, files, restart=tuple(files))]
+
+    def _promxy(self, secrets: list[Object]) -> list[Program]:
+        secret = wanted.named(secrets, PROMXY_SECRET, NAMESPACE)
         text = wanted.decoded(secret, "config.yaml")
         if not text:
             return []
@@ -238,7 +321,7 @@ class Keeper:
             try:
                 asked = Asked(api)
                 if name == "mothership":
-                    self.keep(name, self.mothership(asked))
+                    self.keep(name, self.mothership(asked, api))
                     continue
                 programs, hosts = self.regional(name, asked)
                 names |= {host: (self._address(name), self.ports["tls"]) for host in hosts}

@@ -37,10 +37,13 @@ class Child:
 def metrics(service: str, child: Child, now: float) -> str | None:
     """The page of a service, in Prometheus' text format; None if it isn't one that we play."""
     if service.endswith("-opencost"):
+        spaces = sorted({each["metadata"]["namespace"] for each in child.pods})
         return _page(
             ("node_total_hourly_cost", "gauge", [({"node": node, "instance": node}, 0.0416) for node in child.nodes]),
             ("node_cpu_hourly_cost", "gauge", [({"node": node}, 0.0107) for node in child.nodes]),
             ("node_ram_hourly_cost", "gauge", [({"node": node}, 0.0053) for node in child.nodes]),
+            # As of kube-state-metrics 1, which no longer makes them by itself.
+            ("kube_namespace_labels", "gauge", [({"namespace": each}, 1.0) for each in spaces]),
         )
     if service.endswith("-kube-state-metrics"):
         pods = [
@@ -50,7 +53,14 @@ def metrics(service: str, child: Child, now: float) -> str | None:
             for on in [(each.get("status") or {}).get("phase") == phase]
         ]
         nodes: list[tuple[dict[str, str], float]] = [({"node": node}, 1.0) for node in child.nodes]
-        return _page(("kube_node_info", "gauge", nodes), ("kube_pod_status_phase", "gauge", pods))
+        info: list[tuple[dict[str, str], float]] = [
+            ({"namespace": each["metadata"]["namespace"], "pod": each["metadata"]["name"]}, 1.0) for each in child.pods
+        ]
+        return _page(
+            ("kube_node_info", "gauge", nodes),
+            ("kube_pod_info", "gauge", info),
+            ("kube_pod_status_phase", "gauge", pods),
+        )
     if service.endswith("-prometheus-node-exporter"):
         return _page(
             ("node_cpu_seconds_total", "counter", [({"cpu": "0", "mode": "idle"}, now % 1e6)]),

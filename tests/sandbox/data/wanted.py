@@ -98,6 +98,43 @@ def vmauth_config(users: Iterable[Object], secrets: Iterable[Object], stores: Ma
     return yaml.safe_dump({"users": written}, sort_keys=False)
 
 
+def rule_file(rule: Object) -> str:
+    """What the operator calls the file of a VMRule."""
+    return f"{rule['metadata']['namespace']}-{rule['metadata']['name']}.yaml"
+
+
+def rules_text(rule: Object) -> str:
+    """The file that the operator makes of it for vmalert."""
+    return yaml.safe_dump({"groups": (rule.get("spec") or {}).get("groups") or []}, sort_keys=False)
+
+
+def alertmanager(found: Object, secrets: Iterable[Object], folder: pathlib.Path) -> dict[pathlib.Path, str] | None:
+    """The files of a VMAlertmanager's pod, `alertmanager.yaml` its configuration; None where one of its Secrets isn't
+    there, and the pod doesn't start.
+
+    As the operator v0.48.4 has it (factory/alertmanager/statefulset.go): a Secret of the configuration goes before the
+    text of it, and where there is neither, nobody is told. Mounted Secrets lie in a folder that is elsewhere here.
+    """
+    spec, secrets = found.get("spec") or {}, list(secrets)
+    namespace = found["metadata"]["namespace"]
+    text = spec.get("configRawYaml") or ""
+    if spec.get("configSecret"):
+        text = decoded(named(secrets, spec["configSecret"], namespace), "alertmanager.yaml") or ""
+    files: dict[pathlib.Path, str] = {}
+    for name in spec.get("secrets") or ():
+        secret = named(secrets, name, namespace)
+        if secret is None:
+            return None
+        files |= {folder / "secrets" / name / key: decoded(secret, key) or "" for key in secret.get("data") or {}}
+    text = text.strip() and text.replace("/etc/vm/secrets/", f"{folder}/secrets/")
+    files[folder / "alertmanager.yaml"] = text or NOBODY
+    return files
+
+
+#: The operator's own, for a VMAlertmanager that says none.
+NOBODY = yaml.safe_dump({"route": {"receiver": "blackhole"}, "receivers": [{"name": "blackhole"}]})
+
+
 def overlay(config: Object, *, logs: pathlib.Path, allocator: str, identity: str, ports: Mapping[str, int]) -> Object:
     """What is laid over a collector's configuration because there is no Kubernetes around it, and nothing else:
 

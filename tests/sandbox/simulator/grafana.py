@@ -1,6 +1,8 @@
-"""The Grafana operator (5.13 to 5.15): stages of a Grafana, and what becomes of a GrafanaDatasource.
+"""The Grafana operator (5.13 to 5.15): stages of a Grafana, and what becomes of GrafanaDatasources and
+GrafanaDashboards.
 
-There is no Grafana behind it; a datasource that the operator could send counts as sent.
+There is no Grafana behind it; what the operator could send counts as sent. Which dashboards that are, it keeps in the
+Grafana's `status.dashboards`, as the real one does, and takes out those whose object is gone.
 """
 
 from __future__ import annotations
@@ -15,8 +17,14 @@ from typing import Any
 from sandbox.simulator.api import Api, Object
 from sandbox.simulator.conditions import now
 from sandbox.simulator.faults import Faults
-from sandbox.simulator.kinds import CONFIG_MAP, GRAFANA, GRAFANA_DATASOURCE, SECRET
+from sandbox.simulator.kinds import CONFIG_MAP, GRAFANA, GRAFANA_DASHBOARD, GRAFANA_DATASOURCE, SECRET
 from sandbox.simulator.runtime import Cluster, enqueue, key_of
+
+
+def is_complete(grafana: Object) -> bool:
+    """Whether the operator takes a Grafana for one that it may send to."""
+    status = grafana.get("status") or {}
+    return status.get("stage") == "complete" and status.get("stageStatus") == "success"
 
 
 class CannotResolve(Exception):
@@ -65,8 +73,23 @@ def substitute(datasource: Object, values_from: list[Object], read: Callable[[st
     return result
 
 
+def dashboard_sent(spec: Object, uid: str) -> tuple[str, str] | None:
+    """uid and hash of what is sent to Grafana of a GrafanaDashboard; None for what only the operator's log tells of."""
+    text = spec.get("json") or ""
+    for each in spec.get("datasources") or []:
+        text = text.replace("${" + each["inputName"] + "}", each["datasourceName"])
+    try:
+        model = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(model, dict):
+        return None
+    said = model.get("uid")
+    return (said if isinstance(said, str) and said else uid), hashlib.sha256(text.encode()).hexdigest()
+
+
 class GrafanaOperator:
-    """Reconciles Grafana and GrafanaDatasource objects of one cluster."""
+    """Reconciles Grafana, GrafanaDatasource and GrafanaDashboard objects of one cluster."""
 
     def __init__(self, cluster: Cluster, faults: Faults | None = None) -> None:
         self._api: Api = cluster.api
@@ -75,12 +98,17 @@ class GrafanaOperator:
         self._datasources = cluster.informer(GRAFANA_DATASOURCE)
         self._instances = instances = cluster.queue("grafana", self._reconcile_grafana)
         self._sources = datasources = cluster.queue("datasource", self._reconcile_datasource)
+        self._dashboards = cluster.informer(GRAFANA_DASHBOARD)
+        self._boards = dashboards = cluster.queue("dashboard", self._reconcile_dashboard)
         self._grafanas.on_change(enqueue(instances))
         self._datasources.on_change(enqueue(datasources))
+        self._dashboards.on_change(enqueue(dashboards))
 
         def instances_changed(_old: Object | None, _new: Object | None) -> None:
             for datasource in self._datasources.all():
                 datasources.add(key_of(datasource))
+            for dashboard in self._dashboards.all():
+                dashboards.add(key_of(dashboard))
 
         self._grafanas.on_change(instances_changed)
 
@@ -89,7 +117,11 @@ class GrafanaOperator:
 
     def recheck(self) -> None:
         """Faults changed."""
-        for informer, queue in ((self._grafanas, self._instances), (self._datasources, self._sources)):
+        for informer, queue in (
+            (self._grafanas, self._instances),
+            (self._datasources, self._sources),
+            (self._dashboards, self._boards),
+        ):
             for each in informer.all():
                 queue.add(key_of(each))
 
@@ -120,26 +152,59 @@ class GrafanaOperator:
 
         return read
 
+    def _selected(self, item: Object) -> list[Object]:
+        spec = item["spec"]
+        everywhere = bool(spec.get("allowCrossNamespaceImport"))
+        return [
+            grafana
+            for grafana in self._grafanas.all(None if everywhere else item["metadata"]["namespace"])
+            if selects(spec["instanceSelector"], grafana["metadata"].get("labels") or {})
+        ]
+
+    def _reconcile_dashboard(self, key: tuple[str, str]) -> None:
+        if self._sleeps():
+            return
+        dashboard = self._dashboards.get(*key)
+        gone = dashboard is None or bool(dashboard["metadata"].get("deletionTimestamp"))
+        instances = [] if gone or dashboard is None else self._selected(dashboard)
+        sent = None if gone or dashboard is None else dashboard_sent(dashboard["spec"], dashboard["metadata"]["uid"])
+        if not all(map(is_complete, instances)):
+            return
+        # Under another uid it is another dashboard to Grafana: the one before goes.
+        for grafana in self._grafanas.all(None):
+            before = (grafana.get("status") or {}).get("dashboards") or []
+            after = [each for each in before if each.split("/")[:2] != list(key)]
+            if sent and grafana["metadata"]["uid"] in [each["metadata"]["uid"] for each in instances]:
+                after = sorted([*after, f"{key[0]}/{key[1]}/{sent[0]}"])
+            elif not gone and not sent:
+                continue  # what can't be read leaves there what was there
+            if after != before:
+                status = {**(grafana.get("status") or {}), "dashboards": after}
+                self._grafanas.put(self._api.replace(GRAFANA, {**grafana, "status": status}, subresource="status"))
+        if dashboard is None or gone:
+            return
+        old = dashboard.get("status") or {}
+        status = {name: value for name, value in old.items() if name != "NoMatchingInstances"}
+        if not instances:
+            status["NoMatchingInstances"] = True
+        if sent and (old.get("uid"), old.get("hash")) != sent:
+            status |= {"uid": sent[0], "hash": sent[1], "lastResync": now()}
+        if status != old:
+            updated = self._api.replace(GRAFANA_DASHBOARD, {**dashboard, "status": status}, subresource="status")
+            self._dashboards.put(updated)
+
     def _reconcile_datasource(self, key: tuple[str, str]) -> float | None:
         datasource = None if self._sleeps() else self._datasources.get(*key)
         if datasource is None or datasource["metadata"].get("deletionTimestamp"):
             return None
         spec, meta = datasource["spec"], datasource["metadata"]
-        everywhere = bool(spec.get("allowCrossNamespaceImport"))
-        instances = [
-            grafana
-            for grafana in self._grafanas.all(None if everywhere else meta["namespace"])
-            if selects(spec["instanceSelector"], grafana["metadata"].get("labels") or {})
-        ]
+        instances = self._selected(datasource)
         old = datasource.get("status") or {}
         again: float | None = None
         status = {k: v for k, v in old.items() if k not in ("NoMatchingInstances", "lastMessage")}
         if not instances:
             status["NoMatchingInstances"] = True
-        elif not all(
-            (g.get("status") or {}).get("stage") == "complete" and g["status"].get("stageStatus") == "success"
-            for g in instances
-        ):
+        elif not all(map(is_complete, instances)):
             return None  # the Grafana's own change comes back here
         else:
             try:

@@ -63,6 +63,7 @@ HELM_CHART = Kind("source.toolkit.fluxcd.io/v1", "HelmChart", "helmcharts")
 PROMXY_SERVER_GROUP = Kind("kof.k0rdent.mirantis.com/v1alpha1", "PromxyServerGroup", "promxyservergroups")
 GRAFANA = Kind("grafana.integreatly.org/v1beta1", "Grafana", "grafanas")
 GRAFANA_DATASOURCE = Kind("grafana.integreatly.org/v1beta1", "GrafanaDatasource", "grafanadatasources")
+GRAFANA_DASHBOARD = Kind("grafana.integreatly.org/v1beta1", "GrafanaDashboard", "grafanadashboards")
 
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 SECRET = Kind("v1", "Secret", "secrets")

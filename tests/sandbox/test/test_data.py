@@ -232,3 +232,34 @@ def test_the_way_knows_the_sandboxs_names_and_no_others(way, first, answered):
         if answered == "200":
             connection.sendall(b"hello")
             assert stream.read(5) == b"HELLO"
+
+
+def _alertmanager(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "cluster", "namespace": "kof"}, "spec": spec}
+
+
+def test_the_alertmanager_is_configured_by_what_is_live(tmp_path):
+    config = tmp_path / "alertmanager.yaml"
+    text = "route: {receiver: a}\nreceivers: [{name: a, slack_configs: [{api_url_file: /etc/vm/secrets/slack/url}]}]\n"
+    assert wanted.alertmanager(_alertmanager(configRawYaml="\n  \n"), [], tmp_path) == {config: wanted.NOBODY}
+    assert wanted.alertmanager(_alertmanager(configRawYaml=text, secrets=["slack"]), [], tmp_path) is None
+    files = wanted.alertmanager(
+        _alertmanager(configRawYaml=text, secrets=["slack"]), [_secret("slack", url="https://x")], tmp_path
+    )
+    assert files is not None
+    assert files[tmp_path / "secrets" / "slack" / "url"] == "https://x"
+    assert f"{tmp_path}/secrets/slack/url" in files[config]
+    # A Secret of the configuration goes before its text.
+    files = wanted.alertmanager(
+        _alertmanager(configRawYaml=text, configSecret="mine"),
+        [_secret("mine", **{"alertmanager.yaml": "a: b"})],
+        tmp_path,
+    )
+    assert files == {config: "a: b"}
+
+
+def test_rules_are_a_file_for_each_object():
+    rule = {"metadata": {"name": "a", "namespace": "kof"}, "spec": {"groups": [{"name": "b", "rules": []}]}}
+    assert wanted.rule_file(rule) == "kof-a.yaml"
+    assert yaml.safe_load(wanted.rules_text(rule)) == {"groups": [{"name": "b", "rules": []}]}
+    assert yaml.safe_load(wanted.rules_text({**rule, "spec": {}})) == {"groups": []}

@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import fixtures, lifecycle
+from sandbox import lifecycle
 from sandbox.api import Api, ApiFailure, connect
 from sandbox.fault_proxy import Fault, FaultProxy
 from sandbox.fixtures import ControlPlane
-
-control_plane = fixtures.control_plane
 
 NAMESPACES = "/api/v1/namespaces"
 

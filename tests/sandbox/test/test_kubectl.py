@@ -6,14 +6,13 @@ import json
 import subprocess
 import types
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from sandbox import kubectl
 from sandbox.api import connect
-from sandbox.fixtures import ControlPlane, running_control_plane
+from sandbox.fixtures import ControlPlane
 
 #: A kind of core, one of a group with one version, and a cluster's own.
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"k": "<&>é"}}
@@ -118,11 +117,6 @@ def _timeless(value: Any) -> Any:
             timeless["managedFields"].sort(key=json.dumps)
         return timeless
     return [_timeless(each) for each in value] if isinstance(value, list) else value
-
-
-@pytest.fixture(scope="module")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    yield from running_control_plane(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ ANSWERS = {
 # Plays `go version`, `go build -o …` and `go install` with GOBIN; talks like `go build -v`.
 GO = """#!/bin/sh
 if [ "$1" = version ]; then echo "go version go1.26.0 linux/amd64"; exit; fi
+if [ "$1" = mod ]; then echo "{\\"Dir\\": \\"$FAKE_GO_MODULE\\"}"; exit; fi
 echo "go: downloading example.com/module v1.0.0" >&2
 echo "example.com/module/package" >&2
 if [ -n "$FAKE_GO_FAILS" ]; then echo "./main.go:3:1: undefined: x" >&2; exit 1; fi
@@ -66,7 +67,9 @@ def _empty_machine(tmp_path, monkeypatch):
     """No program of the machine is seen but the shell's own; the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
-    (tmp_path / "shell").mkdir()
+    monkeypatch.setenv("FAKE_GO_MODULE", str(tmp_path / "module"))
+    for folder in ("shell", "module"):
+        (tmp_path / folder).mkdir()
     for name in ("sh", "cat", "nice", "sleep", "basename"):
         where = shutil.which(name)
         assert where
@@ -128,7 +131,7 @@ def test_what_is_absent_is_built_once_and_kept_by_version(tmp_path):
 
 
 def test_programs_of_the_data_path_are_built_when_asked_for_and_no_others_will_do(tmp_path):
-    names = {"victoria-metrics", "vmauth", "vmalert", "victoria-logs", "promql", "collector"}
+    names = {"victoria-metrics", "vmauth", "vmalert", "victoria-logs", "promql", "amtool", "alertmanager", "collector"}
     _program(tmp_path / "bin" / "go", GO)
     for name in names:
         _says(tmp_path / "bin" / name, f"{name} v1.151.0")
@@ -138,10 +141,121 @@ def test_programs_of_the_data_path_are_built_when_asked_for_and_no_others_will_d
     found = binaries.find_or_build(lines.append, data=True)
     assert set(found) == set(ANSWERS) | names
     assert {name: found[name].read_text() for name in names} == dict.fromkeys(names, "whole\n")
-    assert next(line for line in lines if "building" in line).startswith("[1/4] building victoria-metrics v1.151.0")
+    assert next(line for line in lines if "building" in line).startswith("[1/5] building victoria-metrics v1.151.0")
     assert binaries.built_for_data() == {name: found[name] for name in names}
     found["collector"].unlink()
     assert binaries.built_for_data() is None
+
+
+#: In the form that the real ones have.
+MODULE = {
+    "source/openshift_route.go": "package source\n",
+    "source/store.go": """package source
+
+import (
+\topenshift "example.com/client-go/versioned"
+\tistio "example.com/istio"
+)
+
+type ClientGenerator interface {
+\tOpenShiftClient() (openshift.Interface, error)
+\tRESTConfig() (*rest.Config, error)
+}
+
+type generator struct {
+\topenshiftClient    openshift.Interface
+\topenshiftClientErr error
+}
+
+func (p *generator) OpenShiftClient() (openshift.Interface, error) {
+\tif p == nil {
+\t\treturn nil, nil
+\t}
+
+\treturn p.openshiftClient, nil
+}
+
+func build(name string) (Source, error) {
+\tswitch name {
+\tcase types.OpenShiftRoute:
+\t\treturn buildOpenShiftRouteSource()
+\tcase types.Fake:
+\t\treturn NewFakeSource()
+\t}
+}
+
+func buildOpenShiftRouteSource() (Source, error) {
+\treturn NewOcpRouteSource()
+}
+""",
+    "provider/factory/provider.go": """package factory
+
+import (
+\t"sigs.k8s.io/external-dns/provider"
+\t"sigs.k8s.io/external-dns/provider/aws"
+\t"sigs.k8s.io/external-dns/provider/awssd"
+\t"sigs.k8s.io/external-dns/provider/civo"
+)
+
+var all = map[string]constructor{
+\t\texternaldns.ProviderAWS:   aws.New,
+\t\texternaldns.ProviderAWSSD: awssd.New,
+\t\texternaldns.ProviderCivo:  civo.New,
+}
+""",
+}
+
+
+def _module(folder: pathlib.Path) -> None:
+    for name, text in MODULE.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_external_dns_is_built_when_asked_for_by_the_go_that_it_wants(tmp_path, monkeypatch):
+    _module(tmp_path / "module")
+    say = 'echo "$1 $GOTOOLCHAIN" >>"$FAKE_GO_SAYS"\n'
+    monkeypatch.setenv("FAKE_GO_SAYS", str(tmp_path / "said"))
+    _program(tmp_path / "bin" / "go", GO.replace('if [ "$1" = mod ]', f'{say}if [ "$1" = mod ]'))
+    assert "external-dns" not in binaries.find_or_build(lambda _: None)
+    assert set((tmp_path / "said").read_text().split()) == {"build", "install", "local"}
+    (tmp_path / "said").unlink()
+    assert binaries.built_external_dns() is None
+    found = binaries.find_or_build(lambda _: None, external_dns=True)["external-dns"]
+    assert found.read_text() == "whole\n"
+    assert found == binaries.built_external_dns() == binaries._cached(binaries.EXTERNAL_DNS_BUILDS[0].tools[0])
+    assert (tmp_path / "said").read_text() == f"mod {binaries.EXTERNAL_DNS_GO}\nbuild {binaries.EXTERNAL_DNS_GO}\n"
+
+
+def test_what_cant_be_had_is_cut_out_of_a_copy(tmp_path):
+    go = _program(tmp_path / "bin" / "go", GO)
+    _module(tmp_path / "module")
+    (build,) = binaries.EXTERNAL_DNS_BUILDS
+    binaries.cache().mkdir(parents=True)
+    copy = binaries._copy(build, go, tmp_path / "copy", dict(os.environ))
+    assert not (copy / "source" / "openshift_route.go").exists()
+    store = (copy / "source" / "store.go").read_text()
+    assert [line for line in store.splitlines() if "penshift" in line.lower()] == ["\topenshiftClientErr error"]
+    assert store.count("{") == store.count("}")
+    for kept in ('istio "example.com/istio"', "RESTConfig()", "case types.Fake:", "func build(name string)"):
+        assert kept in store
+    providers = (copy / "provider" / "factory" / "provider.go").read_text()
+    assert [line.split()[0] for line in providers.splitlines() if "aws" in line or "civo" in line] == [
+        '"sigs.k8s.io/external-dns/provider/aws"',
+        "externaldns.ProviderAWS:",
+    ]
+    assert {name: (tmp_path / "module" / name).read_text() for name in MODULE} == MODULE
+
+
+def test_a_source_that_is_another_one_is_not_cut_in_silence(tmp_path):
+    go = _program(tmp_path / "bin" / "go", GO)
+    _module(tmp_path / "module")
+    store = tmp_path / "module" / "source" / "store.go"
+    store.write_text(store.read_text().replace("OpenShiftRoute:", "Openshift:"))
+    (build,) = binaries.EXTERNAL_DNS_BUILDS
+    binaries.cache().mkdir(parents=True)
+    with pytest.raises(SandboxError, match=r"source/store.go has nothing that fits"):
+        binaries._copy(build, go, tmp_path / "copy", dict(os.environ))
 
 
 def test_another_source_of_ours_is_another_program(tmp_path):

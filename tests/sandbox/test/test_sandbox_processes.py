@@ -148,11 +148,3 @@ def test_a_note_that_cannot_be_written_starts_nothing(state):
         processes.start(state, "a", ["touch", str(done)])
     time.sleep(0.05)
     assert not done.exists()
-
-
-def test_run_tells_the_exit_code_and_is_known_while_it_runs(state):
-    known = state / "known"
-    code = processes.run(state, "a", ["sh", "-c", f"cp {state}/processes/a {known}; exit 3"], dict(os.environ))
-    assert code == 3
-    assert known.read_text()
-    assert not (state / "processes" / "a").exists()

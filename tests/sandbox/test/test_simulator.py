@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ from sandbox.simulator.kinds import (
     CRD,
     CREDENTIAL,
     GRAFANA,
+    GRAFANA_DASHBOARD,
     GRAFANA_DATASOURCE,
     HELM_CHART,
     MANAGEMENT,
@@ -392,6 +394,31 @@ def test_a_datasource_waits_for_grafana_and_for_its_credentials(sandbox: Sandbox
     assert "uid" not in status("bad")
     instance = api.get(GRAFANA, KOF, "grafana-vm") or {}
     assert (instance["status"]["stage"], instance["status"]["stageStatus"]) == ("complete", "success")
+
+
+def test_a_dashboard_is_in_grafana_as_it_says_and_out_of_it_once_it_is_gone(sandbox: Sandbox) -> None:
+    api = sandbox.api
+    selector = {"instanceSelector": {"matchLabels": {"boards": "grafana"}}}
+    source = {"datasources": [{"inputName": "IN", "datasourceName": "promxy"}]}
+    sandbox.make(GRAFANA_DASHBOARD, "good", KOF, spec={**selector, **source, "json": '{"uid": "u-${IN}"}'})
+    sandbox.make(GRAFANA_DASHBOARD, "bad", KOF, spec={**selector, "json": "{"})
+
+    def status(name: str) -> Object:
+        return (api.get(GRAFANA_DASHBOARD, KOF, name) or {}).get("status") or {}
+
+    def there() -> list[str]:
+        return ((api.get(GRAFANA, KOF, "boards") or {}).get("status") or {}).get("dashboards") or []
+
+    within(5, lambda: status("good").get("NoMatchingInstances"))
+    sandbox.make(GRAFANA, "boards", KOF, metadata={"labels": {"boards": "grafana"}}, spec={})
+    within(8, lambda: there() == ["kof/good/u-promxy"])
+    within(5, lambda: status("good").get("hash") == hashlib.sha256(b'{"uid": "u-promxy"}').hexdigest())
+    assert set(status("good")) == {"uid", "hash", "lastResync"}
+    assert status("bad") == {}, "only the operator's log tells of it"
+    sandbox.make(GRAFANA_DASHBOARD, "other", KOF, spec={**selector, "json": "{}"})
+    within(5, lambda: len(there()) == 2)
+    api.delete(GRAFANA_DASHBOARD, KOF, "good")
+    within(5, lambda: [each.split("/")[1] for each in there()] == ["other"])
 
 
 def test_many_clusters_are_ready_soon(sandbox: Sandbox, services: list[Object]) -> None:

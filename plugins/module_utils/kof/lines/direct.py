@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import Readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.wait import Target
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, operators, strangers
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, external_dns, operators, strangers
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
     Given,
     Goes,
@@ -25,7 +25,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines import promxy
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
+    alerts,
     cluster_deployment,
+    grafana_dashboard,
     grafana_datasource,
     namespace,
     promxy_server_group,
@@ -60,6 +62,7 @@ def mothership(cluster: Mothership, given: Given[Direct]) -> tuple[Part, ...]:
         ),
         Part(Kind(release.promxy.api_version, PROMXY_SERVER_GROUP), needed=True),
         Part(Kind(release.grafana.api_version, GRAFANA_DATASOURCE), needed=True),
+        Part(Kind(release.grafana.api_version, grafana_dashboard.KIND), needed=True),
         *(Part(ref, target=functools.partial(awaited.deployment, ref)) for ref in deployments),
         *(Part(ref, target=functools.partial(awaited.secret, ref, keys)) for ref, keys in secrets),
         *(
@@ -70,7 +73,49 @@ def mothership(cluster: Mothership, given: Given[Direct]) -> tuple[Part, ...]:
             )
             for ref in templates
         ),
+        *_dashboards(cluster, release),
+        *_alerting(cluster, release),
     )
+
+
+def _alerting(cluster: Mothership, release: Direct) -> Iterator[Part]:
+    """What of alerts stands on the charts."""
+    if release.alerts is None or not all(switched_on(cluster.values, each) for each in release.alerts.switches):
+        return
+    for kind in (alerts.VMRULE, alerts.VMALERTMANAGER):
+        yield Part(Kind(release.alerts.api_version, kind), needed=True)
+    if cluster.alertmanager_config is not None:
+        ref = alerts.alertmanager_ref(cluster, release.alerts)
+        yield Part(ref, manifest=lambda: alerts.alertmanager(cluster, ref))
+    yield from _rules(cluster, release)
+
+
+def _rules(cluster: Mothership | Regional | Child, release: Direct) -> Iterator[Part]:
+    """The rules about a cluster, and its maintenance."""
+    of_line = release.alerts
+    if of_line is None or not alerts.wanted(cluster):
+        return
+    ref = alerts.rules_ref(cluster, of_line, release.mothership_cluster_name)
+    yield Part(
+        ref,
+        manifest=lambda: alerts.rules(cluster, of_line, ref),
+        target=functools.partial(awaited.vm_rule, ref),
+        goes=Goes.STAYS if isinstance(cluster, Mothership) else Goes.DELETED,
+    )
+
+
+def _dashboards(cluster: Mothership | Regional, release: Direct) -> Iterator[Part]:
+    """The user's own, in Grafana of the management cluster."""
+    owner = grafana_dashboard.owner_of(cluster, release)
+    for each in cluster.dashboards or ():
+        name = grafana_dashboard.name_of(owner, each)
+        ref = Ref(release.grafana.api_version, grafana_dashboard.KIND, cluster.namespace, name)
+        yield Part(
+            ref,
+            manifest=functools.partial(grafana_dashboard.grafana_dashboard, cluster, release, each),
+            target=functools.partial(awaited.grafana_dashboard, ref),
+            goes=Goes.DELETED if isinstance(cluster, Regional) else Goes.STAYS,
+        )
 
 
 def regional(cluster: Regional, given: Given[Direct]) -> tuple[Part, ...]:
@@ -84,7 +129,15 @@ def regional(cluster: Regional, given: Given[Direct]) -> tuple[Part, ...]:
             cluster,
             given,
             lambda: cluster_deployment.regional(
-                cluster, release=release, kcm_version=given.kcm_version, template=given.template
+                external_dns.settled(
+                    cluster,
+                    given.live.objects.get(Ref(given.kcm_api, "ClusterDeployment", cluster.kcm_namespace, name)),
+                    given.template,
+                    given.template_config,
+                ),
+                release=release,
+                kcm_version=given.kcm_version,
+                template=given.template,
             ),
         ),
         Part(
@@ -100,7 +153,9 @@ def regional(cluster: Regional, given: Given[Direct]) -> tuple[Part, ...]:
             goes=Goes.DELETED,
             stand_in=Signs(strangers.shown_from, signs),
         ),
+        *_dashboards(cluster, release),
         *(_promxy(cluster, release) if release.promxy.needs_regions else ()),
+        *_rules(cluster, release),
     )
 
 
@@ -113,7 +168,7 @@ def _promxy(cluster: Regional, release: Direct) -> Iterator[Part]:
 
 
 def child(cluster: Child, given: Given[Direct]) -> tuple[Part, ...]:
-    """The cluster with its services."""
+    """The cluster with its services, and its alerts."""
     return (
         _deployment(
             cluster,
@@ -126,6 +181,7 @@ def child(cluster: Child, given: Given[Direct]) -> tuple[Part, ...]:
                 regional_domain=given.regional_domain,
             ),
         ),
+        *_rules(cluster, given.release),
     )
 
 

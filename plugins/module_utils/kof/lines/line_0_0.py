@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.images_0_1 import cert_manager
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import NamedClasses
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import NamedClasses, Values
 
 _CHARTS = "0.1.0"
 #: What the chart 0.1.0 of line 0.1 brings; here it is the operator that makes that Secret.
@@ -20,7 +21,35 @@ _FOREIGN = ("ServiceTemplate/kof-storage-0-1-0", f"Secret/{KOF_0_1_1.promxy.secr
 #: A mirror of that line's registry would take these away.
 _NEEDED = tuple(f"ServiceTemplate/{name}" for name in ("kof-storage", "kof-collectors", "kof-operators"))
 _WRITTEN_IN = "its charts have it written in"
-_UNKNOWN = "its charts know no such value"
+#: Of VictoriaMetrics, in both charts that have one.
+_SIZES = tuple(f"victoriametrics.vmcluster.{key}" for key in ("retentionPeriod", "vmselect", "vmstorage"))
+#: By chart, what it can be told only from 0.1 on, but does by itself.
+_HARD_CODED = {
+    chart: dict.fromkeys(paths, (_WRITTEN_IN, ""))
+    for chart, paths in {
+        "kof-mothership": (*_SIZES, "grafana.storage", "promxy.configmapReload"),
+        "kof-storage": _SIZES,
+        "kof-collectors": ("kof.instrumentation.resources",),
+    }.items()
+}
+_LATER = frozenset(
+    path
+    for known in KOF_0_1_1.values.values()
+    for path in known.read
+    if path.startswith(
+        (
+            *(each for paths in _HARD_CODED.values() for each in paths),
+            "grafana.version",
+            "sveltos.",
+            "victoriametrics.vmalert.vmalertmanager",
+        )
+    )
+)
+#: Here the charts leave the version of Grafana to its operator, which takes the image from its environment; another
+#: fetches the plugins.
+_GRAFANA = {"grafana-operator.env": ("RELATED_IMAGE_GRAFANA", "grafana/grafana:10.4.3")}
+_FETCHES_PLUGINS = "docker.io/curlimages/curl:latest"
+_UNHEARD = "its charts bring no Alertmanager, and its vmalert tells one that isn't there"
 
 # ingress-nginx-4-11-3 comes with k0rdent 0.0.7, not with kof-mothership.
 _TEMPLATES = ("cert-manager", "kof-collectors", "kof-operators", "kof-storage")
@@ -67,31 +96,35 @@ KOF_0_0 = replace(
     # The ServiceTemplate is of jetstack's chart itself, which later releases wrap.
     cert_manager_values={"crds": {"enabled": True}},
     service_templates=_TEMPLATES,
-    refused={
-        **dict.fromkeys(
-            (
-                "mothership_retention",
-                "regional_retention",
-                *(
-                    f"{values}.victoriametrics.vmcluster.{key}"
-                    for values in ("mothership_values", "regional_service_values.kof-storage")
-                    for key in ("retentionPeriod", "vmselect", "vmstorage")
-                ),
-                "mothership_values.grafana.storage",
-                "mothership_values.promxy.configmapReload",
-                "child_service_values.kof-collectors.kof.instrumentation.resources",
-            ),
-            _WRITTEN_IN,
-        ),
-        **dict.fromkeys(
-            (
-                "mothership_values.grafana.version",
-                "mothership_values.sveltos",
-                "mothership_values.victoriametrics.vmalert.vmalertmanager",
-            ),
-            _UNKNOWN,
-        ),
+    # A setting of which the chart's value isn't among these is refused.
+    values={
+        # The ServiceTemplate of cert-manager is of the project's own chart.
+        name: Values(known.read - _LATER, {**known.ignored, **_HARD_CODED.get(name, {})})
+        for name, known in KOF_0_1_1.values.items()
+        if name != "cert-manager"
     },
+    images={
+        **KOF_0_1_1.images,
+        **{
+            chart: replace(
+                known,
+                variables={**known.variables, **_GRAFANA},
+                fixed=(_FETCHES_PLUGINS, *(each for each in known.fixed if "/grafana:" not in each)),
+            )
+            for chart, known in KOF_0_1_1.images.items()
+            if "grafana-operator.image.repository" in known.repositories
+        },
+        "cert-manager": cert_manager(""),
+    },
+    refused=dict.fromkeys(
+        (
+            "mothership_alertmanager_config",
+            "mothership_alert_rules",
+            *(f"{layer}_{what}" for layer in ("regional", "child") for what in ("alert_rules", "maintenance_until")),
+        ),
+        _UNHEARD,
+    ),
+    alerts=None,
     elsewhere={
         "oci://ghcr.io/k0rdent/kof/charts": "has other charts under the version 0.1.0, those of line 0.1",
         "https://k0rdent.github.io/kof": "was deleted on 2025-02-06",

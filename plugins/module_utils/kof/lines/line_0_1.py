@@ -7,8 +7,11 @@ only."""
 from __future__ import annotations
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.images_0_1 import IMAGES
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import (
+    Alerts,
     Chart,
+    Dashboard,
     Direct,
     Dns,
     Entrance,
@@ -20,10 +23,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release impo
     Workload,
     WrittenPromxy,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.values_0_1 import OPTIONS, VALUES
 
 _METRICS = ("victoriametrics", "enabled")
 _CLUSTER, _ALERTS = (_METRICS, ("victoriametrics", "vmcluster", "enabled")), ("victoriametrics", "vmalert", "enabled")
 _GRAFANA = (("grafana", "enabled"),)
+_OF_NODES = ("cluster", "kube_node_info", "clusterName")
 _ADMINISTRATOR = "grafana-admin-credentials"
 _ADMINISTRATOR_KEYS = ("GF_SECURITY_ADMIN_USER", "GF_SECURITY_ADMIN_PASSWORD")
 
@@ -40,7 +45,13 @@ KOF_0_1_1 = Direct(
         # list.
         "kof-operators": Chart("0.1.1", invalid_schema=True),
         "kof-mothership": Chart(
-            "0.1.1", needed_objects=("Secret/storage-vmuser-credentials", "ClusterProfile/kof-storage-secrets")
+            "0.1.1",
+            needed_objects=("Secret/storage-vmuser-credentials", "ClusterProfile/kof-storage-secrets"),
+            fixed_values=(("global", "storageClass"),),
+            growing_values={
+                OPTIONS[f"mothership_{name}"].path: OPTIONS[f"mothership_{name}"].default
+                for name in ("metrics_storage_size", "metrics_cache_size", "metrics_replicas", "grafana_storage_size")
+            },
         ),
     },
     needs=Needs(
@@ -66,6 +77,8 @@ KOF_0_1_1 = Direct(
         api_version="grafana.integreatly.org/v1beta1",
         selector={"dashboards": "grafana"},
         logs_type="victoriametrics-logs-datasource",
+        metrics="promxy",
+        sources=("promxy", "victoriametrics", "agg-prometheus"),
         secret=_ADMINISTRATOR,
         # charts/kof-storage/templates/grafana/secret.yaml renders it only where it isn't there yet (kof pull request
         # 100).
@@ -90,6 +103,10 @@ KOF_0_1_1 = Direct(
                     ("victoria-logs-single", "server", "persistentVolume", "size"),
                     ("victoria-logs-single", "server", "persistentVolume", "storageClassName"),
                 ),
+                growing_values={
+                    OPTIONS[f"regional_{name}"].path: OPTIONS[f"regional_{name}"].default
+                    for name in ("metrics_storage_size", "metrics_cache_size", "metrics_replicas")
+                },
             ),
         ),
         "child": (
@@ -111,6 +128,9 @@ KOF_0_1_1 = Direct(
             "extraVolumeMounts": [],
         },
     ),
+    values=VALUES,
+    options=OPTIONS,
+    images=IMAGES,
     cert_manager_values={"cert-manager": {"crds": {"enabled": True}}},
     service_templates=(
         "cert-manager-1-16-2",
@@ -195,5 +215,43 @@ KOF_0_1_1 = Direct(
     entrances=(
         Entrance("Grafana", "grafana-vm-service", 3000, _ADMINISTRATOR, _ADMINISTRATOR_KEYS, ("grafana", "enabled")),
         Entrance("promxy", "kof-mothership-promxy", 8082, "", (), ("promxy", "enabled")),
+        Entrance("VictoriaMetrics", "vmselect-cluster", 8481, "", (), _METRICS, path="/select/0/vmui"),
+        Entrance("Sveltos", "dashboard", 80, "", (), ("sveltos-dashboard", "enabled"), local=8081, path="/login"),
+        Entrance("Cluster API", "capi-visualizer", 8081, "", (), ("cluster-api-visualizer", "enabled"), local=8083),
+    ),
+    regional_entrances=(
+        Entrance("Grafana", "grafana-vm-service", 3000, _ADMINISTRATOR, _ADMINISTRATOR_KEYS, ("grafana", "enabled")),
+        Entrance("VictoriaMetrics", "vmselect-cluster", 8481, "", (), _METRICS, path="/select/0/vmui"),
+        Entrance(
+            "VictoriaLogs",
+            "kof-storage-victoria-logs-single-server",
+            9428,
+            "",
+            (),
+            ("victoria-logs-single", "enabled"),
+            path="/select/vmui",
+        ),
+    ),
+    # charts/kof-mothership/files/dashboards
+    dashboards=(
+        Dashboard("Kubernetes / Views / Global", (_OF_NODES, ("job", "node_cpu_seconds_total", "job"))),
+        Dashboard("Kubernetes / Views / Namespaces", (_OF_NODES, ("namespace", "kube_pod_info", "namespace"))),
+        Dashboard("Kubernetes / Views / Nodes", (_OF_NODES, ("node", "kube_node_info", "node"))),
+        Dashboard("Kubernetes / Views / Pods", (_OF_NODES, ("pod", "kube_pod_info", "pod"))),
+        Dashboard("Node Exporter Full", (("cluster", "node_uname_info", "clusterName"),)),
+        *(
+            Dashboard(
+                f"OpenCost / Cost reporter / {name}", (("namespace", "kube_namespace_labels", "namespace"),), True
+            )
+            for name in ("Basic overview", "Detailed overview")
+        ),
+    ),
+    alerts=Alerts(
+        api_version="operator.victoriametrics.com/v1beta1",
+        alertmanager="cluster",
+        config=("victoriametrics", "vmalert", "vmalertmanager", "config"),
+        switches=(_METRICS, _ALERTS, ("promxy", "enabled"), ("victoria-metrics-operator", "enabled")),
+        cluster_label="clusterName",
+        region_label="promxyCluster",
     ),
 )

@@ -76,6 +76,9 @@ KOF_1_10 = Labels(
         **dict.fromkeys(("regional_vmuser_secret", "child_vmuser_secret"), "each cluster has a user of its own"),
         "regional_datasource_resync_period": "no GrafanaDatasource is made for a region",
         "mothership_promxy_image_tag": "its chart says which promxy it is",
+        # Its charts have other values, and no such sizes.
+        **dict.fromkeys(KOF_0_1_1.options.keys() - {"regional_retention", "mothership_retention"}, "it isn't written"),
+        "regional_cluster_issuer": "kof-regional makes its own",
     },
     user_of=labels_names.user,
     components={

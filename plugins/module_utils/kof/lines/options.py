@@ -9,17 +9,27 @@ Pure: one host's values in, faults out. What a variable must look like at every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct, Release, WrittenPromxy
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import (
+    Direct,
+    Release,
+    Setting,
+    Values,
+    WrittenPromxy,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import show
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
-from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import cut
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import did_you_mean, some
 
 _REPOSITORY = "kof_chart_repository"
 _SERVICES = ("kcm", "kof", "repo")
+#: Values of the users' own for charts of the management cluster.
+_OF_CHARTS = {"kof-mothership": "mothership_values", "kof-operators": "mothership_operators_values"}
 #: Maps in values of a service that we write something into, by the service's name.
 SERVICE_TABLES = {
     "cert-manager": (("crds",), ("cert-manager", "crds")),
@@ -61,12 +71,16 @@ def objections(
     :param values: the variables with their defaults, those of a wrong type left out.
     :param options: the role's, by name.
     """
-    for path, why in release.refused.items():
-        name, _dot, inside = path.partition(".")
-        value = dig(values.get(name), inside.split(".") if inside else ())
-        if value is not None and (inside or value != options[name].get("default")):
-            what = f"{inside} can't be said" if inside else "can't be said"
-            yield Objection(name, f"{what} at kof {release.version}: {why}", f"leave {inside or name} out")
+    for name, why in release.refused.items():
+        value = values.get(name)
+        if value is not None and value != options[name].get("default"):
+            yield Objection(name, f"can't be said at kof {release.version}: {why}", f"leave {name} out")
+    for name, setting in release.options.items():
+        reason = unheard(setting, release) if name in options and values.get(name) is not None else None
+        if reason:
+            yield Objection(name, f"can't be said at kof {release.version}: {reason}", f"leave {name} out")
+    yield from _of_values(role, values, release)
+    yield from _of_images(role, values, release)
     if release.elsewhere:
         yield from _of_repository(role, values, release)
     if isinstance(release, Direct):
@@ -75,6 +89,7 @@ def objections(
         yield from _of_promxy(values, release)
     if role == "regional":
         yield from _of_storage_class(values, release)
+        yield from _of_issuer(values)
 
 
 def is_folder(repository: str) -> bool:
@@ -88,18 +103,101 @@ def services_repository(values: Mapping[str, Any]) -> str | None:
     return address if isinstance(address, str) and address else None
 
 
+def _of_values(role: str, values: Mapping[str, Any], release: Release) -> Iterator[Objection]:
+    """Values of the users' own that the charts don't read."""
+    for variable, inside, chart in _places(role, values, release):
+        known = release.values.get(chart)
+        for path, why, right in unread(dig(values.get(variable), inside), known) if known else ():
+            place = cut(".".join((*inside, *path)), 200)
+            problem = f"{place} can't be said at kof {release.version}: {why}"
+            yield Objection(variable, problem, right or f"leave {place} out")
+
+
+def _places(role: str, values: Mapping[str, Any], release: Release) -> list[tuple[str, tuple[str, ...], str]]:
+    """Where users have values of their own: the variable, the path in it, and of which chart."""
+    if role == "mothership":
+        return [(variable, (), chart) for chart, variable in _OF_CHARTS.items()]
+    name, others = f"{role}_service_values", values.get(f"{role}_service_templates") or {}
+    # Behind a ServiceTemplate of somebody's own there may be any chart.
+    return [(name, (service,), service) for service in release.service_names(role) if service not in others]
+
+
+def _of_images(role: str, values: Mapping[str, Any], release: Release) -> Iterator[Objection]:
+    """A mirror of which no chart is told, or that a list of the users' own takes away again."""
+    registry = f"{role}_image_registry"
+    for name in (registry, f"{role}_image_pull_secrets") if not release.images else ():
+        if values.get(name):
+            problem = f"can't be said at kof {release.version}: its charts are told of no mirror"
+            yield Objection(name, problem, f"leave {name} out")
+    for variable, inside, chart in _places(role, values, release) if values.get(registry) else ():
+        known = release.images.get(chart)
+        for path, (needed, _image) in known.variables.items() if known else ():
+            said = dig(values.get(variable), (*inside, *path.split(".")))
+            names = [each.get("name") for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
+            if said is not None and needed not in names:
+                place = ".".join((*inside, path))
+                problem = f"{place} replaces the list by which {registry} reaches what an operator runs"
+                yield Objection(variable, problem, f"{needed} in it, too")
+
+
+def unheard(setting: Setting, release: Release) -> str | None:
+    """Why an option that is one value of a chart does nothing at a release; None where the chart reads it."""
+    said: Any = {}
+    for key in reversed(setting.path):
+        said = {key: said}
+    return next((why for _path, why, _right in unread(said, release.values[setting.chart])), None)
+
+
+def unread(said: Any, known: Values) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """What of a chart's values it doesn't read: path, why, and what does it instead (empty for nothing). A null says
+    nothing.
+
+    :param said: the values; what is no map is nobody's here.
+    """
+    told = []
+    for text, (why, right) in known.ignored.items():
+        path = tuple(text.split("."))
+        if dig(said, path) is not None:
+            told.append(path)
+            yield path, why, right
+    for path, siblings in _beside(said, _tree(known.read), ()):
+        if not any(path[: len(each)] == each for each in told):
+            yield path, "the chart reads no such key" + did_you_mean(path[-1], siblings), ""
+
+
+def _beside(
+    said: Any, tree: Mapping[str, Any], above: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Iterable[str]]]:
+    """Paths at which a map leaves the tree, each with the keys that are there; a tree's end has all below it."""
+    for key, value in said.items() if isinstance(said, Mapping) and tree else ():
+        if key in tree:
+            yield from _beside(value, tree[key], (*above, key))
+        elif value is not None:
+            yield (*above, key), tree
+
+
+@functools.cache
+def _tree(paths: frozenset[str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path in paths:
+        place = tree
+        for key in path.split("."):
+            place = place.setdefault(key, {})
+    return tree
+
+
 def _of_tables(role: str, values: Mapping[str, Any], release: Direct) -> Iterator[Objection]:
     """Where the charts have maps, something else breaks their templates, or does nothing in silence."""
     switches = [(each.chart, each.switch) for each in release.deployments]
     switches += [("kof-mothership", each.switch) for each in release.entrances]
     places: list[tuple[str, tuple[str, ...], tuple[str, ...]]]
     if role == "mothership":
-        of_charts = {"kof-mothership": "mothership_values", "kof-operators": "mothership_operators_values"}
-        places = [(of_charts[chart], (), switch[:-1]) for chart, switch in switches if switch]
+        places = [(_OF_CHARTS[chart], (), switch[:-1]) for chart, switch in switches if switch]
         places += [("mothership_values", (), table) for table in (_SERVICES, ("global",))]
     else:
         name = f"{role}_service_values"
-        places = [(name, (service,), table) for service, tables in SERVICE_TABLES.items() for table in tables]
+        said = [service for service in SERVICE_TABLES if service in (values.get(name) or ())]
+        places = [(name, (service,), table) for service in said for table in SERVICE_TABLES[service]]
     told = set()
     for variable, service, table in places:
         for length in range(1, len(table) + 1):
@@ -215,3 +313,22 @@ def _of_storage_class(values: Mapping[str, Any], release: Release) -> Iterator[O
     if classes and kind and not (values.get("regional_storage_class") or by_hand or kind.startswith(classes.kinds)):
         problem = f"isn't set, and clusters of {kind} don't have {classes.regional}, which the charts name"
         yield Objection("regional_storage_class", problem, f"a class there; {some(classes.kinds)} bring that one")
+
+
+#: Values of kof-storage without which an issuer of somebody's own doesn't come, or comes twice.
+_AROUND_ISSUER = {
+    ("cert-manager", "enabled"): "makes one of the same name",
+    ("victoria-metrics-operator", "enabled"): "takes away the chart that brings it",
+    ("victoria-metrics-operator", "extraObjects"): "replaces the list that it is in",
+}
+
+
+def _of_issuer(values: Mapping[str, Any]) -> Iterator[Objection]:
+    """An issuer of somebody's own comes as one of the objects that a subchart takes."""
+    said = dig(values.get("regional_service_values"), ("kof-storage",))
+    for path, why in _AROUND_ISSUER.items() if values.get("regional_cluster_issuer") else ():
+        found = dig(said, path)
+        harmless = found is False if path[0] == "cert-manager" else found is True
+        if found is not None and not harmless:
+            place = ".".join(("kof-storage", *path))
+            yield Objection("regional_service_values", f"{place} {why}: regional_cluster_issuer", f"leave {place} out")

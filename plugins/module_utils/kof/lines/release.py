@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Chart:
         what copies them there.
     :ivar foreign_objects: of other charts that have its name and version (kind/name).
     :ivar values: without which it doesn't work as it comes.
+    :ivar fixed_values, growing_values: as of a Service.
     """
 
     version: str
@@ -29,6 +33,8 @@ class Chart:
     needed_objects: tuple[str, ...] = ()
     foreign_objects: tuple[str, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
+    fixed_values: tuple[tuple[str, ...], ...] = ()
+    growing_values: Mapping[tuple[str, ...], object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,54 @@ class Needs:
     unlabelled: tuple[str, ...] = ()
     internet: str = ""
     operators: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a chart does with values. Helm takes any key, and what no template reads does nothing, in silence.
+
+    :ivar read: paths that it reads, those of subcharts by their own names; what is below one is all its own.
+    :ivar ignored: paths that do nothing, or not what their names say, although values files and guides have them, each
+        with the reason and what does it instead (empty for nothing).
+    """
+
+    read: frozenset[str]
+    ignored: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option that is one value of a chart.
+
+    :ivar path: of the value.
+    :ivar default: the chart's own.
+    :ivar check: of an option that is text, what is wrong with it.
+    """
+
+    chart: str
+    path: tuple[str, ...]
+    default: Any = None
+    check: Callable[[str], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How a chart is told of a mirror, and what of it can't be. Paths are of its values.
+
+    :ivar registries: of a registry alone.
+    :ivar repositories: of an image without its tag: what stands behind the registry there.
+    :ivar variables: of a list of environment variables: one's name, and what stands behind the registry in it.
+    :ivar secrets: of a list of pull secrets, each as {name: …}.
+    :ivar fixed: images that no value names.
+    :ivar without_secrets: whose pods get no pull secret by any value.
+    """
+
+    registries: tuple[str, ...] = ()
+    repositories: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    without_secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +166,25 @@ class Dns:
 
 
 @dataclass(frozen=True)
+class Alerts:
+    """What evaluates rules over all clusters on the management cluster, and tells people.
+
+    :ivar api_version: of the VictoriaMetrics operator's kinds.
+    :ivar alertmanager: name of the VMAlertmanager.
+    :ivar config: path of the value of kof-mothership that is Alertmanager's configuration, as text.
+    :ivar switches: paths of its values any of which takes both away when false.
+    :ivar cluster_label, region_label: of metrics, by which a cluster and, added by promxy, its regional are named.
+    """
+
+    api_version: str
+    alertmanager: str
+    config: tuple[str, ...]
+    switches: tuple[tuple[str, ...], ...]
+    cluster_label: str
+    region_label: str
+
+
+@dataclass(frozen=True)
 class ExpectedDeployment:
     """A Deployment on the management cluster that must work after the charts are installed.
 
@@ -141,11 +214,13 @@ class Workload:
 
 @dataclass(frozen=True)
 class Entrance:
-    """Something on the management cluster that a person opens in a browser.
+    """Something that a person opens in a browser.
 
     :ivar service, port: the Service in the namespace of kof, and its port.
     :ivar secret, keys: where user and password are, and under which keys; empty where it asks for none.
-    :ivar switch: path of the value of kof-mothership that takes it away when false.
+    :ivar switch: path of the value of its chart that takes it away when false.
+    :ivar local: the port on the own machine that it is forwarded to; 0 for the same.
+    :ivar path: of the page.
     """
 
     name: str
@@ -154,6 +229,24 @@ class Entrance:
     secret: str
     keys: tuple[str, ...]
     switch: tuple[str, ...]
+    local: int = 0
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "local", self.local or self.port)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """One of Grafana's, by what its variables choose from: where they find nothing, all of it is empty.
+
+    :ivar costs: whether it is about costs, which not every cluster sends.
+    :ivar variables: of each its name, the series that it looks at and their label, `label_values(<series>, <label>)`.
+    """
+
+    title: str
+    variables: tuple[tuple[str, str, str], ...]
+    costs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,9 +259,15 @@ class Release:
     :ivar service_templates, deployments, secrets: that the charts make; of a Secret the keys that must be in it.
     :ivar workloads: by layer, what runs inside of its clusters; on the management cluster beside `deployments`. A run
         waits for none of it.
-    :ivar entrances: what people open, in the order of interest.
-    :ivar refused: what can do nothing at it, each with the reason: options by the variable's name, values in them by
-        their path (`mothership_values.grafana.version`).
+    :ivar entrances: what people open on the management cluster, in the order of interest; regional_entrances: inside of
+        a regional cluster.
+    :ivar dashboards: that read from promxy, and that the guides open.
+    :ivar alerts: None where its charts bring nothing that anybody is told by.
+    :ivar refused: options that can do nothing at it, each with the reason.
+    :ivar values: of its charts and services, by name; of others nothing is known.
+    :ivar options: that are one value of a chart, by the variable's name. Those whose value the chart doesn't read are
+        refused.
+    :ivar images: how its charts and services, by name, are told of a mirror of their images.
     :ivar elsewhere: addresses that don't have its charts, without a slash at the end, each with the reason. Where there
         are some, it is published nowhere: kof_chart_repository must be said, and may be more than a registry.
     :ivar classes: what its charts name; None where they name none.
@@ -188,9 +287,15 @@ class Release:
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workloads: Mapping[str, tuple[Workload, ...]] = field(default_factory=dict)
     entrances: tuple[Entrance, ...] = ()
+    dashboards: tuple[Dashboard, ...] = ()
+    alerts: Alerts | None = None
+    regional_entrances: tuple[Entrance, ...] = ()
     #: The management cluster's own metrics carry this cluster name.
     mothership_cluster_name: str = "mothership"
     refused: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Values] = field(default_factory=dict)
+    options: Mapping[str, Setting] = field(default_factory=dict)
+    images: Mapping[str, Images] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     classes: NamedClasses | None = None
     user_of: Callable[[str, str, str], str] | None = None
@@ -220,12 +325,15 @@ class Service:
     :ivar namespace: into which it is installed; None stands for the namespace of kof.
     :ivar template: name of its ServiceTemplate.
     :ivar fixed_values: that its StatefulSets' volumes can't follow once they are there.
+    :ivar growing_values: that they follow upwards only, with the chart's defaults: a smaller volume is never made of a
+        larger one, and with a replica goes what is stored on it.
     """
 
     name: str
     template: str
     namespace: str | None = None
     fixed_values: tuple[tuple[str, ...], ...] = ()
+    growing_values: Mapping[tuple[str, ...], object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -244,6 +352,8 @@ class WrittenPromxy(Promxy):
 class Grafana:
     """Grafana of the management cluster and, by `secret`, of each regional one.
 
+    :ivar metrics: the data source of all regions' metrics, by name.
+    :ivar sources: the data sources that the charts bring, by name.
     :ivar secret: of its administrator.
     :ivar upgrade_drops_secret: every upgrade of kof-storage takes it away from the cluster, or makes one with a new
         password.
@@ -252,6 +362,8 @@ class Grafana:
     api_version: str
     selector: Mapping[str, str]
     logs_type: str
+    metrics: str
+    sources: tuple[str, ...]
     secret: str
     upgrade_drops_secret: bool
 
@@ -272,6 +384,20 @@ class Direct(Release):
     cluster_labels: Mapping[str, Mapping[str, str]]
     vmuser_label: str
     cert_manager_values: Mapping[str, object]
+    #: The ClusterIssuer that its Ingresses name.
+    issuer: str = "letsencrypt-prod"
+    #: API groups of the operators that its charts bring to the management cluster.
+    operator_groups: tuple[str, ...] = (
+        "operator.victoriametrics.com",
+        "grafana.integreatly.org",
+        f"kof.{KCM_GROUP}",
+        "opentelemetry.io",
+        "monitoring.coreos.com",
+    )
+    #: What its charts leave in kcm's namespace beside ServiceTemplates: API version, kind and name.
+    kept_sources: tuple[tuple[str, str, str], ...] = (
+        ("source.toolkit.fluxcd.io/v1", "HelmRepository", "k0rdent-catalog"),
+    )
 
     def service_names(self, layer: str) -> tuple[str, ...]:
         return tuple(service.name for service in self.services[layer])

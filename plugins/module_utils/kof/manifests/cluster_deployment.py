@@ -18,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import s
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import head
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import yaml_text
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import merged
 
 #: A regional's domain, for children whose regional is in another inventory.
 DOMAIN_ANNOTATION = "k0rdent-kof/regional-domain"
@@ -121,7 +122,7 @@ def extra_service(service: Mapping[str, Any], values: Mapping[str, Any]) -> dict
         "namespace": service.get("namespace", service["name"]),
         "template": service["template"],
     }
-    wanted.update(_values(service_values.merged(service.get("values", {}), values)))
+    wanted.update(_values(merged(service.get("values", {}), values)))
     if service.get("valuesFrom"):
         wanted["valuesFrom"] = [dict(source) for source in service["valuesFrom"]]
     if service.get("disable"):

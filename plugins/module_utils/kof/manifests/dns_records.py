@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import VMAUTH
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quoted
 
@@ -27,7 +28,7 @@ def dns_records(ingress: Sequence[Mapping[str, Any]], domain: str) -> list[dict[
         (an A record can't point at a name); addresses make A and AAAA records.
     :raises NoAddress: there is none yet, or it is no address.
     """
-    hostnames = [entry["hostname"].rstrip(".") for entry in ingress if entry.get("hostname")]
+    hostnames = [_name(str(entry["hostname"])) for entry in ingress if entry.get("hostname")]
     if hostnames:
         # A name has one CNAME; load balancers with names give one entry.
         targets = [("CNAME", hostnames[0])]
@@ -36,6 +37,14 @@ def dns_records(ingress: Sequence[Mapping[str, Any]], domain: str) -> list[dict[
     if not targets:
         raise NoAddress("the load balancer has no address yet")
     return [{"name": f"{name}.{domain}", "type": kind, "value": value} for name in NAMES for kind, value in targets]
+
+
+def _name(text: str) -> str:
+    """Of whoever may write a Service's status on that cluster."""
+    name = text.removesuffix(".")
+    if syntax.domain(name.lower(), 253) or name.rpartition(".")[2].isdigit():
+        raise NoAddress(f"{quoted(text, 60)} is no host name")
+    return name
 
 
 def _address(text: str) -> tuple[str, str]:

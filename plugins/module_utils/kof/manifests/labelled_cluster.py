@@ -19,9 +19,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GRO
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Labels
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.cluster_deployment import extra_service
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common import head
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.service_values import merged
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Regional
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import yaml_text
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import merged
 
 #: Written by us, or kof's operator does it and owns more of the object than its label from then on.
 NAME_LABEL = f"{KCM_GROUP}/kof-cluster-name"

@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Labels
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import mothership_values
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.service_values import merged
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Mothership
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import merged
 
 
 def helm_release(mothership: Mothership, release: Labels) -> dict[str, Any]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.alerting import with_maintenance
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.options import services_repository
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Chart, Direct, Release
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.image_values import with_images
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.namespace import namespace
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.service_values import merged
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.service_values import with_settings
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Mothership
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import with_defaults
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import merged
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.yaml_text import dump
 
 #: The chart's own values: what equals them isn't written.
 DEFAULT_REPOSITORY = "oci://ghcr.io/k0rdent/kof/charts"
@@ -47,13 +51,13 @@ HELM_ARGUMENTS = {
 
 def releases(mothership: Mothership, release: Direct) -> list[dict[str, Any]]:
     """What to install, in this order: name, namespace, chart_ref, chart_version, values, timeout (seconds),
-    skip_schema_validation, needed_objects, foreign_objects where there are some, and chart_repo_url for charts of an
-    HTTP repository.
+    skip_schema_validation, needed_objects; foreign_objects, growing_values and fixed_values where there are some, and
+    chart_repo_url for charts of an HTTP repository.
 
     Release names are the guide's: the charts derive names from them which others refer to.
     """
     values = {
-        "kof-operators": dict(mothership.operators_values),  # nothing but the user's
+        "kof-operators": merged(with_images({}, "kof-operators", mothership, release), mothership.operators_values),
         "kof-mothership": mothership_values(mothership, release),
     }
     return [helm_release(mothership, name, chart, values[name]) for name, chart in release.charts.items()]
@@ -74,6 +78,21 @@ def helm_release(mothership: Mothership, name: str, chart: Chart, values: Mappin
         "skip_schema_validation": chart.invalid_schema,
         "needed_objects": list(chart.needed_objects),
         **({"foreign_objects": list(chart.foreign_objects)} if chart.foreign_objects else {}),
+        **_of_volumes(chart),
+    }
+
+
+def _of_volumes(chart: Chart) -> dict[str, Any]:
+    """What no volume can follow, as helm_release takes it."""
+    grows = {".".join(path): default for path, default in chart.growing_values.items()}
+    fixed = [".".join(path) for path in chart.fixed_values]
+    return {**({"growing_values": grows} if grows else {}), **({"fixed_values": fixed} if fixed else {})}
+
+
+def unguarded(release: Mapping[str, Any]) -> dict[str, Any]:
+    """One of `releases` to which dangerous changes may be made."""
+    return {name: each for name, each in release.items() if name not in ("growing_values", "fixed_values")} | {
+        "needed_objects": []
     }
 
 
@@ -93,6 +112,11 @@ def settings(mothership: Mothership, release: Direct, variables: Mapping[str, An
         "releases": releases(mothership, release),
         "deployments": expected_deployments(mothership, release),
         "entrances": entrances(mothership, release),
+        "after_charts": mothership.dashboards is not None
+        or (
+            release.alerts is not None
+            and (mothership.alertmanager_config is not None or mothership.alert_rules is not None)
+        ),
         "wait": values["kof_wait"],
         "wait_timeout": values["kof_wait_timeout"],
     }
@@ -124,8 +148,13 @@ def mothership_values(mothership: Mothership, release: Direct) -> dict[str, Any]
     values: dict[str, Any] = {"kcm": kcm, "promxy": {"image": {"tag": mothership.promxy_image_tag}}}
     if mothership.storage_class:
         values["global"] = {"storageClass": mothership.storage_class}
-    if mothership.retention:
-        values["victoriametrics"] = {"vmcluster": {"retentionPeriod": mothership.retention}}
+    values = with_settings(values, "kof-mothership", mothership, release)
+    values = with_images(values, "kof-mothership", mothership, release)
+    if mothership.alertmanager_config is not None and release.alerts is not None:
+        alerts: Any = dump(with_maintenance(mothership.alertmanager_config, release.alerts.cluster_label))
+        for key in reversed(release.alerts.config):
+            alerts = {key: alerts}
+        values = merged(values, alerts)
     return merged(merged(values, chart.values), mothership.values)
 
 
@@ -147,8 +176,8 @@ def entrances(mothership: Mothership, release: Direct) -> list[str]:
         if not switched_on(values, each.switch):
             continue
         line = (
-            f"{each.name}: kubectl port-forward -n {namespace_of_kof} svc/{each.service} {each.port}:{each.port}, "
-            f"then http://127.0.0.1:{each.port}"
+            f"{each.name}: kubectl port-forward -n {namespace_of_kof} svc/{each.service} {each.local}:{each.port}, "
+            f"then http://127.0.0.1:{each.local}{each.path}"
         )
         if each.secret:
             line += f"; login: Secret {namespace_of_kof}/{each.secret}, keys {' and '.join(each.keys)}"

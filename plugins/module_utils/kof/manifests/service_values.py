@@ -8,27 +8,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import external_dns
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import vmauth_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.image_values import with_images
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Mothership, Regional
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import merged
 
 
-def merged(ours: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` merged into `ours`, map by map; anything else replaces.
-
-    A null stays: in Helm it deletes the chart's default.
-    """
-    result = dict(ours)
-    for key, value in over.items():
-        mine = result.get(key)
-        result[key] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
-    return result
+def with_settings(values: dict[str, Any], chart: str, cluster: Mothership | Regional | Child, release: Direct) -> Any:
+    """Values of a chart with the options that are one value of it."""
+    for name, said in cluster.settings.items():
+        setting = release.options[name]
+        if setting.chart == chart:
+            for key in reversed(setting.path):
+                said = {key: said}
+            values = merged(values, said)
+    return values
 
 
 def regional_values(regional: Regional, release: Direct) -> dict[str, dict[str, Any]]:
     """Values by service of a regional cluster, the user's merged over ours; services without any are absent."""
     ours = {"cert-manager": dict(release.cert_manager_values), "kof-storage": kof_storage(regional, release)}
-    return _with_users(ours, regional.service_values)
+    found = _with_users(_with_images(ours, "regional", regional, release), regional.service_values)
+    storage, section = found["kof-storage"], external_dns.SECTION
+    if isinstance(storage.get(section), Mapping):
+        arguments = ours["kof-storage"][section].get("extraArgs", ())
+        storage[section] = external_dns.with_users_arguments(storage[section], arguments)
+    return found
 
 
 def child_values(child: Child, release: Direct, regional_domain: str) -> dict[str, dict[str, Any]]:
@@ -37,9 +44,8 @@ def child_values(child: Child, release: Direct, regional_domain: str) -> dict[st
     :param regional_domain: of its regional cluster.
     """
     collectors = kof_collectors(child, release, regional_domain)
-    return _with_users(
-        {"cert-manager": dict(release.cert_manager_values), "kof-collectors": collectors}, child.service_values
-    )
+    ours = {"cert-manager": dict(release.cert_manager_values), "kof-collectors": collectors}
+    return _with_users(_with_images(ours, "child", child, release), child.service_values)
 
 
 def kof_storage(regional: Regional, release: Direct) -> dict[str, Any]:
@@ -56,11 +62,9 @@ def kof_storage(regional: Regional, release: Direct) -> dict[str, Any]:
             "ingress": {"host": vmauth_of(regional.domain)},
         }
     }
-    if regional.retention:
-        metrics["vmcluster"] = {"retentionPeriod": regional.retention}
     values: dict[str, Any] = {
         "cert-manager": {"email": regional.admin_email},
-        "external-dns": _external_dns(regional, release),
+        external_dns.SECTION: external_dns.values(regional, release.dns.without_secret),
         "grafana": {
             "ingress": {"host": f"grafana.{regional.domain}"},
             "security": {"credentials_secret_name": release.grafana.secret},
@@ -72,13 +76,13 @@ def kof_storage(regional: Regional, release: Direct) -> dict[str, Any]:
     if regional.storage_class:
         values["global"] = {"storageClass": regional.storage_class}
         volume["storageClassName"] = regional.storage_class
-    return values
-
-
-def _external_dns(regional: Regional, release: Direct) -> dict[str, Any]:
-    if regional.external_dns == "node":
-        return {"enabled": True, **release.dns.without_secret}
-    return {"enabled": regional.external_dns == "secret"}
+    if regional.cluster_issuer:
+        # Ingresses name this one whatever makes it; cert-manager's kinds are there before the chart, so a subchart that
+        # takes any object can bring it.
+        issuer = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": release.issuer}}
+        values["cert-manager"]["enabled"] = False
+        values["victoria-metrics-operator"] = {"extraObjects": [{**issuer, "spec": regional.cluster_issuer}]}
+    return with_settings(values, "kof-storage", regional, release)
 
 
 def kof_collectors(child: Child, release: Direct, regional_domain: str) -> dict[str, Any]:
@@ -108,7 +112,15 @@ def kof_collectors(child: Child, release: Direct, regional_domain: str) -> dict[
                 "external": {"url": base + release.paths.read_metrics},
             },
         }
-    return values
+    return with_settings(values, "kof-collectors", child, release)
+
+
+def _with_images(
+    ours: Mapping[str, dict[str, Any]], layer: str, cluster: Regional | Child, release: Direct
+) -> dict[str, dict[str, Any]]:
+    """With those of a mirror, also of services that have no values otherwise."""
+    of_all = {name: with_images(ours.get(name, {}), name, cluster, release) for name in release.service_names(layer)}
+    return {name: values for name, values in of_all.items() if values or name in ours}
 
 
 def _with_users(ours: Mapping[str, dict[str, Any]], users: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

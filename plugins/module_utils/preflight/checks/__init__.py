@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.alerting import alertmanager_secrets
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.budgets import (
     certificates,
     promxy_config_size,
@@ -41,12 +42,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.clust
     storage_class,
     unique,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.dashboards import dashboard_sources
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.images import mirrors
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks.live import (
     dangerous_changes,
     external_dns,
+    external_dns_owner,
     guide_names,
     hosted_zones,
+    instance_profiles,
+    left_inventory,
     live_domains,
+    moved_children,
     ownership,
     promxy_groups,
     styles,
@@ -95,6 +102,9 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     operator_charts,
     storage_class,
     internet,
+    mirrors,
+    alertmanager_secrets,
+    dashboard_sources,
     credentials,
     resource_templates,
     adopted_clusters,
@@ -105,7 +115,9 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     service_templates,
     services_of_others,
     regional_of_children,
+    moved_children,
     live_domains,
+    left_inventory,
     ownership,
     styles,
     dangerous_changes,
@@ -113,6 +125,8 @@ ALL: tuple[Callable[[Situation], list[Check]], ...] = (
     vmuser_secret,
     promxy_groups,
     external_dns,
+    external_dns_owner,
+    instance_profiles,
     hosted_zones,
     promxy_config_size,
     promxy_reloads,

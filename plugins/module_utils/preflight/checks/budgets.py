@@ -10,13 +10,13 @@ limits make it slow, or can be raised where we can't see it. Pure, and never mor
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.quantities import quantity
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import of_config
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import SECRET_LIMIT
@@ -198,25 +198,6 @@ def route53_requests(s: Situation) -> list[Check]:
     values = f"extraArgs: [ --aws-zones-cache-duration=1h ], interval: {minutes}m, triggerLoopOnEvent: true"
     remedy = f"for all regions regional_service_values: {{kof-storage: {{external-dns: {{{values}}}}}}}"
     return [Check("Route 53 requests", found, wanted, remedy, WARNING, (), "regional_service_values")]
-
-
-_QUANTITY = re.compile(r"^([+-]?)(\d+\.?\d*|\.\d+)(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?\d{1,3}))?$")
-_BINARY = {unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)}
-_DECIMAL = dict(zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True))
-
-
-def quantity(value: Any) -> Fraction | None:
-    """A Kubernetes quantity: 128Mi, 0.5Gi, 1e9, 128974848, 1500m; None for what is none, or is below zero.
-
-    Source: kubernetes.io/docs, Resource Management, Quantity. YAML may have made a number of it.
-    """
-    match = _QUANTITY.match(str(value)) if isinstance(value, (str, int, float)) else None
-    if match is None or match[1] == "-":
-        return None
-    number = Fraction(match[2])
-    if match[3]:
-        return number * _BINARY[match[3]]
-    return number * Fraction(10) ** int(_DECIMAL[match[4]] if match[4] else match[5] or 0)
 
 
 def registered(domain: str) -> str:

@@ -188,8 +188,8 @@ def permissions(s: Situation) -> list[Check]:
                 "permission",
                 f"may not {verbs} {name} {where}",
                 "allowed",
-                f"bind a {'Role' if namespace else 'ClusterRole'} with these verbs to the user of kof_kubeconfig"
-                + (", or the run leaves no record of itself" if record else ""),
+                f"bind a {'Role' if namespace else 'ClusterRole'} with these verbs to the user of kof_kubeconfig, or "
+                "of the job's credential" + (", or the run leaves no record of itself" if record else ""),
                 WARNING if record else FAILED,
                 (),
                 "kof_kubeconfig",

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.dns_credentials import EXTERNAL_DNS_OF
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import external_dns as dns
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     MANAGED_BY,
@@ -16,17 +20,20 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     domain_of_target,
     fleet_of,
     gitops_keeper,
+    of_config,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import destination
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_WITH_SECRET
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.templates import template_for
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, by_value, hosts_told
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import ANNOUNCED, FAILED, WARNING, Check
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quoted
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 SAFE = 'no ", \\ or line breaks'
 _BREAKS = f"{SAFE}: the operator would break the config of all regions"
-#: By method, the regional_external_dns of the clusters that get its rights.
-EXTERNAL_DNS_OF = {"iam_user": "secret", "node_role": "node", "irsa": "node"}
 
 
 def live_domains(s: Situation) -> list[Check]:
@@ -119,6 +126,43 @@ def ownership(s: Situation) -> list[Check]:
     return checks
 
 
+def left_inventory(s: Situation) -> list[Check]:
+    """Live clusters of the fleet that an inventory, which is declared whole, doesn't have."""
+    if not s.whole or not s.layers & {"regional", "child"} or s.unread("ClusterDeployment"):
+        return []
+    gone = prune.gone_deployments(s.facts.cluster_deployments, s.fleet, {one.name for one in s.everyone})
+    names = sorted(each["metadata"]["name"] for each in gone)
+    if not names:
+        return [Check("left the inventory", "no live cluster of the fleet")]
+    remedy = "k0rdent.kof.prune, if they are to go; else put them back into the inventory"
+    told = (f"{some(names)}: live, and not in the inventory", "in the inventory: kof_inventory_complete", remedy)
+    return [Check("left the inventory", *told, WARNING, code="cluster-left-inventory")]
+
+
+def moved_children(s: Situation) -> list[Check]:
+    """Children that sent to another regional cluster until now: what they have sent stays where it is."""
+    if s.unread("ClusterDeployment"):
+        return []
+    owners = {domain.lower(): name for name, domain in s.live_domains.items()}
+    regionals = {one.host: one for one in s.everyone if one.layer == "regional"}
+    checks = []
+    for one in s.children:
+        live = s.live.get(one.name)
+        to = regionals.get(one.regional or "")
+        new = (to.domain if to else s.live_domains.get(one.regional or "")) or ""
+        domains = destination(live, s.release).domains - {new.lower()} if live and new else ()
+        before = [owners.get(domain, domain) for domain in sorted(domains)]
+        if before:
+            found = f"{one.name} sends to {some(before)}, and will to {to.name if to else one.regional}"
+            remedy = (
+                "what it has sent stays there, and is asked by promxy (metrics) and Grafana (logs) as long as that "
+                "regional cluster lives and keeps it"
+            )
+            told = (found, "", remedy, ANNOUNCED, (one.host,), "child_regional")
+            checks.append(Check("child moves", *told))
+    return checks
+
+
 def styles(s: Situation) -> list[Check]:
     """A live cluster of which kof was told in another way, by another of its lines."""
     return _guarded(s, "style", guards.other_style, "in the way of this kof_version", "kof_version")
@@ -137,7 +181,7 @@ def _guarded(s: Situation, title: str, guard: Guard, wanted: str, variable: str 
         return []
     checks = []
     for one, item in live:
-        reason = guard(item, s.render_cluster(one.host))
+        reason = guard(item, s.render_cluster(one.host, item))
         if reason:
             found, _stop, remedy = reason.partition(". ")
             found = f"ClusterDeployment {s.kcm_namespace}/{one.name}: {found}"
@@ -304,7 +348,11 @@ def external_dns(s: Situation) -> list[Check]:
     title, data = f"Secret {name}", s.facts.secrets[name]
     if data is not None:
         if data.get(name):
-            return [Check(title, f"there{hosts_told(hosts)}")]
+            if EXTERNAL_DNS_OF.get(s.dns_method) != "node":
+                return [Check(title, f"there{hosts_told(hosts)}")]
+            found = f"taken{hosts_told(hosts)}, but dns_credentials_method is {s.dns_method}: nobody has its role so"
+            remedy = "regional_external_dns: node, or dns_credentials_method: iam_user or existing"
+            return [Check(title, found, "", remedy, WARNING, hosts, "regional_external_dns")]
         found = f"has no key {name} (it has: {some(sorted(data)) or 'none'})"
         remedy = "one key of the Secret's own name, with an INI file as value: the dns_credentials playbook makes it"
         return [Check(title, found, "that key", remedy, FAILED, hosts, "regional_external_dns", code="secret-empty")]
@@ -317,6 +365,53 @@ def external_dns(s: Situation) -> list[Check]:
     )
     found, code = f"not in {s.namespace}", "secret-missing"
     return [Check(title, found, "there", remedy, FAILED, hosts, "regional_external_dns", code=code)]
+
+
+def external_dns_owner(s: Situation) -> list[Check]:
+    """Whose name is on the records of live clusters, where nobody has said one."""
+    title, variable, kept = "external-dns owner", "regional_external_dns_owner", []
+    for one in s.regionals:
+        there = dns.owner_there(s.live.get(one.name))
+        if there == dns.AS_IT_WAS and one.external_dns != "none" and one.dns_owner is None:
+            kept.append(one.host)
+    if not kept:
+        return []
+    found = f"kept as it is, {dns.DEFAULT_OWNER}, without a filter of domains and zones{hosts_told(kept)}"
+    remedy = f"{variable}: {dns.DEFAULT_OWNER} keeps the owner and brings the filters"
+    return [Check(title, found, "", remedy, hosts=tuple(kept), variable=variable)]
+
+
+def instance_profiles(s: Situation) -> list[Check]:
+    """Where external-dns gets at the zones by its nodes' role: templates that take none, nodes that have another."""
+    if s.facts.kcm_version is None or s.unread("ClusterTemplate", "ClusterDeployment"):
+        return []
+    title, templates = "instance profile", {item["metadata"]["name"]: item for item in s.facts.cluster_templates}
+    checks, fine = [], []
+    for one in s.regionals:
+        if not one.instance_profile:
+            continue
+        live, variable = s.live.get(one.name), one.variable("config")
+        template = template_for(one.template, one.template_kind, live, s.facts.cluster_templates) or ""
+        known = (templates.get(template, {}).get("status") or {}).get("config")
+        path = dns.profile_path(template, known if isinstance(known, Mapping) else None)
+        if path is None:
+            found = f"{template or one.template_kind} takes none, so its nodes have no right to write to the zones"
+            remedy = "the roles that its nodes have in dns_credentials_existing_node_roles, or another method"
+            checks.append(Check(title, found, one.instance_profile, remedy, WARNING, (one.host,), "regional_template"))
+            continue
+        said = dig(one.config, path)
+        there = said if said is not None else dig(of_config(live), path) if live else one.instance_profile
+        if there == one.instance_profile:
+            fine.append(one.host)
+            continue
+        told = quoted(there, 60) if isinstance(there, str) else "not set"
+        found = f"{'.'.join(path)} is {told}, so its nodes have no right to write to the zones"
+        how = functools.reduce(lambda inner, key: f"{{{key}: {inner}}}", reversed(path), one.instance_profile)
+        remedy = f"{variable}: {how}, which replaces every node; or their role in dns_credentials_existing_node_roles"
+        checks.append(Check(title, found, one.instance_profile, remedy, WARNING, (one.host,), variable))
+    if fine and not checks:
+        checks.append(Check(title, f"that of dns_credentials{hosts_told(fine)}"))
+    return checks
 
 
 def hosted_zones(s: Situation) -> list[Check]:

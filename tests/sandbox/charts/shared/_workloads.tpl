@@ -32,7 +32,7 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
-{{/* The pod template. Keys: root, name, image; optional args, env, volumes, mounts, waits (for a Secret that it mounts), init, sidecars, account, resources, port, annotations. */}}
+{{/* The pod template. Keys: root, name, image; optional args, env, volumes, mounts, waits (for a Secret that it mounts), init, sidecars, account, resources, port, annotations, secrets (to pull images). */}}
 {{- define "pod" -}}
 metadata:
   labels:
@@ -44,6 +44,10 @@ metadata:
 spec:
   {{- with .account }}
   serviceAccountName: {{ . }}
+  {{- end }}
+  {{- with .secrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .waits }}
   schedulingGates:
@@ -84,6 +88,21 @@ spec:
   volumes:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* A variable in the environment of an operator that comes with the chart, else the default. Keys: root, of (the subchart), name, default. */}}
+{{- define "environment" -}}
+{{- $found := .default -}}
+{{- $name := .name -}}
+{{- range dig .of "env" list .root.Values.AsMap -}}
+{{- if eq .name $name -}}{{- $found = .value -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+
+{{/* The registry of what the VictoriaMetrics operator runs. */}}
+{{- define "vmRegistry" -}}
+{{- include "environment" (dict "root" . "of" "victoria-metrics-operator" "name" "VM_CONTAINERREGISTRY" "default" "docker.io") -}}
 {{- end -}}
 
 {{/* What Grafana's pod does first at line 0.0: it asks GitHub which plugins are the latest, and fetches them. */}}
@@ -290,7 +309,7 @@ At line 0.0 retention and sizes are written into the charts.
 {{- if include "line-0.0" $root -}}
 {{- $values = dict "retentionPeriod" "1" "vmselect" (dict "storage" (dict "size" "2Gi")) "vmstorage" (dict "storage" (dict "size" "10Gi")) -}}
 {{- end -}}
-{{- $image := "docker.io/victoriametrics" -}}
+{{- $image := printf "%s/victoriametrics" (include "vmRegistry" $root) -}}
 {{- include "deployment" (dict "root" $root "name" "vminsert-cluster" "replicas" .replicas "port" 8480 "image" (printf "%s/vminsert:v1.105.0-cluster" $image)
       "args" (list (printf "-replicationFactor=%v" .replicationFactor))) }}
 {{- include "service" (dict "root" $root "name" "vminsert-cluster" "port" 8480) }}

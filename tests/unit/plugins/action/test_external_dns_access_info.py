@@ -162,6 +162,39 @@ def test_without_a_key_no_management_cluster_is_needed(play: Any, iam: Any) -> N
     assert result(play("kof_mothership", *of_role(iam, **none), "-v"))["plan"] == {"make": []}
 
 
+def removing(iam: Any, **variables: Any) -> dict[str, Any]:
+    (task,) = of_role(iam, **{"dns_credentials_method": "iam_user", **variables})
+    return {**task, "k0rdent.kof.external_dns_access_info": {"of_role": True, "to_remove": True}}
+
+
+def test_what_is_to_be_removed_is_what_is_there_and_ours_alone(control_plane: Any, play: Any, iam: Any) -> None:
+    name, tags = "kof-external-dns-actions", [{"Key": FLEET_TAG, "Value": "actions"}]
+    found = result(play("kof_mothership", removing(iam), "-v"))
+    assert (found["left"], found["plan"]["remove"], found["plan"]["make"]) == ([], [], [])
+    assert result(play("kof_mothership", removing(iam, dns_credentials_method="none"), "-v"))["left"] == []
+
+    allowed = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=document, Tags=tags)["Policy"]["Arn"]
+    iam.create_user(UserName=name, Tags=tags)
+    iam.create_access_key(UserName=name)
+    iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    found = result(play("kof_mothership", removing(iam), "-v"))
+    assert found["left"] == [{"kind": kind, "name": name} for kind in ("policy", "user", "access_key")]
+
+    iam.create_user(UserName="others")
+    iam.attach_user_policy(UserName="others", PolicyArn=arn)
+    run = play("kof_mothership", removing(iam))
+    assert run.returncode != 0
+    assert f"The IAM policy {name} is attached to others: user others" in " ".join(run.stdout.split())
+    iam.detach_user_policy(UserName="others", PolicyArn=arn)
+
+    iam.tag_user(UserName=name, Tags=[{"Key": CLUSTER_TAG, "Value": "another"}])
+    run = play("kof_mothership", removing(iam))
+    assert run.returncode != 0
+    assert "of another management cluster" in " ".join(run.stdout.split())
+
+
 def test_all_faults_of_the_roles_variables_are_told(play: Any, iam: Any) -> None:
     wrong = {"dns_credentials_method": "irsa", "dns_credentials_path": "kof", "kof_namespace": 1.1}
     told = play("kof_mothership", *of_role(iam, **wrong)).stdout

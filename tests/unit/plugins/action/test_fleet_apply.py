@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ import pytest
 APPLY = {"name": "Apply", "k0rdent.kof.fleet_apply": {"layer": "regional"}}
 
 
-@pytest.fixture(autouse=True)
-def namespaces(control_plane: Any) -> Any:
+@pytest.fixture(scope="module")
+def namespaces(control_plane: Any) -> None:
     for name in ("kof", "kcm-system"):
-        control_plane.kubectl("create", "namespace", name, "--dry-run=client", "-o", "name")
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+
+@pytest.fixture(autouse=True)
+def emptied(control_plane: Any, namespaces: None) -> Iterator[None]:
     yield
     for kind, where in (
         ("clusterdeployments", "kcm-system"),

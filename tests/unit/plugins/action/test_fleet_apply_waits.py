@@ -70,7 +70,7 @@ def run(scene: Scene, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -
         action._task = SimpleNamespace(check_mode=check, diff=False)
         action._play_context = SimpleNamespace(diff=False)
         monkeypatch.setattr(action, "connect", lambda *_arguments: contextlib.nullcontext())
-        asked = {"layer": "regional", "wait": True, "booked_by": booking.BY_PLAY, **options}
+        asked = {"layer": "regional", "wait": True, "after_charts": False, "booked_by": booking.BY_PLAY, **options}
         return action.fleet(asked, task_vars(tmp_path, text))
 
     return done

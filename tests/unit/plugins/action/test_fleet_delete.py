@@ -95,7 +95,9 @@ def requests(control_plane: Any, since: int) -> list[str]:
 
 
 def deletes(control_plane: Any, since: int) -> list[str]:
-    return [each for each in requests(control_plane, since) if each.split()[0] not in ("get", "list", "watch")]
+    """All that was changed, but for the lease."""
+    sent = requests(control_plane, since)
+    return [each for each in sent if each.split()[0] not in ("get", "list", "watch") and " leases/" not in each]
 
 
 def label(control_plane: Any, what: str, where: str, text: str) -> None:

@@ -17,7 +17,7 @@ def test_an_answer_that_takes_long_is_shared_as_well(monkeypatch: pytest.MonkeyP
     objects = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "kcm"}} for name in "abc"
     ]
-    refs = {each["metadata"]["name"]: [reconcile.ref_of(each)] for each in objects}  # type: ignore[index]
+    host_of = {reconcile.ref_of(each): each["metadata"]["name"] for each in objects}  # type: ignore[index]
 
     def clusters(_so_far: str) -> dict[Any, Any]:
         looks.append(now[0])
@@ -25,7 +25,7 @@ def test_an_answer_that_takes_long_is_shared_as_well(monkeypatch: pytest.MonkeyP
         return {}
 
     held = {"b": "has a child"}
-    deletion: Any = types.SimpleNamespace(fleet=None, refs=refs, held=lambda _there: (held, {}))
+    deletion: Any = types.SimpleNamespace(fleet=None, host_of=host_of, held=lambda _there: (held, {}))
     run = fleet_delete._Deleting(types.SimpleNamespace(), deletion, check_mode=False)  # type: ignore[arg-type]
     monkeypatch.setattr(run, "_clusters", clusters)
     monkeypatch.setattr(fleet_delete.time, "monotonic", lambda: now[0])

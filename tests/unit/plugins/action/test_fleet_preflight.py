@@ -29,7 +29,9 @@ def keywords(**given: str) -> list[str]:
 
 @pytest.mark.parametrize(("given", "fine"), [("inside", True), ("False", True), ("{{ omit }}", True), ("insde", False)])
 def test_what_site_would_not_know_at_its_end_is_told_before_anything_changes(given: str, fine: bool) -> None:
-    told = ["kof_verify: is none of true, false and inside; for example -e kof_verify=false"]
+    told = [
+        "kof_verify: is none of management (or true), inside and nothing (or false); for example -e kof_verify=false"
+    ]
     assert keywords(kof_verify=given) == ([] if fine else told)
     assert keywords(kof_verify="{{ nowhere }}")[0].startswith("kof_verify: can't be templated: 'nowhere' is undefined")
 

@@ -25,7 +25,7 @@ CANARY = "CANARY-of-a-vault"
 def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """run(check=..., failing=..., **facts of localhost) gives the result, what was written and what was warned."""
 
-    def ran(*, check: bool = False, failing: Any = "", batch: Any = None, **facts: Any) -> Any:
+    def ran(*, check: bool = False, failing: Any = "", batch: Any = None, left: Any = None, **facts: Any) -> Any:
         action = object.__new__(ActionModule)
         action._task = types.SimpleNamespace(args={}, check_mode=check)
         written: list[Any] = []
@@ -41,7 +41,10 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(fleet_record.record, "write", write)
         monkeypatch.setattr(ActionModule, "connect", lambda *_arguments: contextlib.nullcontext())
         variables = task_vars(tmp_path, batch=batch)
-        variables["ansible_play_hosts"] = variables["ansible_play_hosts_all"] = variables["ansible_play_batch"]
+        variables["ansible_play_hosts_all"] = variables["ansible_play_batch"]
+        if left is not None:
+            variables["ansible_play_batch"] = left
+        variables["ansible_play_hosts"] = variables["ansible_play_batch"]
         variables["hostvars"]._variable_manager.set_nonpersistent_facts("localhost", facts)
         secret = VaultedValue(ciphertext="x").tag(CANARY)
         variables["hostvars"]._variable_manager.set_nonpersistent_facts("eu1", {"regional_admin_email": secret})
@@ -96,3 +99,10 @@ def test_why_a_cluster_failed_quotes_nothing_secret_of_its_variables(run: Any) -
     facts = {"__regional_outcomes": [{"changed": {"eu1": "x"}, "failed": {"us1": f"refused CANARY-in-a-map, {coded}"}}]}
     _result, ((_namespace, _name, record),), _warned = run(batch=["eu1"], **facts)
     assert record["failed"]["clusters"] == {"us1": "refused (hidden), (hidden)"}
+
+
+def test_a_block_in_which_the_last_host_failed_leaves_one_too(run: Any) -> None:
+    """There nobody is in the batch any more."""
+    result, ((_namespace, name, record),), warned = run(batch=["eu1"], left=[], **changed())
+    assert (result["name"], warned) == (name, [])
+    assert (record["changed"]["count"], record["failed"]["clusters"]) == (1, {"eu1": "a task of it failed"})

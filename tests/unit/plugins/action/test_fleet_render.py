@@ -28,10 +28,10 @@ kof_version: "0.1.1"
 kof_fleet: first
 regional_admin_email: platform@example.com
 mothership_values:
-  promxy: {extraArgs: ["--bearer={{ in_file }}"], note: "{{ one | b64encode }}", adminPassword: by-name-only}
-  grafana: {ini: "user={{ template }} {{ deep.list[0] }}"}
+  promxy: {extraArgs: ["--bearer={{ in_file }}"], env: {note: "{{ one | b64encode }}", adminPassword: by-name-only}}
+  defaultRules: {ini: "user={{ template }} {{ deep.list[0] }}"}
 regional_service_values:
-  kof-storage: {grafana: {auth: "{{ one }}"}, pin: "{{ number }}", who: "{{ of_host }}", plain: stays-as-it-is}
+  kof-storage: {defaultRules: {auth: "{{ one }}", pin: "{{ number }}", who: "{{ of_host }}", plain: stays-as-it-is}}
 """
 IN_FILE = """
 in_file: CANARY-file

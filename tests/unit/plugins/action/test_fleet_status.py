@@ -87,7 +87,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         said: list[str] = []
         monkeypatch.setattr(fleet_status, "say", said.append)
         monkeypatch.setattr(ActionModule, "connect", lambda *_arguments: contextlib.nullcontext())
-        monkeypatch.setattr(fleet_status, "charts_of", lambda *_arguments: None)
+        monkeypatch.setattr(fleet_status.status, "charts_of", lambda *_arguments: "they may not be listed")
         monkeypatch.setattr(fleet_status.status, "look", lambda *_arguments, **_options: seen)
         (tmp_path / "inventory").mkdir(exist_ok=True)
         variables = task_vars(tmp_path / "inventory")
@@ -204,3 +204,12 @@ def test_budgets_are_those_of_preflight_by_what_is_live(tmp_path: pathlib.Path) 
     # Where promxy's groups may not be read, nothing is guessed of it.
     unread = fleet_status._budgets(read, now, fleet_status.status.Live([], None, promxy))
     assert {each["name"] for each in unread} == set(rows) - {"promxy config", "promxy memory"}
+
+
+def test_a_folder_that_is_none_is_told_before_anybody_looks(run: Any, tmp_path: pathlib.Path, monkeypatch: Any) -> None:
+    (tmp_path / "faces").write_text("somebody's")
+    monkeypatch.setattr(fleet_status.status, "charts_of", lambda *_arguments: pytest.fail("looked"))
+    monkeypatch.setattr(ActionModule, "look", lambda *_arguments: pytest.fail("looked"))
+    with pytest.raises(FleetFault, match="status_folder"):
+        run(found(), format=["json"], folder=str(tmp_path / "faces"))
+    assert (tmp_path / "faces").read_text() == "somebody's"

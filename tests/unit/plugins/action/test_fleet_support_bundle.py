@@ -44,7 +44,7 @@ kof_regional:
       regional_disabled_services: [cert-manager]
       regional_config: {{region: eu-west-1, adminPassword: {in_map}}}
       regional_service_values:
-        kof-storage: {{extra: "grafana: {{password: '{in_text}'}}"}}
+        kof-storage: {{defaultRules: "grafana: {{password: '{in_text}'}}"}}
 kof_child:
   hosts:
     eu1-child1: {{child_regional: eu1}}
@@ -114,7 +114,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(fleet_support_bundle.datetime, "datetime", Clock)
         monkeypatch.setattr(ActionModule, "connect", connect)
         monkeypatch.setattr(fleet_support_bundle, "say", lambda _text: None)
-        monkeypatch.setattr(fleet_support_bundle, "charts_of", lambda *_arguments: None)
+        monkeypatch.setattr(fleet_support_bundle.status, "charts_of", lambda *_arguments: "they may not be listed")
         monkeypatch.setattr(fleet_support_bundle, "kcm_version_of", lambda _connection: "v1beta1")
         monkeypatch.setattr(fleet_support_bundle.status, "look", lambda *_arguments, **_options: status or found())
         (tmp_path / "inventory").mkdir(exist_ok=True)
@@ -198,6 +198,27 @@ def test_events_are_those_of_our_clusters_the_newest_first_and_bounded(run: Any,
     monkeypatch.setattr(fleet_support_bundle.support, "EVENTS", 1)
     cluster.events.reverse()
     assert json.loads(run_again(run, cluster)["events.json"]) == events[:1]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "failed to log in with password=CANARY to the store",
+        "Authorization: Bearer CANARY",
+        "mysql --password CANARY -h here",
+        "AWS_SECRET_ACCESS_KEY=CANARY",
+        "values don't fit: grafana: {adminPassword: CANARY}",
+        "-----BEGIN RSA PRIVATE KEY-----\nCANARY\n-----END RSA PRIVATE KEY-----",
+        "can't pull https://robot:CANARY@registry.example.com/x",
+    ],
+)
+def test_an_event_tells_no_secret_that_nobody_knew_of(run: Any, message: str) -> None:
+    """By its name or form: a program quotes what it was called with."""
+    cluster = Cluster()
+    cluster.events = [event("eu1", message=message)]
+    files = run_again(run, cluster)
+    assert len(json.loads(files["events.json"])) == 1
+    assert "CANARY" not in str(files)
 
 
 def run_again(run: Any, cluster: Any) -> dict[str, str]:

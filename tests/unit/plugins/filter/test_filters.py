@@ -67,9 +67,13 @@ def test_mothership_has_all_that_its_role_needs() -> None:
     assert [release["name"] for release in settings["releases"]] == ["kof-operators", "kof-mothership"]
     for release in settings["releases"]:
         options = {"chart_ref", "chart_version", "values", "timeout", "skip_schema_validation", "needed_objects"}
-        assert set(release) == {"name", "namespace", *options}
+        of_volumes = {"growing_values", "fixed_values"} if release["name"] == "kof-mothership" else set()
+        assert set(release) == {"name", "namespace", *options, *of_volumes}
         assert release["skip_schema_validation"] is (release["name"] == "kof-operators")
         assert "geheim" not in json.dumps(release)
+    assert settings["releases"][1]["growing_values"]["victoriametrics.vmcluster.vmstorage.storage.size"] == "10Gi"
+    allowed = mothership({**MOTHERSHIP, "kof_dangerous_changes": "kof"})["releases"][1]
+    assert (allowed["needed_objects"], "growing_values" in allowed, "fixed_values" in allowed) == ([], False, False)
     assert "kof-mothership-promxy" in settings["deployments"]
     assert settings["take_over_fleet"] == []
     # A survey's answer is a text, of which the fleet actions have made these names.
@@ -237,7 +241,7 @@ all:
       regional_admin_email: a@example.com
       regional_service_values:
         kof-storage:
-          rule: !unsafe "{{ $labels.cluster }} is down"
+          defaultRules: !unsafe "{{ $labels.cluster }} is down"
 """
 
 
@@ -256,7 +260,7 @@ def test_in_a_playbook_with_hostvars(tmp_path: pathlib.Path) -> None:
     cluster, group, datasource = json.loads((tmp_path / "eu1.json").read_text(encoding="utf-8"))
     assert cluster["metadata"]["annotations"] == {"k0rdent-kof/regional-domain": "eu1.example.com"}
     values = yaml.safe_load(cluster["spec"]["serviceSpec"]["services"][2]["values"])
-    assert values["rule"] == "{{ $labels.cluster }} is down"
+    assert values["defaultRules"] == "{{ $labels.cluster }} is down"
     assert group["spec"]["targets"] == ["vmauth.eu1.example.com:443"]
     assert datasource["spec"]["datasource"]["secureJsonData"] == {"basicAuthPassword": "${password}"}
 

@@ -50,7 +50,7 @@ REGIONALS: dict[str, dict[str, Any]] = {
         "regional_propagate_credentials": False,
         "regional_service_templates": {"cert-manager": "cert-manager-9"},
         "regional_service_values": {
-            "kof-storage": {"grafana": {"note": TEMPLATE, "one": 1}, "jaeger": {"enabled": True}}
+            "kof-storage": {"external-dns": {"note": TEMPLATE, "one": 1}, "promxy": {"enabled": True}}
         },
         "regional_disabled_services": ["ingress-nginx"],
         "regional_extra_services": [
@@ -69,7 +69,7 @@ CHILDREN: dict[str, dict[str, Any]] = {
         "child_regional": "us1",
         "child_service_values": {
             "kof-collectors": {"global": {"clusterName": "another"}},
-            "kof-operators": {"x": None},
+            "kof-operators": {"opentelemetry-operator": None},
         },
     },
 }
@@ -110,6 +110,7 @@ def test_variables_come_back() -> None:
         **REGIONALS["us1"],
         "regional_config": {"location": "westus", "workersNumber": 3},
         "regional_cluster_labels": {"a": "b", "team": "x"},
+        "regional_external_dns_owner": "prod-us1",
     }
     wanted["regional_extra_services"] = [{**wanted["regional_extra_services"][0], "namespace": "dex"}]
     state = {"cluster_conditions": {}, "cluster_deleting": False, "cluster_ready": False}
@@ -259,6 +260,27 @@ def test_a_fleet_made_by_hand() -> None:
     assert "child_regional" not in found["bare"].variables
 
 
+def test_what_no_chart_reads_is_named_and_makes_no_values_that_the_role_would_refuse() -> None:
+    said = {
+        "victoriametrics": {
+            "security": {"credentials_secret_name": "storage-vmuser-credentials"},
+            "vmauth": {"ingress": {"host": "vmauth.r.example.com"}},
+        },
+        "cert-manager": {"email": "somebody-else@example.com"},
+        "external-dns": {"policy": "sync"},
+    }
+    item = guide_made("r", "storage", "kof-storage", yaml.safe_dump(said))
+    (cluster,) = found_clusters([item], RELEASE)
+    assert [each for each in cluster.left_out if "doesn't read" in each] == [
+        "victoriametrics.security of service kof-storage, which its chart doesn't read"
+    ]
+    assert cluster.variables["regional_admin_email"] == "somebody-else@example.com"
+    assert cluster.variables["regional_service_values"] == {"kof-storage": {"external-dns": {"policy": "sync"}}}
+    item["spec"]["serviceSpec"]["services"][0]["template"] = "patched"
+    (cluster,) = found_clusters([item], RELEASE)
+    assert "security" in cluster.variables["regional_service_values"]["kof-storage"]["victoriametrics"]
+
+
 @pytest.mark.parametrize("values", ["cluster: {{ .Cluster.metadata.name }}", 'a: "{{ .x }}"', "a: [", "- a", "null: b"])
 def test_values_no_variable_can_say_are_named(values: str) -> None:
     cluster = by_name([guide_made("c", "collector", "kof-collectors", values)])["c"]
@@ -267,11 +289,12 @@ def test_values_no_variable_can_say_are_named(values: str) -> None:
 
 
 def test_values_are_read_as_helm_reads_them() -> None:
-    written = "1: b\nday: 2025-01-02\nenum: [=, 1:30, 0o7]\nbase: &x {on: 1}\nmerged: {<<: *x, b: 2}\n"
+    inside = "1: b, day: 2025-01-02, enum: [=, '1:30', 0o7], base: &x {on: 1}, merged: {<<: *x, b: 2}"
+    written = f"opencost: {{{inside}}}\n"
     cluster = by_name([guide_made("c", "collector", "kof-collectors", written)])["c"]
     base = {"true": 1}
     expected = {"1": "b", "day": "2025-01-02", "enum": ["=", "1:30", 7], "base": base, "merged": {**base, "b": 2}}
-    assert cluster.variables["child_service_values"]["kof-collectors"] == expected
+    assert cluster.variables["child_service_values"]["kof-collectors"] == {"opencost": expected}
     assert not cluster.left_out
 
 

@@ -27,12 +27,16 @@ from release_charts import INVALID_SCHEMA, NAME, SCHEMA, guarded_registry, packa
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import run as helm_run
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm import stored as helm_facts
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.command import Helm
 from ansible_collections.k0rdent.kof.plugins.modules import helm_release
 from sandbox import binaries, registry
 from sandbox.fixtures import ControlPlane
 
 VERSIONS = ("1.0.0", "1.1.0")
 SECRET = "Tr0ub4dor-and-3"
+LEFT = "release-leftover"
+#: By path of a helm.
+VERSIONS_OF: dict[str, tuple[int, int, int]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,15 +63,52 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
         registry.stop(state)
 
 
+@pytest.fixture(scope="session")
+def left(control_plane: ControlPlane, tools: Tools) -> list[dict[str, Any]]:
+    """What a real helm leaves of a first install in namespace LEFT; that is named as long as those of tests are."""
+    helm = [str(tools.helm), "install", NAME, str(tools.packages["1.0.0"]), "--namespace", LEFT, "--create-namespace"]
+    subprocess.run([*helm, "--kubeconfig", str(control_plane.kubeconfig)], check=True, capture_output=True)
+    found = [json.loads(control_plane.kubectl("get", "namespace", LEFT, "-o", "json"))]
+    found += json.loads(control_plane.kubectl("get", "secrets,configmaps", "-n", LEFT, "-o", "json"))["items"]
+    found.append(json.loads(control_plane.kubectl("get", "clusterrole", f"demo-{LEFT}", "-o", "json")))
+    for each in found:
+        for name in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+            each["metadata"].pop(name, None)
+    control_plane.kubectl("delete", "clusterrole", f"demo-{LEFT}")
+    return found
+
+
 class Release:
     """The demo release in a namespace of its own: runs the module on it, and helm and kubectl beside it."""
 
-    def __init__(self, cluster: ControlPlane, tools: Tools, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self,
+        cluster: ControlPlane,
+        tools: Tools,
+        left: list[dict[str, Any]],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
         self.cluster = cluster
+        self._left = left
         self.tools = tools
         self.namespace = f"release-{uuid.uuid4().hex[:8]}"
         self._capsys = capsys
         self.printed = self.warned = ""
+
+    def there(self) -> None:
+        """As `run()` leaves it: what a real helm left once (`left`), in this namespace. Four helms less."""
+        text = json.dumps([each for each in self._left if each.get("type") != "helm.sh/release.v1"])
+        objects = json.loads(text.replace(LEFT, self.namespace))
+        for secret in (each for each in self._left if each.get("type") == "helm.sh/release.v1"):
+            kept = gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"])))
+            kept = gzip.compress(kept.replace(LEFT.encode(), self.namespace.encode()))
+            data = {"release": base64.b64encode(base64.b64encode(kept)).decode()}
+            metadata = {**secret["metadata"], "namespace": self.namespace}
+            objects.append({**secret, "metadata": metadata, "data": data})
+        if self.cluster.kubectl("get", "namespace", self.namespace, "--ignore-not-found", "-o", "name"):
+            del objects[0]
+        listed = {"apiVersion": "v1", "kind": "List", "items": objects}
+        self.cluster.kubectl("create", "-f", "-", stdin=json.dumps(listed))
 
     def run(self, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """The module's result."""
@@ -161,8 +202,23 @@ class Release:
 
 
 @pytest.fixture
-def release(control_plane: ControlPlane, tools: Tools, capsys: pytest.CaptureFixture[str]) -> Release:
-    return Release(control_plane, tools, capsys)
+def release(
+    control_plane: ControlPlane, tools: Tools, left: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> Release:
+    return Release(control_plane, tools, left, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _version_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each binary is asked for its version once; a run asks each time, which is a fifth of its helms."""
+    asks = Helm.check_version
+
+    def once(helm: Helm) -> tuple[int, int, int]:
+        if helm._binary not in VERSIONS_OF:
+            VERSIONS_OF[helm._binary] = asks(helm)
+        return VERSIONS_OF[helm._binary]
+
+    monkeypatch.setattr(Helm, "check_version", once)
 
 
 @pytest.fixture
@@ -196,7 +252,7 @@ def test_install_then_nothing_to_do_without_helm_and_registry(release: Release) 
 
 
 def test_nothing_to_do_writes_nothing(release: Release) -> None:
-    release.run()
+    release.there()
     size = release.cluster.audit.stat().st_size
     release.is_done()
     with release.cluster.audit.open() as stream:
@@ -214,7 +270,7 @@ def test_check_of_the_first_install_is_validated_and_makes_no_namespace(release:
 
 
 def test_values_and_version_upgrade_and_keep_what_was_drawn(release: Release) -> None:
-    release.run()
+    release.there()
     drawn = release.data("demo-drawn")
     done = release.same_as_predicted(
         values={"text": "changed", "deep": {"password": SECRET, "numbers": [1, 2.5, True]}}
@@ -299,8 +355,46 @@ def test_what_the_fleet_needs_is_not_taken_away(release: Release, spoilt: dict[s
     assert not release.exists("secret", "demo-profile")
 
 
+SIZES = {"growing_values": {"store.size": "10Gi", "store.replicas": 1}, "fixed_values": ["store.storageClass"]}
+#: What is there, what is wanted then, and what would be lost.
+LOST = [
+    ({"size": "20Gi"}, {"size": "15Gi"}, "shrink store.size from 20Gi to 15Gi"),
+    ({"size": "20Gi"}, {}, "shrink store.size from 20Gi to 10Gi"),
+    ({}, {"size": "9Gi"}, "shrink store.size from 10Gi to 9Gi"),
+    ({"replicas": 3}, {"replicas": 2}, "shrink store.replicas from 3 to 2"),
+    ({"storageClass": "fast"}, {"storageClass": "slow"}, "give store.storageClass another value"),
+    ({"storageClass": "fast"}, {}, "give store.storageClass another value"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "lost"), LOST)
+def test_what_volumes_can_not_follow_is_refused(
+    release: Release, before: dict[str, Any], after: dict[str, Any], lost: str
+) -> None:
+    assert "failed" not in release.run(values={"store": before}, **SIZES)
+    there = release.everything()
+    for check in (True, False):
+        refused = release.run(check=check, values={"store": after}, **SIZES)
+        assert refused["failed"]
+        assert f"dangerous change: it would {lost}: volumes stay" in refused["msg"]
+        assert f"-e kof_dangerous_changes={release.namespace}" in refused["msg"]
+    assert release.everything() == there
+    assert release.run(values={"store": after})["changed"]
+
+
+def test_what_grows_and_what_a_failed_revision_said_first_is_not(release: Release) -> None:
+    release.run(values={"store": {"size": "10Gi"}}, **SIZES)
+    grown = {"store": {"size": "20Gi", "replicas": 3, "storageClass": "fast"}}
+    assert release.run(values=grown, **SIZES)["changed"]
+    # One that helm gave up counts, too: what its operator made of it nobody knows.
+    broken = {"store": {**grown["store"], "size": "40Gi"}, "broken": True}
+    assert release.run(values=broken)["failed"]
+    refused = release.run(values=grown, **SIZES)
+    assert "shrink store.size from 40Gi to 20Gi" in refused["msg"]
+
+
 def test_deleted_objects_are_made_again(release: Release) -> None:
-    release.run()
+    release.there()
     drawn = release.data("demo-drawn")
     release.kubectl("delete", "configmap", "demo-config")
     release.cluster.kubectl("delete", "clusterrole", f"demo-{release.namespace}")
@@ -315,7 +409,7 @@ def test_an_object_on_its_way_out_is_waited_for_then_made_again(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(helm_run, "_POLL", 0.2)
-    release.run()
+    release.there()
 
     def hold(finalizers: list[str]) -> None:
         patch = json.dumps({"metadata": {"finalizers": finalizers}})
@@ -336,6 +430,7 @@ def test_an_object_on_its_way_out_is_waited_for_then_made_again(
 def test_failed_first_install_is_mended(release: Release) -> None:
     failed = release.run(values={"broken": True})
     assert failed["failed"]
+    assert failed["changed"]
     assert "port" in failed["msg"]
     assert release.statuses() == ["failed"]
     done = release.same_as_predicted()
@@ -345,7 +440,7 @@ def test_failed_first_install_is_mended(release: Release) -> None:
 
 
 def test_failed_upgrade_with_other_values_is_rolled_back_then_upgraded(release: Release) -> None:
-    release.run()
+    release.there()
     filled = base64.b64encode(b"all regions").decode()
     release.kubectl("patch", "secret", "demo-filled", "-p", json.dumps({"data": {"config.yaml": filled}}))
     drawn = release.data("demo-drawn")
@@ -363,10 +458,11 @@ def test_failed_upgrade_with_other_values_is_rolled_back_then_upgraded(release: 
 
 
 def test_the_same_upgrade_after_a_failure_needs_no_rollback(release: Release) -> None:
-    release.run()
+    release.there()
     values = {"extra": True, "stall": "post-upgrade"}
     failed = release.run(values=values, timeout="2s")
     assert failed["failed"]
+    assert failed["changed"]
     assert failed["status"]["status"] == "failed"
     finish = threading.Thread(target=complete_next_job, args=(release,))
     finish.start()
@@ -392,7 +488,7 @@ def test_first_install_killed_before_its_hooks_ended_runs_them(release: Release,
 
 def test_first_install_killed_after_its_hooks_is_upgraded(release: Release, impatient: None) -> None:
     release.cluster.kubectl("create", "namespace", release.namespace)
-    release.run()
+    release.there()
     drawn = release.data("demo-drawn")
     restate(release, "pending-install")
     release.kubectl("delete", "configmap", "demo-config")
@@ -406,7 +502,7 @@ def test_first_install_killed_after_its_hooks_is_upgraded(release: Release, impa
 
 @pytest.mark.parametrize("values", [{}, {"text": "another"}])
 def test_killed_upgrade(release: Release, impatient: None, values: dict[str, Any]) -> None:
-    release.run()
+    release.there()
     release.killed_helm("upgrade", "pre-upgrade", "--set", "extra=true")
     predicted = release.run(check=True, timeout="2s", values=values)
     assert predicted["action"] == "recovered"
@@ -419,7 +515,7 @@ def test_killed_upgrade(release: Release, impatient: None, values: dict[str, Any
 
 
 def test_killed_between_superseding_and_deploying(release: Release, impatient: None) -> None:
-    release.run()
+    release.there()
     release.run(values={"text": "second"})
     restate(release, "pending-upgrade")
     assert release.statuses() == ["superseded", "pending-upgrade"]
@@ -430,7 +526,7 @@ def test_killed_between_superseding_and_deploying(release: Release, impatient: N
 
 @pytest.mark.parametrize("status", ["pending-rollback", "uninstalling"])
 def test_other_things_left_pending(release: Release, impatient: None, status: str) -> None:
-    release.run()
+    release.there()
     restate(release, status)
     release.kubectl("delete", "configmap", "demo-config")
     assert release.run(timeout="1s")["action"] == "recovered"
@@ -439,7 +535,7 @@ def test_other_things_left_pending(release: Release, impatient: None, status: st
 
 def test_a_living_helm_is_waited_for(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helm_run, "_POLL", 0.2)
-    release.run()
+    release.there()
     process = release.start_helm("upgrade", "--set", "stall=pre-upgrade", "--timeout", "60s")
     try:
         wait_until(lambda: release.exists("job", "demo-stall"))
@@ -461,7 +557,7 @@ def test_this_machines_clock_decides_nothing(
     release: Release, monkeypatch: pytest.MonkeyPatch, impatient: None, hours: int, living: bool
 ) -> None:
     """A helm begun an hour ago, or in an hour, by our clock: all that counts is how long we saw it at work."""
-    release.run()
+    release.there()
     restate(release, "pending-upgrade")
     told = helm_facts._time
     monkeypatch.setattr(helm_facts, "_time", lambda text: told(text) + timedelta(hours=hours))
@@ -669,7 +765,7 @@ def test_a_downgrade_has_to_be_asked_for(release: Release) -> None:
 
 
 def test_what_flux_keeps_is_left_alone(release: Release) -> None:
-    release.run()
+    release.there()
     label_manifest(release, "helm.toolkit.fluxcd.io/name: demo", "helm.toolkit.fluxcd.io/namespace: flux-system")
     before = release.everything()
     assert release.run()["action"] == "unchanged"
@@ -706,7 +802,7 @@ def test_another_fleets_namespace(release: Release, impatient: None) -> None:
 
 def test_absent(release: Release) -> None:
     assert release.same_as_predicted(state="absent")["action"] == "unchanged"
-    release.run()
+    release.there()
     done = release.same_as_predicted(state="absent", chart_ref=None)
     assert (done["action"], done["status"]["status"]) == ("uninstalled", "absent")
     assert not release.exists("configmap", "demo-config")
@@ -714,7 +810,7 @@ def test_absent(release: Release) -> None:
 
 
 def test_after_an_uninstall_that_kept_its_history(release: Release) -> None:
-    release.run()
+    release.there()
     command = [str(release.tools.helm), "uninstall", NAME, "-n", release.namespace, "--keep-history"]
     subprocess.run([*command, "--kubeconfig", str(release.cluster.kubeconfig)], check=True, capture_output=True)
     assert release.same_as_predicted(state="absent")["action"] == "unchanged"
@@ -732,7 +828,7 @@ def test_chart_on_disk(release: Release) -> None:
 
 
 def test_any_version_is_right_where_none_is_named(release: Release) -> None:
-    release.run()
+    release.there()
     assert release.run(chart_version=None)["action"] == "unchanged"
     assert release.run(chart_version=None, values={"text": "new"})["status"]["chart"] == "demo-1.1.0"
 
@@ -863,6 +959,12 @@ def test_a_signal_between_two_steps_is_told_with_what_was_begun(
             if interrupted == "check_version":
                 raise KeyboardInterrupt
             return (3, 19, 0)
+
+        def template(self, *_given: Any) -> str:
+            return ""
+
+        def missing(self, _wanted: Any) -> list[Any]:
+            return []
 
         def act(self, arguments: list[str], *_more: Any) -> None:
             acted.append(arguments[0])

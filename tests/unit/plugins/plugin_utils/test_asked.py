@@ -50,3 +50,19 @@ def test_a_collections_playbook_is_found_wherever_the_play_is(named: str, file: 
     found = asked._path(named)
     root = pathlib.Path(__file__).parents[4]
     assert (pathlib.Path(found).resolve() if found else None) == (root / file if file else None)
+
+
+@pytest.mark.parametrize(
+    ("groups", "extra", "slice_of_awx"),
+    [
+        ({"kof_regional": ["eu1"], "kof_child": []}, {"awx_job_id": 7}, True),
+        ({"kof_regional": ["eu1"], "kof_child": []}, {}, False),  # somebody at a terminal
+        ({"kof_regional": ["eu1"]}, {"awx_job_id": 7}, False),  # a slice has all groups
+        ({"kof_regional": [], "kof_child": [], "web": ["w1"]}, {"awx_job_id": 7}, False),  # and some cluster
+    ],
+)
+def test_a_slice_of_awx_may_have_no_cluster_of_the_playbook(
+    monkeypatch: pytest.MonkeyPatch, groups: dict[str, list[str]], extra: dict[str, int], slice_of_awx: bool
+) -> None:
+    monkeypatch.setattr(asked, "extra_variables", lambda _hostvars: extra)
+    assert asked._may_be_a_slice({"groups": groups, "hostvars": {}}, ["kof_child"]) is slice_of_awx

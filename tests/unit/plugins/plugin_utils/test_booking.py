@@ -70,12 +70,23 @@ def test_a_cluster_that_changed_and_failed_is_booked_as_both(variables: dict[str
 
 def test_names_for_the_next_jobs_are_none_of_our_options(variables: dict[str, Any]) -> None:
     keep(variables, __regional_outcomes=[changed("eu1") | {"failed": {"us1": "frozen"}}])
+    variables["__status_told"] = {"files": ["/srv/status.html"]}
     assert booking.report(variables, check_mode=False)["stats"] == {
+        "k0rdent_kof_run": {
+            "schema": "k0rdent.kof.run/1",
+            "check_mode": False,
+            "counts": {"changed": 1, "failed": 1, "left_out": 0},
+            "failed": ["us1"],
+            "files": ["/srv/status.html"],
+        },
         "k0rdent_kof_changed": ["eu1"],
         "k0rdent_kof_failed": ["us1"],
         "k0rdent_kof_left_out": [],
     }
-    assert "k0rdent_kof_would_change" in booking.report(variables, check_mode=True)["stats"]
+    would = booking.report(variables, check_mode=True)["stats"]
+    assert "k0rdent_kof_would_change" in would
+    assert would["k0rdent_kof_run"]["check_mode"]
+    assert would["k0rdent_kof_run"]["files"] == []  # which it has not written
 
 
 def test_a_second_report_of_the_same_run_books_only_what_is_new(variables: dict[str, Any]) -> None:
@@ -100,6 +111,7 @@ def test_what_a_role_has_booked_no_report_books_again(variables: dict[str, Any])
     assert booking.for_report(variables).lines(check_mode=False) == ["Changed: 1 cluster: eu1-child1"]
     # It happened all the same: for later layers, and for the next jobs of a workflow.
     assert booking.noted(variables).failed == {"us1": "frozen"}
+    assert report["stats"].pop("k0rdent_kof_run")["counts"] == {"changed": 2, "failed": 1, "left_out": 1}
     assert report["stats"] == {
         "k0rdent_kof_changed": ["eu1", "eu1-child1"],
         "k0rdent_kof_failed": ["us1"],
@@ -109,18 +121,32 @@ def test_what_a_role_has_booked_no_report_books_again(variables: dict[str, Any])
 
 
 @pytest.mark.parametrize("limit", [None, "kof_child"])
-def test_of_many_the_first_are_booked_and_one_has_the_rest(variables: dict[str, Any], limit: str | None) -> None:
+def test_of_too_many_to_be_booked_one_has_the_number(variables: dict[str, Any], limit: str | None) -> None:
     hosts = [f"c{number}" for number in range(1100)]
     failed = {f"f{number}": "frozen" for number in range(300)}
     keep(variables, __child_outcomes=[changed(*hosts) | {"failed": failed}])
     report = booking.report(variables | ({"ansible_limit": limit} if limit else {}), check_mode=False)
     assert len(report["failures"]) == 300, "each that failed is booked"
     assert report["stats"]["k0rdent_kof_changed"] == hosts
-    carrier = "c199" if limit else "localhost"  # --limit takes the implicit localhost away
-    assert report["play"] == hosts[:200] + ([] if limit else ["localhost"])
+    carrier = "c0" if limit else "localhost"  # --limit takes the implicit localhost away
+    assert report["play"] == [carrier]
     assert report["booked"][carrier]["status"] == "changed"
-    assert "900 more changed" in report["booked"][carrier]["msg"]
+    assert ("1099 more changed" if limit else "1100 changed") in report["booked"][carrier]["msg"]
+    assert report["booked"][carrier]["more"] == (hosts[1:] if limit else hosts), "for their diffs"
+    of_run = report["stats"]["k0rdent_kof_run"]
+    assert of_run["counts"] == {"changed": 1100, "failed": 300, "left_out": 0}
+    assert of_run["failed"] == list(failed)[:200]
+    assert len(json.dumps(of_run)) < 3000
     assert len(json.dumps(report)) < 100_000
+
+
+def test_as_many_as_can_be_booked_are_whatever_the_others_are(variables: dict[str, Any]) -> None:
+    hosts, away = ([f"{letter}{number}" for number in range(most)] for letter, most in (("c", 200), ("l", 201)))
+    keep(variables, __child_outcomes=[changed(*hosts) | {"left_out": dict.fromkeys(away, "the rollout stopped")}])
+    report = booking.report(variables, check_mode=False)
+    assert report["play"] == [*hosts, "localhost"]
+    assert report["booked"]["localhost"]["status"] == "left out"
+    assert "201 left out" in report["booked"]["localhost"]["msg"]
 
 
 def test_diffs_are_found_by_host(variables: dict[str, Any]) -> None:
@@ -173,6 +199,14 @@ def test_a_run_did_what_its_batches_and_the_tasks_of_the_mothership_did(variable
     }
 
 
+def test_what_a_helm_that_failed_had_begun_is_told(variables: dict[str, Any]) -> None:
+    failed = {"failed": True, "changed": True, "item": "kof-mothership", "msg": "CANARY"}
+    keep(variables, "mothership", __mothership_released={"results": [failed], "failed": True})
+    found = booking.of_run(variables | {"ansible_play_hosts_all": ["mothership"], "ansible_play_hosts": []})
+    assert found.changed == {"mothership": "Helm release kof-mothership begun, and failed"}
+    assert found.failed == {"mothership": "a task of it failed"}
+
+
 def test_a_run_of_which_no_task_changed_anything_changed_nothing(variables: dict[str, Any]) -> None:
     keep(variables, "mothership", __mothership_released={"results": [{"changed": False}], "changed": False})
     keep(variables, __status_outcomes=[{"failed": {"us1": "frozen"}}])
@@ -182,8 +216,12 @@ def test_a_run_of_which_no_task_changed_anything_changed_nothing(variables: dict
 def test_every_task_of_a_role_whose_change_is_told_keeps_it_so() -> None:
     """By the name that is read: a task renamed, or a new one, would change something that no record names."""
     roles = pathlib.Path(__file__).parents[4] / "roles"
-    tasks = yaml.safe_load((roles / "mothership/tasks/main.yml").read_text())
+    (tasks,) = yaml.safe_load((roles / "mothership/tasks/main.yml").read_text())
     (block,) = yaml.safe_load((roles / "dns_credentials/tasks/make.yml").read_text())
-    written = {each["register"] for each in [*tasks, *block["block"]] if "register" in each}
-    assert written - {"__mothership_namespace", "__mothership_waited"} == {*booking.OF_MOTHERSHIP, booking.CHARTS}
-    assert all("register" in each for each in block["block"])
+    written = {each["register"] for each in [*tasks["block"], *block["block"]] if "register" in each}
+    restored = {each for each in booking.OF_MOTHERSHIP if each.startswith("__restore_")}
+    plays = yaml.safe_load((roles.parent / "playbooks/restore.yml").read_text())
+    assert restored == {task.get("register") for play in plays for task in play.get("tasks", ())}
+    unsaid = {"__mothership_namespace", "__mothership_waited"}
+    assert written - unsaid == {*booking.OF_MOTHERSHIP, booking.CHARTS} - restored
+    assert all("register" in each or "k0rdent.kof.fleet_lease" in each for each in block["block"])

@@ -176,7 +176,7 @@ def test_misspelt_name_is_guessed(tmp_path: pathlib.Path) -> None:
     assert any("us1-child1: child_regionl" in line and "child_regional" in line for line in found)
 
 
-PERMISSIONS = ("kof_delete_confirm", "kof_take_over_fleet", "kof_dangerous_changes")
+PERMISSIONS = ("kof_delete_confirm", "kof_restore_confirm", "kof_take_over_fleet", "kof_dangerous_changes")
 
 
 @pytest.mark.parametrize(
@@ -392,5 +392,34 @@ def test_pending_is_what_the_motherships_role_registered(tmp_path: pathlib.Path)
     waited = {"pending": [["Namespace", "kof"], ["crd", "g/Kind"]]}
     manager.set_nonpersistent_facts("mothership", {fleets.MOTHERSHIP_WAITED: waited})
     assert fleets.pending_of(variables).items == {("Namespace", "kof"), ("crd", "g/Kind")}
-    tasks = yaml.safe_load((REPOSITORY / "roles/mothership/tasks/main.yml").read_text(encoding="utf-8"))
-    assert [task["register"] for task in tasks if "k0rdent.kof.fleet_wait" in task] == [fleets.MOTHERSHIP_WAITED]
+    (tasks,) = yaml.safe_load((REPOSITORY / "roles/mothership/tasks/main.yml").read_text(encoding="utf-8"))
+    assert [task["register"] for task in tasks["block"] if "k0rdent.kof.fleet_wait" in task] == [
+        fleets.MOTHERSHIP_WAITED
+    ]
+
+
+@pytest.mark.parametrize("batch", [None, ["us1"]])
+def test_what_dns_credentials_gives_stands_with_the_mothership(tmp_path: pathlib.Path, batch: list[str] | None) -> None:
+    """Wherever that one's variables are, and whether it is in the batch."""
+    text = FLEET.replace("us1: {", "us1: {regional_external_dns: node, ")
+    extra = {
+        "dns_credentials_method": "node_role",
+        "dns_credentials_hosted_zones": ["Z1"],
+        "dns_credentials_role_name": "r",
+    }
+    fleet = fleets.read_fleet(task_vars(tmp_path, text, batch=batch, extra=extra), EVERY_LAYER)
+    assert fleet.faults == []
+    access = fleet.clusters["us1"].external_dns_access
+    assert (access.zones, access.instance_profile) == (("Z1",), "r")
+    if batch is None:
+        assert fleet.clusters["eu1"].external_dns_access is None, "it has the Secret's"
+
+
+def test_a_fault_of_what_dns_credentials_gives_is_told_with_the_regionals_too(tmp_path: pathlib.Path) -> None:
+    extra = {
+        "dns_credentials_method": "irsa",
+        "dns_credentials_oidc_provider_arns": ["x"],
+        "dns_credentials_all_zones": True,
+    }
+    (line,) = faults(tmp_path, extra=extra, batch=["us1"])
+    assert line.startswith("mothership: dns_credentials_oidc_provider_arns: 'x' is no ARN")

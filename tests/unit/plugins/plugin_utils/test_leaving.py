@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import time
@@ -15,6 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.utils.display import Display
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import spec
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import core_internals, guarded, leaving, lines, signals
 
 CANARY = "CANARY-of-a-vault"
@@ -37,7 +39,7 @@ VARIABLES: dict[str, Any] = {
     "regional_note": vaulted("east"),
     "kof_note": vaulted("kof"),  # a default of ours
     "child_regional": vaulted("eu-east-1"),
-    "groups": {"kof_child": ["eu-east-1", "eu-west-1"]},
+    "groups": {"kof_child": ["eu-east-1", "eu-west-1"], "all": ["eu-east-1", "eu-west-1"]},
 }
 
 
@@ -297,10 +299,20 @@ def test_a_thousand_clusters_with_a_secret_each_take_no_time() -> None:
         return result
 
     start = time.process_time()
-    told = action(run).run(None, {"groups": {"kof_regional": hosts}})
+    told = action(run).run(None, {"groups": {"kof_regional": hosts, "all": hosts}})
     seconds = time.process_time() - start
     shown = json.dumps(told)
     assert not [secret for secret in secrets.values() if secret in shown]
     assert [each["host"] for each in told["diff"]] == hosts
     assert seconds < 10
     print(f"{seconds * 1000:.0f} ms for {len(json.dumps(result)) / 1e6:.1f} MB")
+
+
+def test_who_imports_an_action_has_read_what_every_task_reads() -> None:
+    """Core does so in the process that it forks for each task: else each task would read it."""
+    spec.load_spec.cache_clear()
+    found = importlib.util.spec_from_file_location("leaving_again", leaving.__file__)
+    assert found
+    assert found.loader
+    found.loader.exec_module(importlib.util.module_from_spec(found))
+    assert spec.load_spec.cache_info().currsize == len(spec.ROLES)

@@ -93,7 +93,7 @@ def task_with(module_defaults: dict[str, Any]) -> Any:
     ],
 )
 def test_a_modules_option_stands_for_what_the_variable_is(name: str, raw: Any, value: Any) -> None:
-    assert place._templated(with_templar(), name, trust_as_template(raw) if raw else raw) == value
+    assert place.templated(with_templar(), name, trust_as_template(raw) if raw else raw) == value
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_modules_option_stands_for_what_the_variable_is(name: str, raw: Any, v
 )
 def test_a_modules_option_is_refused_by_the_variables_name(name: str, raw: Any) -> None:
     with pytest.raises(ApiUnavailable, match=f"^{name}: ") as caught:
-        place._templated(with_templar(), name, raw)
+        place.templated(with_templar(), name, raw)
     assert "83" not in str(caught.value)
 
 

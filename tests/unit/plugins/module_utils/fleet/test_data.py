@@ -15,9 +15,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.data import (
     LOGS,
     METRICS,
     Child,
-    NoAnswer,
     Regional,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
 
 NOW = 1_800_000_000.0
@@ -112,12 +112,18 @@ class Fleet:
     def __init__(self) -> None:
         self.vmauths = {"eu": _well("c1-name"), "us": _well("other")}
         self.promxy: tuple[int, Any] = (200, ("eu-1", "us-1"))
+        self.lacks: tuple[str, ...] = ()  # series that promxy has none of
         self.asked: list[str] = []
 
     def ask(self, url: str, form: Any, login: Any) -> tuple[int, bytes]:
         self.asked.append(url)
         if url.startswith(PROMXY):
             status, regions = self.promxy
+            query = (form or {})["query"]
+            if query.startswith("count("):
+                there = not any(each in query for each in self.lacks)
+                counted = [{"metric": {}, "value": [NOW, "3"]}] if there else []
+                return status, json.dumps({"status": "success", "data": {"result": counted}}).encode()
             rows = [{"metric": {"promxyCluster": name}, "value": [NOW, "1"]} for name in regions]
             bad = {"status": "error", "error": "server group us: 502"}
             return status, json.dumps(
@@ -127,7 +133,16 @@ class Fleet:
         return self.vmauths[host.partition(".")[0]].answer(f"/{path}", form, login)
 
     def look(self, *children: Child, promxy: str = "") -> data.Looked:
-        return data.look([EU, US], children, self.ask, KOF_0_1_1.paths, now=lambda: NOW, limits=LIMITS, promxy=promxy)
+        return data.look(
+            [EU, US],
+            children,
+            self.ask,
+            KOF_0_1_1.paths,
+            now=lambda: NOW,
+            limits=LIMITS,
+            promxy=promxy,
+            dashboards=KOF_0_1_1.dashboards,
+        )
 
 
 def _codes(looked: data.Looked) -> list[tuple[str, str, str]]:
@@ -202,7 +217,20 @@ def test_one_store_that_is_away_hides_nothing_of_the_other(fleet, status, code):
     assert _codes(looked) == [(code, "eu", "https://vmauth.eu.kof.example.com"), ("metrics-missing", "c1", METRICS)]
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"status": "success", "data": {"result": [{}]}}', b"null"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b'{"status": "success", "data": {"result": [{}]}}',
+        b"null",
+        b"[" * 100_000,
+        b'{"status": "success", "data": {"result": [{"metric": {}, "value": [0, 1%s]}]}}' % (b"0" * 400),
+        b'{"status": "success", "data": {"result": [{"metric": [], "value": [0, "1"]}]}}',
+        b'{"status": "success", "data": {"result": [{"metric": {"clusterName": []}, "value": [0, "1"]}]}}',
+    ],
+    ids=lambda body: body[:60].decode(),
+)
 def test_who_answers_for_a_vmauth_and_is_none_is_told(fleet, monkeypatch, body):
     real = fleet.ask
     monkeypatch.setattr(fleet, "ask", lambda url, *rest: (200, body) if "vmauth.eu" in url else real(url, *rest))
@@ -300,3 +328,19 @@ def test_promxy_has_to_know_each_region_that_has_something(fleet):
     looked = fleet.look(_child(), promxy=PROMXY)
     assert [each.code for each in looked.findings] == ["store-not-reached"]
     assert looked.not_looked_at == ["promxy: it answers no query as long as us doesn't"]
+
+
+def test_a_dashboard_whose_variable_finds_nothing_is_named_with_it(fleet):
+    fleet.lacks = ("kube_namespace_labels",)
+    looked = fleet.look(_child(), promxy=PROMXY)
+    assert [(each.code, each.what) for each in looked.findings] == [
+        ("dashboard-without-data", "OpenCost / Cost reporter / Basic overview"),
+        ("dashboard-without-data", "OpenCost / Cost reporter / Detailed overview"),
+    ]
+    assert "its variable namespace, label_values(kube_namespace_labels, namespace)" in looked.findings[0].why
+    fleet.lacks = ("kube_node_info",)
+    found = [each.what for each in fleet.look(_child(), promxy=PROMXY).findings]
+    assert [title.rpartition(" ")[2] for title in found] == ["Global", "Namespaces", "Nodes", "Pods"]
+    # Nobody sends anything, which is told of the children: of their dashboards it isn't told again.
+    fleet.lacks = ("kube_", "node_")
+    assert not [each for each in fleet.look(promxy=PROMXY).findings if each.code == "dashboard-without-data"]

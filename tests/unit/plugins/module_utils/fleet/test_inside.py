@@ -37,6 +37,7 @@ class Management:
 
     def __init__(self, **secrets: Any) -> None:
         self.secrets, self.asked = secrets, list[str]()
+        self.observe: Any = None
 
     def resource(self, *_kind: str) -> None:
         return None
@@ -59,7 +60,8 @@ class Cluster:
 
     made: list[Settings] = []  # noqa: RUF012
 
-    def __init__(self, chosen: Settings) -> None:
+    def __init__(self, chosen: Settings, most: int) -> None:
+        assert most == inside.LARGEST
         self.made.append(chosen)
         self.how = chosen.server.removeprefix("https://").partition(".")[0]
 
@@ -193,6 +195,16 @@ def test_where_there_is_no_usable_kubeconfig_that_is_told() -> None:
     assert not Cluster.made
 
 
+def test_an_authority_in_a_file_is_told_and_not_taken_for_a_certificate_that_isn_t_trusted() -> None:
+    config = yaml.safe_load(base64.b64decode(kubeconfig("https://a.example.com")["data"]["value"]))
+    config["clusters"][0]["cluster"]["certificate-authority"] = "/etc/shadow"
+    of_file = {"data": {"value": base64.b64encode(yaml.safe_dump(config).encode()).decode()}}
+    found = visited("a", a_kubeconfig=of_file)["a"]
+    assert codes(found) == ["kubeconfig-unusable"]
+    assert "has its authority in a file" in found[0][1]
+    assert not Cluster.made
+
+
 def test_a_kubeconfig_that_may_not_be_read_is_left_to_who_asked() -> None:
     visit = inside.Visit("a", PARTS, [("kcm-system", "a-kubeconfig")], 1)
     inside.look(Management(a_kubeconfig=ApiError(403, "Forbidden", "cannot get")), [visit], bool)  # type: ignore[arg-type]
@@ -218,7 +230,7 @@ def test_what_data_is_known_by_is_kept_where_it_is_asked_for() -> None:
     assert names == {"kof-collectors-node-exporter", "kof-collectors-k8s-cluster"}
     assert others == [inside.Kept(None, None)] * 2
     # Nor is anything made up of one that went away before its collectors were asked for.
-    reader = inside._Reader(Cluster(Cluster.made[0]), visits[0], time.monotonic() + 1)  # type: ignore[arg-type]
+    reader = inside._Reader(Cluster(Cluster.made[0], inside.LARGEST), visits[0], time.monotonic() + 1)  # type: ignore[arg-type]
     reader._gone = "connection refused"
     assert reader.kept() == inside.Kept(None, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -140,9 +141,60 @@ def test_what_somebody_wrote_there_that_is_no_record_is_no_run(space: Any) -> No
 
 def test_without_the_namespace_or_the_right_it_says_why(space: Any, control_plane: Any) -> None:
     connection, _where = space
-    assert record.write(connection, "records-nowhere", "kof-run-1", made(), NONE).startswith(
-        'ConfigMap records-nowhere/kof-run-1: namespaces "records-nowhere" not found'
-    )
+    assert record.write(connection, "records-nowhere", "kof-run-1", made(), NONE) == record.NOWHERE
     options = {"kubeconfig": str(control_plane.admin), "impersonate_user": "nobody"}
     with connect(options) as nobody, pytest.raises(ApiError, match="forbidden"):
         record.write(nobody, "records-nowhere", "kof-run-1", made(), NONE)
+
+
+def test_runs_that_end_at_once_keep_theirs_and_take_the_oldest_between_them(space: Any, monkeypatch: Any) -> None:
+    connection, where = space
+    monkeypatch.setattr(record, "KEPT", 3)
+    for number in range(3):
+        assert record.write(connection, where, f"kof-run-1-{number}", made(), NONE) == ""
+    with ThreadPoolExecutor(3) as pool:
+        told = list(pool.map(lambda n: record.write(connection, where, f"kof-run-2-{n}", made(), NONE), range(3)))
+    assert told == [""] * 3
+    # Each knows the others' as far as they were there; the next run takes what is over.
+    assert {f"kof-run-2-{n}" for n in range(3)} <= names(connection, where)
+    assert record.write(connection, where, "kof-run-3-0", made(), NONE) == ""
+    assert len(names(connection, where)) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "[" * 100_000,
+        "[]",
+        '{"schema": "k0rdent.kof.run/1"}',
+        json.dumps({**RAN, "schema": record.SCHEMA, "changed": {"count": True}, "failed": {}, "left_out": {}}),
+        json.dumps(
+            {**RAN, "schema": record.SCHEMA, **{key: {"count": -1} for key in ("changed", "failed", "left_out")}}
+        ),
+        json.dumps({**RAN, "schema": record.SCHEMA, **{key: {"count": 1} for key in ("changed", "failed")}}),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_what_somebody_made_of_a_record_is_none(text: str) -> None:
+    assert record._parsed(text) is None
+
+
+def test_of_more_than_are_kept_the_newest_are_read_under_their_own_names(monkeypatch: Any) -> None:
+    """Anybody may make ConfigMaps with these labels, and say any name in one."""
+    held = [
+        {
+            "metadata": {"name": f"kof-run-{n:03}", "creationTimestamp": f"2026-03-01T12:{n:02}:00Z"},
+            "data": {"run.json": json.dumps({**made(), "name": "another"})},
+        }
+        for n in range(50)
+    ]
+    monkeypatch.setattr(record, "_listed", lambda *_arguments: held)
+    found = record.read(None, "kof", "mine")  # type: ignore[arg-type]
+    assert [each["name"] for each in found] == [f"kof-run-{n:03}" for n in range(49, 29, -1)]
+
+
+def test_without_a_namespace_there_is_no_record_and_nothing_is_wrong(space: Any) -> None:
+    connection, _where = space
+    assert record.write(connection, "nowhere", "kof-run-1", made(), NONE) == record.NOWHERE

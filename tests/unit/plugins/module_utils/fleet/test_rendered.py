@@ -9,6 +9,7 @@ import pathlib
 import resource
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -213,3 +214,30 @@ def test_a_marker_stands_for_each_secret_and_all_else_stays() -> None:
     assert yaml.safe_load(services[0]["values"]) == {
         "auth": {"user": MARKER, "list": ["a", MARKER], "pin": 5, "adminPassword": MARKER, "text": "a\nb\n"}
     }
+
+
+def test_two_runs_that_write_the_same_folder_at_once_leave_whole_files(tmp_path: pathlib.Path) -> None:
+    """A timer's and somebody's: neither takes the other's unfinished file for its own."""
+    texts = ["a" * 2**20, "b" * 2**20]
+
+    def write(text: str) -> set[str]:
+        found = set()
+        for _ in range(60):
+            Folder(tmp_path, secrets=False, mode=0o644).write({"status.json": text})
+            found.add((tmp_path / "status.json").read_text())
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        seen = set().union(*pool.map(write, texts))
+    assert seen <= set(texts)
+    assert [each.name for each in tmp_path.iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
+def test_what_is_no_file_isn_t_replaced_by_one(kind: int, tmp_path: pathlib.Path) -> None:
+    """As root a file would be where /dev/null was."""
+    os.mknod(tmp_path / "log", kind | 0o600)
+    with pytest.raises(FleetFault, match="is a link, or no folder"):
+        Folder(tmp_path, secrets=True).write({"log": "a"})
+    assert stat.S_IFMT((tmp_path / "log").lstat().st_mode) == kind
+    assert list(tmp_path.iterdir()) == [tmp_path / "log"]

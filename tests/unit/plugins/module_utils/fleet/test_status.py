@@ -5,14 +5,23 @@ from __future__ import annotations
 import base64
 import copy
 import datetime
+import json
+import pathlib
+import random
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status as under_test
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart, Revision
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import helm_releases
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import FIELD_MANAGER, HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model, operators
@@ -163,8 +172,15 @@ class Source:
 
     server = "https://fake:6443"
 
-    def __init__(self, held: list[dict[str, Any]], *, forbidden: tuple[str, ...] = (), unserved: tuple[str, ...] = ()):
-        self.held, self.forbidden, self.unserved = held, forbidden, unserved
+    def __init__(
+        self,
+        held: list[dict[str, Any]],
+        *,
+        forbidden: tuple[str, ...] = (),
+        unserved: tuple[str, ...] = (),
+        broken: tuple[str, ...] = (),
+    ):
+        self.held, self.forbidden, self.unserved, self.broken = held, forbidden, unserved, broken
         self.asked: list[str] = []
 
     def api_groups(self, group: str) -> dict[str, Any]:
@@ -181,6 +197,8 @@ class Source:
         self.asked.append(path)
         if kind in self.forbidden or f"{kind}/{name}" in self.forbidden:
             raise ApiError(403, "Forbidden", f"cannot list {kind}")
+        if kind in self.broken:
+            raise ApiError(500, "InternalError", f"conversion webhook for {kind} failed")
         return [
             each
             for each in self.held
@@ -263,9 +281,7 @@ def test_budgets_are_reckoned_by_what_is_read_anyway(forbidden: tuple[str, ...])
     source = Source(objects(), forbidden=forbidden)
     seen = look(source, weigh=weigh)
     assert seen["budgets"] == [{"name": "promxy memory"}]
-    assert [each for each in source.asked if each == "PromxyServerGroup|kof|"][1:] == ["PromxyServerGroup|kof|"] * (
-        "PromxyServerGroup" in forbidden
-    )
+    assert source.asked.count("PromxyServerGroup|kof|") == 1
     (live,) = given
     assert {each["metadata"]["name"] for each in live.cluster_deployments} == {"eu1", "eu1-a"}
     groups = live.promxy_server_groups
@@ -274,6 +290,153 @@ def test_budgets_are_reckoned_by_what_is_read_anyway(forbidden: tuple[str, ...])
     )
     promxy = None if "Deployment" in forbidden else KOF_0_1_1.promxy.deployment
     assert (live.promxy and live.promxy["metadata"]["name"]) == promxy
+
+
+OF_ALL_KINDS = [
+    item(
+        "v1", "Pod", "kof", "p", spec={"volumes": [{"persistentVolumeClaim": {"claimName": "c"}}]},
+        status={
+            "phase": "Pending", "startTime": LONG_AGO, "conditions": [condition("PodScheduled", "True")],
+            "containerStatuses": [{
+                "name": "x", "restartCount": 5, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1, "finishedAt": LONG_AGO, "reason": "Error"}},
+            }],
+        },
+    ),
+    item("v1", "PersistentVolumeClaim", "kof", "c", spec={"storageClassName": "s"}, status={"phase": "Pending"}),
+    item("storage.k8s.io/v1", "StorageClass", None, "s", provisioner="p"),
+    item(*operators.GRAFANA, "kof", "g", status={"stage": "complete", "stageStatus": "success"}),
+    item(
+        "lib.projectsveltos.io/v1beta1", "SveltosCluster", "kcm-system", "eu1", spec={},
+        status={"connectionStatus": "Healthy", "connectionFailures": 0, "failureMessage": ""},
+    ),
+    item(
+        "cluster.x-k8s.io/v1beta1", "Cluster", "kcm-system", "eu1-a", spec={},
+        status={"conditions": [condition("RemoteConnectionProbe", "True")], "v1beta2": {"conditions": []}},
+    ),
+    item(
+        SVELTOS, "ClusterConfiguration", "kcm-system", "capi--eu1",
+        status={"profileResources": [{
+            "profileName": "eu1",
+            "Features": [{"featureID": "Helm", "charts": [{"releaseName": "kof-storage", "chartVersion": "1.0.0"}]}],
+        }]},
+    ),
+    item("v1", "ConfigMap", "kof", "kof-run-1", data={"run.json": json.dumps({
+        "schema": "k0rdent.kof.run/1", "job": {"id": "1"},
+        "changed": {"count": 1}, "failed": {"count": 0}, "left_out": {"count": 0},
+    })}),
+]  # fmt: skip
+#: What may stand where something else belongs.
+OF_OTHER_TYPES = (
+    None, {}, [], "", "text", 5, -1, True, ["x"], [None], {"a": None}, {"x": [{"y": 1}]}, "9" * 5000, float("inf"),
+    "0001-01-01T00:00:00Z", "\u202e\x1b[31m<b>", "[" * 5000,
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Of all that is in a value; metadata only an API server writes, and as it should be."""
+    for key in value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0):
+        if path or key not in ("apiVersion", "kind", "metadata"):
+            yield (*path, key)
+            yield from places(value[key], (*path, key))
+
+
+def test_no_form_that_an_object_has_ends_a_look_or_breaks_its_schema() -> None:
+    """Each part of each object once of another type, one at a time."""
+    chance = random.Random(15)
+    held = [*as_applied(), *OF_ALL_KINDS]
+    schema = json.loads((pathlib.Path(__file__).parents[5] / "docs" / "status.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    told_of: Counter[str] = Counter()
+    for number, each in enumerate(held):
+        for path in places(each):
+            changed = copy.deepcopy(held)
+            value: Any = changed[number]
+            for key in path[:-1]:
+                value = value[key]
+            value[path[-1]] = copy.deepcopy(chance.choice(OF_OTHER_TYPES))
+            seen = look(Source(changed), more=[verify.datasources])
+            assert len(seen["clusters"]) == 3
+            told_of.update(found["code"] for found in seen["findings"])
+            seen = json.loads(json.dumps({**seen, "management_cluster": "here"}))
+            faults = [fault.message for fault in validator.iter_errors(seen)]
+            assert faults == [], (each["kind"], path, value[path[-1]])
+    assert told_of["object-malformed"] > 20
+
+
+@pytest.mark.parametrize(
+    "kind", ["Management", "Credential", "ClusterSummary", "Deployment", "Pod", "GrafanaDatasource"]
+)
+def test_a_kind_that_can_t_be_had_though_the_server_runs_is_told_and_the_rest_is_looked_at(kind: str) -> None:
+    """As where the webhook that converts it is away: its controllers are what one looks for then."""
+    source = Source(objects(), broken=(kind,))
+    seen = look(source)
+    assert any("conversion webhook" in each for each in seen["not_looked_at"])
+    assert all(source.asked.count(each) == 1 for each in source.asked if each.startswith(f"{kind}|"))
+    assert "unknown" in states(seen).values()
+    with pytest.raises(ApiError, match="conversion webhook"):
+        look(Source(objects(), broken=("ClusterDeployment",)))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([], set()),  # of an OCI repository
+        ([condition("Ready", "True")], set()),
+        ([condition("Ready", "Unknown", "building artifact")], set()),
+        ([condition("Ready", "False", "503 of https://me:CANARY@here/", JUST_NOW)], {"progress"}),
+        ([condition("Ready", "False", "503", LONG_AGO)], {"warning"}),
+    ],
+)
+def test_a_repository_of_charts_that_flux_doesn_t_reach(said: Any, expected: set[str]) -> None:
+    made = item("source.toolkit.fluxcd.io/v1", "HelmRepository", "kcm-system", "kof", status={"conditions": said})
+    source = Source([*objects(), made])
+    seen = look(source)
+    assert told(seen) == {("mothership", severity, "chart-repository-not-ready") for severity in expected}
+    assert source.asked.count("HelmRepository|kcm-system|kof") == 1
+    assert "CANARY" not in str(seen)
+
+
+@pytest.mark.parametrize(
+    "problem", [NotARelease("Secret x holds no release"), ApiError(500, "InternalError", "etcd is away")]
+)
+def test_a_release_that_somebody_broke_says_nothing_and_hides_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def look_at_charts(*_arguments: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(under_test.installed, "look", look_at_charts)
+    charts = under_test.charts_of(Source([]), "kof")  # type: ignore[arg-type]
+    seen = look(Source(objects()), charts=charts)
+    assert (seen["versions"]["charts"], states(seen)["mothership"], states(seen)["eu1"]) == (None, "unknown", "ready")
+    assert seen["not_looked_at"][0] == f"Helm releases of kof's charts: {problem}"
+
+
+def test_other_values_of_a_chart_are_drift_and_none_of_them_is_told() -> None:
+    (_operators, mothership) = helm_releases(fleet())
+    as_stored = json.loads(json.dumps(mothership["values"]), parse_int=float)  # helm's JSON has no integers
+    for values, upgraded in ((as_stored, 0), ({**as_stored, "mine": {"password": "CANARY"}}, 1), (None, 0)):
+        last = Revision("0.1.1", "deployed", LONG_AGO, values)
+        charts = [CHARTS[0], replace(CHARTS[1], last=last)]
+        drift = look(Source(as_applied()), charts=charts)["drift"]
+        assert counted({"drift": drift})["Helm release"] == {
+            "unchanged": 2 - upgraded,
+            **({"upgraded": 1} if upgraded else {}),
+        }
+        assert [each["why"] for each in drift["objects"] if each["kind"] == "Helm release"] == [
+            "its values differ"
+        ] * upgraded
+        assert "CANARY" not in f"{drift} {last}"
+
+
+def test_budgets_that_can_t_be_reckoned_hide_nothing_else() -> None:
+    def weigh(_live: under_test.Live) -> list[dict[str, str]]:
+        raise TypeError("CANARY")
+
+    seen = look(Source(objects()), weigh=weigh)
+    assert (seen["budgets"], told(seen)) == ([], {("mothership", "warning", "object-malformed")})
+    assert "CANARY" not in str(seen)
 
 
 def trie(value: Any) -> dict[str, Any]:
@@ -864,7 +1027,7 @@ def test_without_the_namespace_there_is_one_finding_and_not_twenty() -> None:
     [
         (CHARTS, "failed"),
         ([CHARTS[0], installed("kof-mothership", "0.1.1", "deployed", JUST_NOW)], "progress"),
-        (None, "warning"),  # nobody says since when
+        ("forbidden", "warning"),  # nobody says since when
     ],
 )
 def test_a_kind_that_is_not_served_is_one_finding(charts: Any, severity: str) -> None:
@@ -930,7 +1093,7 @@ def test_of_a_cluster_that_is_going_no_service_is_missed() -> None:
     assert told(look(Source(held))) == {("eu1-a", "warning", "being-deleted")}
 
 
-@pytest.mark.parametrize(("charts", "code"), [([], "chart-being-installed"), (None, "")])
+@pytest.mark.parametrize(("charts", "code"), [([], "chart-being-installed"), ("forbidden", "")])
 def test_without_the_date_of_the_namespace_the_first_cluster_gives_it(charts: Any, code: str) -> None:
     seen = look(Source(objects(), forbidden=("Namespace",), unserved=("GrafanaDatasource",)), charts=charts)
     expected = {("mothership", "warning", each) for each in ("kind-not-served", code) if each}
@@ -969,13 +1132,13 @@ def test_a_chart_that_is_being_installed_is_as_old_as_its_revision() -> None:
         ([CHARTS[0], installed("kof-mothership", "0.1.1", "pending-install")], {"chart-being-installed"}),
         ([CHARTS[0], installed("kof-mothership", "0.1.0", "failed", JUST_NOW, "0.1.1")], {"chart-not-deployed"}),
         ([CHARTS[0], installed("kof-mothership", "0.1.1", "pending-upgrade")], {"chart-being-installed"}),
-        (None, set()),
+        ("forbidden", set()),
     ],
 )
 def test_kofs_charts(charts: Any, expected: set[str]) -> None:
     seen = look(Source(objects()), charts=charts)
     assert {code for _host, _severity, code in told(seen)} == expected
-    assert bool(seen["not_looked_at"]) == (charts is None)
+    assert bool(seen["not_looked_at"]) == (charts == "forbidden")
 
 
 def elsewhere() -> list[dict[str, Any]]:
@@ -1045,7 +1208,7 @@ def test_what_a_cluster_says_itself_counts_whatever_else_may_not_be_read(
 
 
 def test_where_releases_of_charts_may_not_be_read_the_mothership_is_not_called_ready() -> None:
-    seen = look(Source(objects()), charts=None)
+    seen = look(Source(objects()), charts="their Secrets may not be listed")
     assert states(seen)["mothership"] == "unknown"
     assert seen["counts"]["clusters"] == {**dict.fromkeys(report.STATES, 0), "unknown": 1, "ready": 2}
 

@@ -31,6 +31,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data, sta
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import inside as looks
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import progressing
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
 
@@ -277,7 +278,7 @@ def test_what_was_deployed_a_moment_ago_may_still_arrive(monkeypatch: pytest.Mon
 def test_a_regional_that_is_away_is_its_own_and_of_its_children_nothing_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    away = test_data.Vmauth(away=data.NoAnswer("refused", "connection refused"))
+    away = test_data.Vmauth(away=NoAnswer("refused", "connection refused"))
     seen = look_for_data(monkeypatch, {"eu1": away})
     assert told(seen) == {("eu1", "failed", "vmauth-not-reached")}
     assert seen["data"] == [{"host": "eu1-a"}]
@@ -286,7 +287,7 @@ def test_a_regional_that_is_away_is_its_own_and_of_its_children_nothing_is_said(
 def test_of_a_regional_out_of_the_batch_it_is_told_that_its_children_are_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    away = test_data.Vmauth(away=data.NoAnswer("refused", "connection refused"))
+    away = test_data.Vmauth(away=NoAnswer("refused", "connection refused"))
     seen = look_for_data(monkeypatch, {"eu1": away}, of=both("eu1-a"))
     assert (seen["findings"], states(seen)) == ([], {"eu1-a": "unknown"})
     assert any("data of eu1: vmauth-not-reached" in each for each in seen["not_looked_at"])

@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import OPTIONS, BadInput, Refused, ReleaseRun
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm import run as helm_run
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.run import (
+    OPTIONS,
+    BadInput,
+    Refused,
+    ReleaseRun,
+    StuckObject,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.helm.store import Missing
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_0 import KOF_0_0
 
 FOREIGN = list(KOF_0_0.charts["kof-mothership"].foreign_objects)
@@ -64,7 +73,7 @@ def run(
         yield helm
 
     made._helm = played  # type: ignore[method-assign,assignment]
-    made._store = types.SimpleNamespace(history=list, missing=list)  # type: ignore[assignment]
+    made._store = types.SimpleNamespace(history=list, missing=lambda _wanted: [])  # type: ignore[assignment]
     return made, helm
 
 
@@ -95,3 +104,42 @@ def test_the_right_one_is(tmp_path: pathlib.Path) -> None:
 def test_a_repository_is_one_of_http(tmp_path: pathlib.Path, url: str) -> None:
     with pytest.raises(BadInput, match="chart_repo_url is no URL of an HTTP repository"):
         run(tmp_path, "", chart_repo_url=url)
+
+
+class Leaving:
+    """A cluster from which a Secret goes after so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+        self.seen: list[str] = []
+
+    def history(self) -> list[Any]:
+        return []
+
+    def missing(self, wanted: Sequence[Ref]) -> list[Missing]:
+        self.looks -= 1
+        self.seen.append("there" if self.looks >= 0 else "gone")
+        return [Missing(ref, "2026-01-02T03:04:05Z" if self.looks >= 0 else None, ("a/b",)) for ref in wanted]
+
+
+def test_an_install_waits_for_what_an_uninstall_has_on_its_way_out(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else helm takes it for there, and then it goes: a release without some of its objects."""
+    monkeypatch.setattr(helm_run, "_POLL", 0.01)
+    made, helm = run(tmp_path, manifest("Secret/promxy"))
+    made._store = store = Leaving(2)  # type: ignore[assignment]
+    helm.act = lambda arguments, *_given: store.seen.append(arguments[0])  # type: ignore[method-assign]
+    assert made.present()["action"] == "installed"
+    assert store.seen == ["there", "there", "gone", "install"]
+
+    made, helm = run(tmp_path, manifest("Secret/promxy"), timeout="1ms")
+    made._store = Leaving(10**6)  # type: ignore[assignment]
+    with pytest.raises(StuckObject, match=r"Secret promxy is being deleted since .*, held by its finalizers a/b"):
+        made.present()
+    assert helm.acts == []
+
+    made, helm = run(tmp_path, manifest("Secret/promxy"), check_mode=True)
+    made._store = store = Leaving(10**6)  # type: ignore[assignment]
+    assert made.present()["action"] == "installed"
+    assert store.seen == [], "a check waits for nobody"

@@ -22,6 +22,7 @@ import pytest
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import client as under_test
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import exec_plugin
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiError, ApiUnavailable, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lost
 from sandbox.certificates import Authority
 
 Script = Callable[["Handler", int], None]
@@ -566,3 +567,52 @@ def test_discovery_paths_lists_and_watch_of_a_real_server(control_plane):
         assert [event["type"] for event in events if event["type"] == "ERROR"] == []
         with pytest.raises(ApiUnavailable, match="no answer in time"):
             list(connection.watch("/api/v1/namespaces", version, timeout_seconds=30, read_timeout=0.3))
+
+
+class Held:
+    """A lease that notes when it is asked, and is lost after so many looks."""
+
+    def __init__(self, looks: int = 99) -> None:
+        self.asked: list[str] = []
+        self.looks = looks
+
+    def owns(self, path: str) -> bool:
+        return path.endswith("/leases")
+
+    def take(self) -> None:
+        self.asked.append("take")
+
+    def check(self) -> None:
+        self.asked.append("check")
+        if self.asked.count("check") > self.looks:
+            raise Lost("it is another's")
+
+    def stop(self) -> None:
+        self.asked.append("stop")
+
+
+def test_what_writes_asks_for_the_lease_and_nothing_else_does(serve: Any) -> None:
+    server = serve(lambda handler, _number: handler.answer(200))
+    with to(server) as connection:
+        connection.lease = held = Held()
+        connection.request("GET", "/api/v1/pods")
+        connection.request("PATCH", "/api/v1/pods/a", query={"dryRun": "All"}, body={})
+        connection.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body={})
+        connection.request("POST", "/apis/coordination.k8s.io/v1/namespaces/x/leases", body={})
+        assert held.asked == []
+        connection.request("DELETE", "/api/v1/pods/a", body={})
+        assert held.asked == ["take", "check"]
+    assert held.asked[-1] == "stop"
+
+
+def test_each_try_looks_last_of_all_whether_the_lease_is_held_and_nothing_is_sent_without(serve: Any) -> None:
+    def script(handler: Handler, _number: int) -> None:
+        handler.refuse(503, "busy", Retry_After="0")
+
+    server = serve(script)
+    with to(server) as connection:
+        connection.lease = held = Held(looks=2)
+        with pytest.raises(ApiUnavailable, match="it is another's"):
+            connection.request("PATCH", "/api/v1/pods/a", body={})
+        assert held.asked == ["take", "check", "check", "check"]
+        assert [command for command, *_rest in server.seen] == ["PATCH", "PATCH"]

@@ -50,8 +50,13 @@ def test_the_judge_catches_a_decider_that_compares_what_is_wanted_only(
         return bool(want == live)
 
     monkeypatch.setattr(judge, "unchanged", part_of)
-    verdicts = [judge.judge(server, judge.cook(server, number)[2])[0] for number in range(60)]
-    assert sum(verdict.wrong for verdict in verdicts if verdict) > 5
+    wrong = 0
+    for number in range(60):
+        verdict = judge.judge(server, judge.cook(server, number)[2])[0]
+        wrong += bool(verdict and verdict.wrong)
+        if wrong > 5:
+            return
+    raise AssertionError(f"it catches {wrong} of 60 only")
 
 
 def test_every_option_of_the_cluster_roles_is_among_the_random_variables() -> None:

@@ -113,6 +113,8 @@ def test_secret_names(name):
         "username_key",
         "password_key",
         "secretKeyRef",
+        "imagePullSecrets",
+        "child_image_pull_secrets",
         "create_secret",
         "create_secrets",
         "region",

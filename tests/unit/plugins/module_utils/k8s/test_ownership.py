@@ -14,6 +14,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import (
     claims,
     handover,
     is_hand,
+    of_people,
     same,
     subtract,
     unchanged,
@@ -269,3 +270,77 @@ def test_same_is_an_equivalence(one, other):
     assert same(one, other) == same(other, one)
     if same(one, other):
         assert repr(one).replace(".0", "") == repr(other).replace(".0", "") or isinstance(one, dict | list)
+
+
+def of(manager: str, fields: dict[str, Any], operation: str = "Apply", **more: Any) -> dict[str, Any]:
+    return {"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields, **more}
+
+
+MADE = {
+    "apiVersion": "a/v1",
+    "kind": "K",
+    "metadata": {
+        "name": "n", "namespace": "s", "uid": "u", "finalizers": ["f"], "ownerReferences": [{}],
+        "labels": {"ours": "1", "theirs": "2", "controllers": "3"},
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "seen": "x"},
+    },
+    "spec": {
+        "a": 1, "defaulted": True, "map": {}, "opened": {"by": "controller"}, "set": ["x", "y"],
+        "list": [{"n": "one", "v": 1, "d": 2}, {"n": "two"}], "atomic": [{"n": 1}], "shared": {"b": 1, "c": 2},
+    },
+    "status": {"ready": True},
+}  # fmt: skip
+KEYED = {'k:{"n":"one"}': {".": {}, "f:v": {}}}
+
+
+def test_what_we_and_people_have_said_is_told_from_what_others_have() -> None:
+    ours = {
+        "f:metadata": {"f:labels": {"f:ours": {}}, "f:annotations": {"f:seen": {}}},
+        "f:spec": {
+            "f:a": {}, "f:map": {}, "f:opened": {".": {}}, "f:set": {'v:"y"': {}}, "f:list": KEYED, "f:atomic": {},
+            "f:shared": {"f:b": {}}, "f:gone": {},
+        },
+    }  # fmt: skip
+    person = {"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:shared": {"f:c": {}}}}
+    entries = [
+        of("k0rdent.kof", ours),
+        of("kubectl-edit", person, "Update"),
+        of("kcm", {"f:metadata": {"f:labels": {"f:controllers": {}}}, "f:spec": {"f:defaulted": {}}}, "Update"),
+        of("kubectl", {"f:status": {"f:ready": {}}}, "Update", subresource="status"),
+    ]
+    live = {**MADE, "metadata": {**MADE["metadata"], "managedFields": entries}}
+    assert of_people(live) == {
+        "apiVersion": "a/v1",
+        "kind": "K",
+        "metadata": {
+            "name": "n", "namespace": "s", "labels": {"ours": "1", "theirs": "2"}, "annotations": {"seen": "x"},
+        },
+        "spec": {
+            "a": 1, "map": {}, "opened": {}, "set": ["y"], "list": [{"n": "one", "v": 1}], "atomic": [{"n": 1}],
+            "shared": {"b": 1, "c": 2},
+        },
+    }  # fmt: skip
+    assert of_people(live, ("nobody",))["metadata"]["labels"] == {"ours": "1"}
+
+
+def test_what_the_api_server_puts_on_a_namespace_is_of_nobody() -> None:
+    """It books its label on who made the namespace; kept in a backup it would come back as ours."""
+    label = {"kubernetes.io/metadata.name": "kof"}
+    entry = of("kubectl-create", {"f:metadata": {"f:labels": {".": {}, "f:kubernetes.io/metadata.name": {}}}}, "Update")
+    live = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "kof", "labels": label, "managedFields": [entry]},
+    }
+    assert of_people(live)["metadata"] == {"name": "kof"}
+
+
+def test_of_what_nobody_known_has_said_all_but_the_servers_is_kept() -> None:
+    for entries in ([], None, [of("somebody", {"f:spec": {"f:a": {}}})]):
+        live = {**MADE, "metadata": {**MADE["metadata"], "managedFields": entries}}
+        found = of_people(live)
+        assert found["spec"] == MADE["spec"]
+        assert found["metadata"] == {
+            "name": "n", "namespace": "s", "labels": MADE["metadata"]["labels"], "annotations": {"seen": "x"},
+        }  # fmt: skip
+        assert "status" not in found

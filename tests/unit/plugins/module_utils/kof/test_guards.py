@@ -299,6 +299,32 @@ def test_a_value_that_volumes_can_not_follow(before: str, after: str, told: str 
     assert reason is None if told is None else told in (reason or "")
 
 
+METRICS = "victoriametrics: {vmcluster: {vmstorage: {storage: {size: %s}}, replicaCount: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (METRICS % ("50Gi", 3), METRICS % ("20Gi", 3), "vmcluster.vmstorage.storage.size from 50Gi to 20Gi"),
+        (METRICS % ("1Gi", 3), METRICS % ("1000Mi", 3), "from 1Gi to 1000Mi"),
+        (METRICS % ("10Gi", 5), METRICS % ("10Gi", 4), "vmcluster.replicaCount from 5 to 4"),
+        # What isn't said is the chart's: 10Gi of three.
+        (METRICS % ("50Gi", 3), "a: 1", "from 50Gi to 10Gi"),
+        ("a: 1", METRICS % ("5Gi", 3), "from 10Gi to 5Gi"),
+        ("a: 1", METRICS % ("10Gi", 1), "replicaCount from 3 to 1"),
+        (METRICS % ("20Gi", 3), METRICS % ("50Gi", 4), None),
+        (METRICS % ("10Gi", 3), METRICS % ("10240Mi", 3), None),
+        (METRICS % ("much", 3), METRICS % ("1Gi", 3), None),
+        ("a: '{{ .Cluster.x }}'", METRICS % ("1Gi", 1), None),
+        (METRICS % ("50Gi", 3), "a: '{{ .Cluster.x }}'", None),
+    ],
+)
+def test_a_volume_that_would_shrink_and_a_replica_that_would_go(before: str, after: str, told: str | None) -> None:
+    live, wanted = cluster(service("kof-storage", values=before)), cluster(service("kof-storage", values=after))
+    reason = dangerous(live, wanted)
+    assert reason is None if told is None else told in (reason or "")
+
+
 def test_labels_and_services_of_other_kinds_are_none_of_these() -> None:
     assert said(cluster(kind="Secret", labels={INJECTION: "x"}), cluster(kind="Secret")) is None
     assert said(cluster(kind="Secret"), cluster(service("x"), kind="Secret")) is None

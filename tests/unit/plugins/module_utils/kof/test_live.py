@@ -110,6 +110,25 @@ def test_each_cluster_is_of_its_own_line_and_gives_its_own_variables_back() -> N
     assert odd.variables["regional_service_templates"] == {"kof-storage": "kof-storage-mine"}
 
 
+@pytest.mark.parametrize("release", RELEASES.values(), ids=list(RELEASES))
+def test_a_mirror_of_images_is_said_by_its_variables_where_all_charts_are_told_of_it(release: Any) -> None:
+    mirror = {"regional_image_registry": "registry.example.com/mirror", "regional_image_pull_secrets": ["a", "b"]}
+    given = {"regional_domain": "eu1.example.com", "regional_admin_email": "a@example.com", **mirror}
+    said = {"kof_version": release.version, "regional_storage_class": "gp3", **given}
+    regional, faults = model.parse_regional("eu1", said)
+    assert regional, faults
+    live = cluster_deployment.regional(regional, release=release, kcm_version="v1alpha1", template="aws-1")
+    (found,) = found_clusters([live], release)
+    assert {name: found.variables.get(name) for name in mirror} == mirror
+    assert "regional_service_values" not in found.variables
+    # With one that isn't, a run would change more than nothing: what is there stays values.
+    live["spec"]["serviceSpec"]["services"][0]["values"] = "{}"
+    (found,) = found_clusters([live], release)
+    assert not mirror.keys() & found.variables.keys()
+    storage = found.variables["regional_service_values"]["kof-storage"]
+    assert storage["global"]["image"]["registry"] == mirror["regional_image_registry"]
+
+
 @pytest.mark.parametrize("spec", [None, {}, {"serviceSpec": None}, {"serviceSpec": {"services": None}}])
 def test_a_cluster_of_nothing_has_none(spec: Any) -> None:
     assert regional_domain({"metadata": {"name": "a"}, "spec": spec}) is None

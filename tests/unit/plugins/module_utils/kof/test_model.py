@@ -91,6 +91,9 @@ def test_a_regional_with_its_defaults() -> None:
         labels={},
         storage_class=None,
         external_dns="secret",
+        external_dns_owner=None,
+        external_dns_access=None,
+        ingress_addresses=[],
         retention=None,
         logs_storage_size="10Gi",
         service_templates={},
@@ -102,6 +105,7 @@ def test_a_regional_with_its_defaults() -> None:
         promxy_insecure_skip_verify=False,
         promxy_dial_timeout="5s",
         datasource_resync_period="5m",
+        dashboards=None,
         vmuser_secret="storage-vmuser-credentials",
     )
 
@@ -160,6 +164,11 @@ REGIONAL_FAULTS = [
     ("regional_vmuser_secret", 'a"b', "lowercase"),
     ("regional_storage_class", "GP3", "lowercase"),
     ("regional_external_dns", "secrets", "did you mean secret?"),
+    ("regional_external_dns_owner", "a,b=c", "letters, digits, dots, dashes"),
+    ("regional_ingress_addresses", ["192.0.2.256"], "neither an IP address nor a host name"),
+    ("regional_ingress_addresses", ["a b"], "neither an IP address nor a host name"),
+    ("regional_ingress_addresses", ["192.0.2.1", "a.example.com"], "has a host name beside something else"),
+    ("regional_external_dns_owner", "x" * 129, "1 to 128"),
     ("regional_retention", "30", "unit"),
     ("regional_retention", 30, "number"),
     ("regional_logs_storage_size", "10", "unit"),
@@ -214,6 +223,7 @@ REGIONAL_FAULTS = [
     ("kof_wait_timeout", 0, "from 1"),
     ("kof_wait_timeout", "1h", "whole number"),
     ("kof_max_fail_percentage", 101, "from 0 to 100"),
+    ("kof_max_delete", -1, "from 0 to 100000"),
     ("kof_force_conflicts", "hand", "did you mean hands?"),
     ("kof_chart_repository_username", "robot", "kof_chart_repository_password"),
 ]
@@ -278,7 +288,7 @@ def test_bad_input_of_a_child(variable: str, value: Any, why: str) -> None:
         ("mothership_retention", "1", "unit"),
         ("mothership_helm_timeout", 0, "from 1"),
         ("mothership_values", ["a"], "map"),
-        ("mothership_values", {"x" * 1200: 1}, "characters"),
+        ("mothership_values", {"grafana-operator": {"x" * 1200: 1}}, "characters"),
         ("dns_credentials_method", "iam", "must be"),
     ],
 )
@@ -467,11 +477,13 @@ def test_what_the_layer_would_refuse_is_refused_with_the_other_variables(
 def test_what_no_secret_or_object_can_hold_is_refused() -> None:
     incompressible = base64.b64encode(random.Random(1).randbytes(1_100_000)).decode()
     for text, fits in ((incompressible, False), ("x" * 3_000_000, True)):
-        _none, faults = parse_mothership("m", {**MOTHERSHIP, "mothership_values": {"grafana": {"dashboard": text}}})
+        _none, faults = parse_mothership(
+            "m", {**MOTHERSHIP, "mothership_values": {"grafana-operator": {"dashboard": text}}}
+        )
         assert [fault.variable for fault in faults] == ([] if fits else ["mothership_values"])
         assert fits or "as Helm keeps it" in faults[0].problem
     _none, faults = parse_regional(
-        "r", {**REGIONAL, "regional_service_values": {"kof-storage": {"a": "x" * 1_600_000}}}
+        "r", {**REGIONAL, "regional_service_values": {"kof-storage": {"defaultRules": "x" * 1_600_000}}}
     )
     assert [fault.variable for fault in faults] == ["regional_service_values"]
     assert "the whole ClusterDeployment has 1,572,864" in faults[0].problem
@@ -556,7 +568,7 @@ def told(parse: Any, base: dict[str, Any], line: Release, **variables: Any) -> l
             KOF_1_10,
             parse_regional,
             REGIONAL,
-            {"regional_service_values": {"cert-manager": {"a": 1}}},
+            {"regional_service_values": {"cert-manager": {"cert-manager": {"a": 1}}}},
             "'cert-manager' is none of the services (kof-storage, ",
         ),
     ],
@@ -574,7 +586,7 @@ def test_what_a_line_can_not_have_is_refused_by_its_own_data(
 
 @pytest.mark.parametrize("line", [KOF_0_0, RELEASES["0.1.1"], KOF_1_10], ids=lambda line: line.version)
 def test_a_line_takes_what_it_has_and_no_longer_names_than_all_it_makes_of_them_bear(line: Release) -> None:
-    values = {"regional_service_values": {"kof-storage": {"a": 1}}, "regional_storage_class": "gp3"}
+    values = {"regional_service_values": {"kof-storage": {"defaultRules": {"a": 1}}}, "regional_storage_class": "gp3"}
     assert told(parse_regional, REGIONAL, line, **values) == []
     # gateway-<name> of 1.10 would have 63 with 55, and Helm's release names end before.
     assert told(parse_regional, REGIONAL, line, regional_cluster_name="a" * 53) == []

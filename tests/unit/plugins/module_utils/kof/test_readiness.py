@@ -583,3 +583,18 @@ def test_services_are_gone(summaries: Any):
     around = Surroundings(summaries=summaries, clusters=[adopted(**CONNECTED)])
     assert readiness.services_gone(cluster(), around, ["kof-storage-secrets"]).ready
     assert readiness.services_gone(None, Surroundings(summaries=[of_adopted()])).ready
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (None, ""),  # the operator says nothing of a rule that it takes
+        ({"status": "operational"}, ""),
+        ({"status": "failed"}, "alert-rules-refused"),
+        ({"lastSyncError": "cannot parse expr"}, "alert-rules-refused"),
+        ("gone", "alert-rules-missing"),
+    ],
+)
+def test_vm_rule(status: Any, code: str) -> None:
+    rule = None if status == "gone" else {"metadata": {"name": "a", "namespace": "kof"}, "status": status}
+    assert readiness.vm_rule(rule).code == code

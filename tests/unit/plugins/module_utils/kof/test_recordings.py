@@ -232,7 +232,7 @@ def test_with_cuts_delays_and_lost_events_at_a_thousand_places_nothing_wrong_is_
 @pytest.mark.parametrize("forgets", ["_not_deployed", "_not_taken_over"])
 def test_cuts_and_delays_find_a_judge_that_forgets_something(monkeypatch: pytest.MonkeyPatch, forgets: str) -> None:
     monkeypatch.setattr(readiness, forgets, lambda chart, *_more: "" if chart else "the service")
-    assert at_random(range(150))[0]
+    assert any(at_random(range(place, place + 1))[0] for place in range(150))
 
 
 def test_services_are_gone_when_the_last_is_uninstalled() -> None:

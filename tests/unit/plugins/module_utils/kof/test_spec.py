@@ -152,6 +152,29 @@ def test_what_yaml_reads_as_people_do_is_a_map(text: str) -> None:
     assert faults_of("regional", {**RIGHT, "regional_config": text}) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("{region: a, region: b}", "'region'"),
+        ("worker: {a: 1}\nb: 2\nworker: {}\n", "'worker'"),
+        ("{a: [{b: 1, 'b': 2}]}", "'b'"),
+        ("x: &x {a: 1, 2: c, 2: d}\ny: *x\n", "'2'"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_told_of_text_by_its_name(text: str, key: str) -> None:
+    told = problem_of("regional", regional_config=text)
+    assert f"has the key {key} twice in one map, and YAML takes the last one" in told
+    if "\n" not in text:
+        assert f"has the key {key} twice" in problem_of("child", child_extra_services=f"- {{name: a, values: {text}}}")
+
+
+@pytest.mark.parametrize(
+    "text", ["{a: {b: 1}, c: {b: 1}}", "a: &a {b: 1}\nc: *a\nd: *a\n", "{a: 1, '1': 2, 1: 3}", "a: {<<: {b: 1}, b: 2}"]
+)
+def test_the_same_key_in_two_maps_is_none(text: str) -> None:
+    assert not [each for each in faults_of("regional", {**RIGHT, "regional_config": text}) if "twice" in each.problem]
+
+
 def test_maps_of_a_list_as_text() -> None:
     text = "- {name: velero, template: velero-8-1-0}"
     assert settled("child", {"child_extra_services": text})["child_extra_services"] == [

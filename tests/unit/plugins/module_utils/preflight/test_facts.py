@@ -298,8 +298,9 @@ def test_who_deletes_is_asked_for_what_delete_needs():
     ]
     assert not [need for need in walk("child", job="delete").needs("v1beta1") if need.namespace is None]
     deleted = {need.resource for need in walk("regional", "child", job="delete").needs("v1") if need.verb == "delete"}
-    # Of ConfigMaps, old records of runs.
-    assert deleted == {"clusterdeployments", "promxyservergroups", "grafanadatasources", "configmaps"}
+    # Of ConfigMaps, old records of runs; of Leases, the fleet's.
+    grafana = {"grafanadatasources", "grafanadashboards"}
+    assert deleted == {"clusterdeployments", "promxyservergroups", "configmaps", "leases", *grafana}
 
 
 def test_the_secret_with_a_key_of_aws_is_written_by_the_methods_that_have_one():
@@ -307,7 +308,7 @@ def test_the_secret_with_a_key_of_aws_is_written_by_the_methods_that_have_one():
         needs = walk("dns_credentials", method=method).needs("v1beta1")
         return {need.resource for need in needs if not need.optional}
 
-    assert resources("iam_user") == resources("existing") == {"managements", "namespaces", "secrets"}
+    assert resources("iam_user") == resources("existing") == {"managements", "namespaces", "secrets", "leases"}
     assert resources("irsa") == resources("none") == {"managements"}
 
 

@@ -62,7 +62,13 @@ def test_the_cluster_itself_comes_first(fleet: Fleet) -> None:
 
 def test_what_later_layers_need_of_the_mothership(fleet: Fleet) -> None:
     needed = [part.what for part in of(fleet, "mothership") if part.needed]
-    assert [each.kind for each in needed if isinstance(each, Kind)] == ["PromxyServerGroup", "GrafanaDatasource"]
+    assert [each.kind for each in needed if isinstance(each, Kind)] == [
+        "PromxyServerGroup",
+        "GrafanaDatasource",
+        "GrafanaDashboard",
+        "VMRule",
+        "VMAlertmanager",
+    ]
     objects = [(each.kind, each.name) for each in needed if isinstance(each, Ref)]
     templates = [("ServiceTemplate", name) for name in RELEASES["0.1.1"].service_templates]
     assert objects == [("Namespace", "kof"), *templates]

@@ -105,7 +105,12 @@ def test_the_cluster_deployment_of_a_region() -> None:
                         "template": "kof-storage",
                         "values": {
                             "cert-manager": {"email": "admin@example.com"},
-                            "external-dns": {"enabled": True},
+                            "external-dns": {
+                                "enabled": True,
+                                "txtOwnerId": "kof-cloud1-region1",
+                                "domainFilters": ["cloud1-region1.kof.example.com"],
+                                "extraArgs": ["--aws-zone-match-parent"],
+                            },
                             "grafana": {
                                 "ingress": {"host": "grafana.cloud1-region1.kof.example.com"},
                                 "security": {"credentials_secret_name": "grafana-admin-credentials"},

@@ -114,7 +114,13 @@ def test_regional_cluster_deployment(kcm_version: str) -> None:
                         "namespace": "kof",
                         "template": "kof-storage-0-1-1",
                         "values": {
-                            "external-dns": {"enabled": True},
+                            # The guide names no owner: all regions' records would be those of one, `default`.
+                            "external-dns": {
+                                "enabled": True,
+                                "txtOwnerId": "kof-cloud1-region1",
+                                "domainFilters": [DOMAIN],
+                                "extraArgs": ["--aws-zone-match-parent"],
+                            },
                             "victoriametrics": {
                                 "vmauth": {
                                     "ingress": {"host": f"vmauth.{DOMAIN}"},

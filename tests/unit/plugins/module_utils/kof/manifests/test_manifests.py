@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.dns.aws.secret import external_dns_secret
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import objects
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
+    alerts,
     cluster_deployment,
     common,
     mothership_values,
@@ -75,7 +78,12 @@ def test_retention_keeps_its_unit() -> None:
 
 def test_external_dns_with_the_secret() -> None:
     made = regional(regional_external_dns="secret")
-    assert values(made)["external-dns"] == {"enabled": True}
+    assert values(made)["external-dns"] == {
+        "enabled": True,
+        "txtOwnerId": "kof-eu1",
+        "domainFilters": ["eu1.example.com"],
+        "extraArgs": ["--aws-zone-match-parent"],
+    }
     assert deployment(made)["spec"]["config"]["clusterLabels"][LABEL] == "true"
 
 
@@ -104,18 +112,23 @@ def test_a_user_secret_of_another_name_is_used_where_the_chart_reads_it() -> Non
 def test_users_values_are_merged_over_every_services_values() -> None:
     made = regional(
         regional_service_values={
-            "ingress-nginx": {"controller": {"replicaCount": 2}},
+            "ingress-nginx": {"ingress-nginx": {"controller": {"replicaCount": 2}}},
             "cert-manager": {"cert-manager": {"crds": {"keep": True}}},
-            "kof-storage": {"grafana": {"ingress": {"host": "g.example.com"}}, "promxy": None, "list": [1]},
+            "kof-storage": {
+                "grafana": {"ingress": {"host": "g.example.com"}},
+                "promxy": None,
+                "external-dns": {"list": [1]},
+            },
         }
     )
-    assert values(made, "ingress-nginx") == {"controller": {"replicaCount": 2}}
+    assert values(made, "ingress-nginx") == {"ingress-nginx": {"controller": {"replicaCount": 2}}}
     assert values(made, "cert-manager") == {"cert-manager": {"crds": {"enabled": True, "keep": True}}}
     storage = values(made)
     assert storage["grafana"]["ingress"] == {"host": "g.example.com"}
     assert storage["grafana"]["security"]  # what isn't named stays
     assert storage["promxy"] is None  # Helm: takes the chart's default away
-    assert storage["list"] == [1]
+    assert storage["external-dns"]["enabled"]
+    assert storage["external-dns"]["list"] == [1]
 
 
 def test_merging_changes_neither_side() -> None:
@@ -235,22 +248,32 @@ def test_a_child_without_opencost() -> None:
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=40) | st.booleans() | st.none(), max_size=5))
 def test_whatever_users_values_are_kcm_gets_them_unchanged(theirs: dict[str, Any]) -> None:
-    made = regional(regional_service_values={"ingress-nginx": {"controller": theirs}})
+    made = regional(regional_service_values={"ingress-nginx": {"ingress-nginx": theirs}})
     text = services(made)["ingress-nginx"]["values"]
     assert "{{" not in text  # kcm runs Go templates over it
-    assert yaml.safe_load(text) == {"controller": theirs}
+    assert yaml.safe_load(text) == {"ingress-nginx": theirs}
 
 
 def test_braces_of_alert_rules_are_no_templates_of_kcm() -> None:
     rule = "{{ $labels.cluster }} is down"
-    text = services(regional(regional_service_values={"kof-storage": {"rule": rule}}))["kof-storage"]["values"]
+    text = services(regional(regional_service_values={"kof-storage": {"defaultRules": {"rule": rule}}}))["kof-storage"][
+        "values"
+    ]
     assert "{{" not in text
-    assert yaml.safe_load(text)["rule"] == rule
+    assert yaml.safe_load(text)["defaultRules"] == {"rule": rule}
 
 
 def test_the_same_values_in_another_order_are_the_same_text() -> None:
-    one = regional(regional_service_values={"kof-storage": {"a": 1, "b": {"c": 1, "d": 2}}})
-    other = regional(regional_service_values={"kof-storage": {"b": {"d": 2, "c": 1}, "a": 1}})
+    one = regional(
+        regional_service_values={
+            "kof-storage": {"defaultRules": 1, "promxy": {"enabled": True}, "external-dns": {"c": 1, "d": 2}}
+        }
+    )
+    other = regional(
+        regional_service_values={
+            "kof-storage": {"external-dns": {"d": 2, "c": 1}, "promxy": {"enabled": True}, "defaultRules": 1}
+        }
+    )
     assert deployment(one) == deployment(other)
 
 
@@ -264,14 +287,14 @@ def test_a_mirror_is_for_helm_and_for_kcm() -> None:
 def test_mothership_values_of_the_user_go_over_ours() -> None:
     wanted = mothership(
         mothership_values={"promxy": {"image": {"tag": "v9"}}, "kcm": {"namespace": "x"}},
-        mothership_operators_values={"a": 1},
+        mothership_operators_values={"opentelemetry-operator": {"a": 1}},
         mothership_retention="2w",
         mothership_install_templates=False,
         kof_kcm_namespace="kcm",
         mothership_helm_timeout=60,
     )
     operators, charts = mothership_values.releases(wanted, RELEASE)
-    assert operators["values"] == {"a": 1}
+    assert operators["values"] == {"opentelemetry-operator": {"a": 1}}
     assert charts["values"] == {
         "promxy": {"image": {"tag": "v9"}},
         "kcm": {"installTemplates": False, "namespace": "x"},
@@ -298,7 +321,9 @@ def test_deployments_that_the_values_switch_off_are_not_waited_for() -> None:
 
 
 def test_what_people_open_is_told_with_the_names_of_secrets() -> None:
-    grafana, promxy, region = mothership_values.entrances(mothership(kof_namespace="obs"), RELEASE)
+    grafana, promxy, metrics, sveltos, clusters, region = mothership_values.entrances(
+        mothership(kof_namespace="obs"), RELEASE
+    )
     assert grafana == (
         "Grafana: kubectl port-forward -n obs svc/grafana-vm-service 3000:3000, then http://127.0.0.1:3000; "
         "login: Secret obs/grafana-admin-credentials, keys GF_SECURITY_ADMIN_USER and GF_SECURITY_ADMIN_PASSWORD"
@@ -306,10 +331,19 @@ def test_what_people_open_is_told_with_the_names_of_secrets() -> None:
     assert promxy == (
         "promxy: kubectl port-forward -n obs svc/kof-mothership-promxy 8082:8082, then http://127.0.0.1:8082"
     )
+    assert metrics.endswith("svc/vmselect-cluster 8481:8481, then http://127.0.0.1:8481/select/0/vmui")
+    assert sveltos.endswith("svc/dashboard 8081:80, then http://127.0.0.1:8081/login")
+    assert clusters.endswith("svc/capi-visualizer 8083:8081, then http://127.0.0.1:8083")
     assert "https://grafana.<regional_domain>" in region
     assert "Secret obs/grafana-admin-credentials" in region
     without = mothership_values.entrances(mothership(mothership_values={"promxy": {"enabled": False}}), RELEASE)
-    assert [line.partition(":")[0] for line in without] == ["Grafana", "each region"]
+    assert [line.partition(":")[0] for line in without] == [
+        "Grafana",
+        "VictoriaMetrics",
+        "Sveltos",
+        "Cluster API",
+        "each region",
+    ]
 
 
 def test_the_namespace_and_the_dns_secret() -> None:
@@ -462,3 +496,65 @@ def test_addresses_make_a_and_aaaa_records() -> None:
 def test_no_address(ingress: list[dict[str, str]]) -> None:
     with pytest.raises(NoAddress):
         dns_records(ingress, "a.b")
+
+
+CONFIG = {
+    "route": {"receiver": "a", "routes": [{"receiver": "b", "matchers": ['x="y"']}]},
+    "receivers": [{"name": "a"}, {"name": "b", "slack_configs": [{"api_url_file": "/etc/vm/secrets/slack/url"}]}],
+}
+
+
+def test_the_alertmanager_configuration_is_the_chart_s_text_with_our_way_to_hold_alerts_back() -> None:
+    wanted = mothership(mothership_alertmanager_config=CONFIG, mothership_retention="2w")
+    metrics = mothership_values.mothership_values(wanted, RELEASE)["victoriametrics"]
+    assert metrics["vmcluster"] == {"retentionPeriod": "2w"}
+    config = yaml.safe_load(metrics["vmalert"]["vmalertmanager"]["config"])
+    assert config["route"]["receiver"] == "a"
+    nobody, theirs = config["route"]["routes"]
+    assert theirs == CONFIG["route"]["routes"][0]  # type: ignore[index]
+    assert nobody == {"receiver": "k0rdent.kof/nobody", "matchers": ['alertname="ClusterUnderMaintenance"']}
+    assert config["receivers"] == [*CONFIG["receivers"], {"name": "k0rdent.kof/nobody"}]
+    assert config["inhibit_rules"][-1]["equal"] == ["clusterName"]
+    assert "victoriametrics" not in mothership_values.mothership_values(mothership(), RELEASE)
+
+
+def test_what_of_the_alertmanager_is_ours() -> None:
+    of_line = RELEASE.alerts
+    assert of_line is not None
+    for config, spec in (
+        (CONFIG, {"secrets": ["slack"]}),
+        ({**CONFIG, "receivers": [{"name": "a"}, {"name": "b"}]}, {}),
+    ):
+        wanted = mothership(mothership_alertmanager_config=config)
+        made = alerts.alertmanager(wanted, alerts.alertmanager_ref(wanted, of_line))
+        assert made["spec"] == spec
+        assert made["metadata"] == {"name": "cluster", "namespace": "kof"}  # its labels are Helm's
+
+
+def of_alerts(cluster: Any, layer: str) -> list[dict[str, Any]]:
+    return [each for each in objects(layer, cluster, Given(RELEASE, "v1beta1")) if each["kind"].startswith("VM")]
+
+
+def test_rules_carry_their_cluster_and_its_maintenance_an_end() -> None:
+    rules = [{"name": "a", "rules": [{"alert": "Down", "expr": 'up{promxyCluster="eu1"} == 0', "labels": {"b": "c"}}]}]
+    cluster = regional(regional_alert_rules=rules, regional_maintenance_until="2027-03-01T04:00:00+01:00")
+    (made,) = of_alerts(cluster, "regional")
+    assert made["metadata"]["name"] == "eu1-alerts"
+    assert made["metadata"]["labels"]["app.kubernetes.io/part-of"] == "kof"
+    group, maintenance = made["spec"]["groups"]
+    assert group["rules"][0]["labels"] == {"b": "c", "clusterName": "eu1"}
+    (alert,) = maintenance["rules"]
+    assert alert["expr"] == "vector(time()) < 1803870000"
+    assert alert["labels"]["clusterName"] == "eu1"
+    assert rules[0]["rules"][0]["labels"] == {"b": "c"}  # type: ignore[index]
+
+
+def test_an_empty_list_takes_rules_away_and_none_leaves_them() -> None:
+    assert of_alerts(regional(), "regional") == []
+    (made,) = of_alerts(regional(regional_alert_rules=[]), "regional")
+    assert made["spec"] == {"groups": []}
+    (made,) = of_alerts(
+        mothership(mothership_alert_rules=[{"name": "a", "rules": [{"record": "b", "expr": "up"}]}]), "mothership"
+    )
+    assert made["metadata"]["name"] == "mothership-alerts"
+    assert made["spec"]["groups"][0]["rules"] == [{"record": "b", "expr": "up"}]

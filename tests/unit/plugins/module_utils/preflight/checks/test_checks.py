@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import test_checks_alerting
 import test_checks_budgets
 import test_checks_cluster
+import test_checks_dashboards
+import test_checks_images
 import test_checks_live
 import test_checks_references
 import test_checks_shared
@@ -16,8 +19,11 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import ANNO
 CASES = [
     case
     for cases in (
+        test_checks_alerting,
         test_checks_budgets,
         test_checks_cluster,
+        test_checks_dashboards,
+        test_checks_images,
         test_checks_live,
         test_checks_references,
         test_checks_shared,
@@ -35,6 +41,10 @@ def test_every_check_has_a_case_that_fails():
     may_not_fail = {
         checks.services_of_others,  # one cluster's is no reason to hold up the others
         checks.adopted_clusters,  # the others go on
+        checks.external_dns_owner,  # a live cluster's is kept
+        checks.instance_profiles,  # all else of the cluster works
+        checks.left_inventory,  # a cluster is never in the way of others
+        checks.moved_children,
         checks.internet,  # what isn't reached from here may be from there
         checks.api_server,  # an API server that is away never gets as far as facts
         checks.replaced_maps,  # it may be meant so

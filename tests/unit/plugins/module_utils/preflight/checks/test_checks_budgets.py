@@ -23,7 +23,7 @@ from unit.situations import (
     situation,
 )
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model, syntax
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import promxy_config, promxy_server_group
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import subjects
@@ -248,7 +248,7 @@ def test_the_live_limit_counts_where_the_mothership_is_not_installed():
     ],
 )  # fmt: skip
 def test_quantities_are_read_as_kubernetes_does(text, size):
-    assert budgets.quantity(text) == (None if size is None else pytest.approx(size))
+    assert syntax.quantity(text) == (None if size is None else pytest.approx(size))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.situations import (
+    CHILD,
     EU1,
     HEALTHY,
     LABEL,
@@ -21,6 +23,7 @@ from unit.situations import (
     live_cluster,
     secret,
     situation,
+    template,
     without,
 )
 
@@ -29,7 +32,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.guards import ROLE_LABEL, Permissions
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_0 import KOF_0_0
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.checks import live as checks
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Subject, Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import ANNOUNCED, FAILED, OK, WARNING
 
 DELETING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["k0rdent.mirantis.com/cluster-deployment"]}
@@ -42,12 +45,49 @@ IN_A_RELEASE = {
 }
 
 
-def rendered(host: str) -> dict[str, Any]:
+def rendered(host: str, _live: Any) -> dict[str, Any]:
     return {"apiVersion": "k0rdent.mirantis.com/v1alpha1", **live_cluster(host, "kof-storage")}
+
+
+def with_values(values: str) -> dict[str, Any]:
+    """eu1 live, its kof-storage with these values."""
+    live = live_cluster("eu1", "kof-storage")
+    live["spec"]["serviceSpec"]["services"][0]["values"] = values
+    return live
+
+
+def by_profile(**more: Any) -> Subject:
+    return replace(EU1, template=None, external_dns="node", instance_profile="kof", **more)
+
+
+US1_LIVE = deployment("us1", annotations={"k0rdent-kof/regional-domain": "us1.example.com"}, labels=OURS)
+CHILD_OF_US1 = live_cluster("eu1-a", "kof-collectors", labels=OURS)
+CHILD_OF_US1["spec"]["serviceSpec"]["services"][0]["values"] = (
+    "kof: {metrics: {endpoint: 'https://vmauth.us1.example.com/vm/insert/0/prometheus/api/v1/write'}}"
+)
+WITH_PROFILE = template("aws-standalone-cp-0-1-0", config={"worker": {"iamInstanceProfile": "nodes"}})
 
 
 #: check, what is spoilt, what it must then say: status, and a pattern its one-line form has.
 CASES: list[Case] = [
+    (
+        checks.left_inventory,
+        {"whole": True, "cluster_deployments": (deployment("eu1", labels=OURS), deployment("old", labels=OURS))},
+        WARNING,
+        r"old: live, and not in the inventory .*\[cluster-left-inventory\]; k0rdent\.kof\.prune, if they are to go",
+    ),
+    (
+        checks.left_inventory,  # another fleet's, and nobody's
+        {"whole": True, "cluster_deployments": (deployment("a", labels=THEIRS), deployment("b"))},
+        OK,
+        r"no live cluster of the fleet",
+    ),
+    (
+        checks.moved_children,
+        {"cluster_deployments": (US1_LIVE, CHILD_OF_US1)},
+        ANNOUNCED,
+        r"^eu1-a: child_regional: child moves: eu1-a sends to us1, and will to eu1; what it has sent stays there",
+    ),
     (
         checks.vmuser_secret,
         {"release": KOF_0_0, "secrets": secret(username=b"a", password=b'p"')},
@@ -345,6 +385,45 @@ CASES: list[Case] = [
         FAILED,
         r"has no key external-dns-aws-credentials \(it has: aws_access_key_id\)",
     ),
+    (
+        checks.external_dns,
+        {"dns_method": "irsa"},
+        WARNING,
+        r"^eu1, us1: regional_external_dns: .*taken.*dns_credentials_method is irsa.*regional_external_dns: node",
+    ),
+    (
+        checks.external_dns_owner,
+        {"cluster_deployments": (with_values("external-dns: {enabled: true}"),)},
+        OK,
+        r"^eu1: regional_external_dns_owner: .*kept as it is, default.*regional_external_dns_owner: default keeps",
+    ),
+    (
+        checks.instance_profiles,
+        {"subjects": (by_profile(),), "cluster_templates": (template("aws-standalone-cp-0-1-0"),)},
+        WARNING,
+        r"^eu1: regional_template: .*aws-standalone-cp-0-1-0 takes none.*dns_credentials_existing_node_roles",
+    ),
+    (
+        checks.instance_profiles,
+        {"subjects": (by_profile(),), "cluster_templates": (WITH_PROFILE,), "cluster_deployments": (with_values(""),)},
+        WARNING,
+        r"worker\.iamInstanceProfile is not set.*regional_config: \{worker: \{iamInstanceProfile: kof\}\}, which repl",
+    ),
+    (
+        checks.instance_profiles,
+        {
+            "subjects": (by_profile(config={"worker": {"iamInstanceProfile": "theirs"}}),),
+            "cluster_templates": (WITH_PROFILE,),
+        },
+        WARNING,
+        r"worker\.iamInstanceProfile is 'theirs'",
+    ),
+    (
+        checks.instance_profiles,
+        {"subjects": (by_profile(),), "cluster_templates": (WITH_PROFILE,)},
+        OK,
+        r"that of dns_credentials \(for eu1\)",
+    ),
 ]
 
 
@@ -359,3 +438,18 @@ def test_groups_the_operator_skips_or_we_replace_hold_up_nothing():
     sample = group("promxyservergroup-sample", "us1", secret="gone")
     found = checks.promxy_groups(situation(promxy_server_groups=(skipped, ours, sample), replace_guide_objects=True))
     assert found == []
+
+
+def test_what_isnt_declared_whole_says_nothing_of_what_left_it() -> None:
+    there = (deployment("old", labels=OURS),)
+    assert checks.left_inventory(situation(cluster_deployments=there)) == []
+
+
+def test_a_child_that_stays_moves_nowhere() -> None:
+    """Nor does one whose regional's domain nobody knows."""
+    of_eu1 = live_cluster("eu1-a", "kof-collectors", labels=OURS)
+    of_eu1["spec"]["serviceSpec"]["services"][0]["values"] = (
+        "kof: {metrics: {endpoint: 'https://vmauth.EU1.example.com/'}}"
+    )
+    assert checks.moved_children(situation(cluster_deployments=(of_eu1,))) == []
+    assert checks.moved_children(situation(cluster_deployments=(CHILD_OF_US1,), subjects=(CHILD,), others=())) == []
