@@ -78,7 +78,7 @@ def load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> Non
 class Api:
     """One keep-alive connection, made from a kubeconfig with a client certificate. Not for several threads."""
 
-    def __init__(self, kubeconfig: pathlib.Path, timeout: float = 30) -> None:
+    def __init__(self, kubeconfig: pathlib.Path, timeout: float = 120) -> None:
         self.server, context = server_of(kubeconfig)
         self._connection = http.client.HTTPSConnection(
             urllib.parse.urlsplit(self.server).netloc, timeout=timeout, context=context

@@ -302,7 +302,7 @@ def _version_of(program: str, ask: tuple[str, ...]) -> Version | None:
     """The version that a program tells, or None if it tells none."""
     try:
         answer = subprocess.run(
-            [program, *ask], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False
+            [program, *ask], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -304,7 +304,7 @@ def _start_control_plane(
     command = _apiserver(folder, tools, port, audit_log)
     # Collecting garbage less often saves a second of CPU at each start, and costs some 60 MiB.
     processes.start(state, _process(name, "kube-apiserver"), command, _environment() | {"GOGC": "300"})
-    api = Api(kubeconfig, timeout=10)
+    api = Api(kubeconfig, timeout=5)  # then it is asked again, and whether the processes still run
 
     def ready() -> bool:
         for component in CONTROL_PLANE:
@@ -318,7 +318,7 @@ def _start_control_plane(
 
     try:
         wait_until(
-            f"API server of {name}", 90, ready,
+            f"API server of {name}", 600, ready,
             lambda: processes.tail(processes.log_file(state, _process(name, "kube-apiserver"))),
         )  # fmt: skip
     finally:
@@ -467,7 +467,7 @@ def _start_controllers(state: pathlib.Path, name: str, tools: dict[str, pathlib.
                 for node in api.request("GET", "/api/v1/nodes")["items"]
             )
 
-        wait_until(f"controllers and nodes of {name}", 60, works, lambda: f"see the logs in {state / 'logs'}")
+        wait_until(f"controllers and nodes of {name}", 600, works, lambda: f"see the logs in {state / 'logs'}")
 
 
 def _node(cluster: str, number: int) -> dict[str, object]:

@@ -31,7 +31,7 @@ class ControlPlane:
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """kubectl as the administrator; its output. Raises AssertionError with stderr when it fails."""
-        done = kubectl.run(self.kubectl_binary, self.admin, *arguments, stdin=stdin, timeout=60)
+        done = kubectl.run(self.kubectl_binary, self.admin, *arguments, stdin=stdin, timeout=600)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 

@@ -42,7 +42,7 @@ def run(
     kubeconfig: pathlib.Path,
     *arguments: str,
     stdin: str | None = None,
-    timeout: float = 180,
+    timeout: float = 900,
 ) -> subprocess.CompletedProcess[str]:
     """kubectl as a kubeconfig's user, to its end. Raises subprocess.TimeoutExpired after `timeout` seconds."""
     command = [str(binary), "--kubeconfig", str(kubeconfig), *arguments]

@@ -362,7 +362,7 @@ def apply_files(api: Api, files: list[pathlib.Path], line: Line | None = None) -
             definitions.pop()
         return True
 
-    wait_until("CRDs", 30, established, lambda: f"not served: {', '.join(definitions)}")
+    wait_until("CRDs", 300, established, lambda: f"not served: {', '.join(definitions)}")
 
 
 def _without(schema: Any, fields: tuple[str, ...]) -> None:
@@ -408,7 +408,7 @@ def _management_cluster(state: pathlib.Path, clusters: str, line: Line) -> None:
             # Written by the simulator once it watches everything.
             return (state / "simulator.json").exists() and not _unready(api)
 
-        wait_until("the management cluster", 60, ready, lambda: f"{_unready(api)}\n{processes.tail(log)}")
+        wait_until("the management cluster", 600, ready, lambda: f"{_unready(api)}\n{processes.tail(log)}")
 
 
 def _unready(api: Api) -> str:

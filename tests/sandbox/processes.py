@@ -206,7 +206,7 @@ def end(state: pathlib.Path, names: Iterable[str], patience: float = 0) -> None:
     """
     names = list(names)
     found = {name: process for name in names if (process := find(state, name))}
-    for stage, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 10.0)):
+    for stage, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 120.0)):
         if not found or wait <= 0:
             continue
         for process in found.values():

@@ -62,7 +62,7 @@ def started(state: pathlib.Path, name: str, what: str, begin: Callable[[int], No
     raise SandboxError(f"{what} does not start; the end of {log}:\n{processes.tail(log)}")
 
 
-def answers(state: pathlib.Path, name: str, port: int, seconds: float = 60) -> bool:
+def answers(state: pathlib.Path, name: str, port: int, seconds: float = 300) -> bool:
     """Wait until the process listens on its port; False if it has ended instead."""
 
     def listens() -> bool:

@@ -207,8 +207,8 @@ class RealFleet:
             known = self._adopted.get(key)
         try:
             api = known.cluster.api if known and known.cluster and known.kubeconfig == kubeconfig else Api(file)
-            version = str(api.request("GET", "/version", timeout=2.0)["gitVersion"])
-            api.request("GET", "/api/v1", timeout=2.0)
+            version = str(api.request("GET", "/version", timeout=10.0)["gitVersion"])
+            api.request("GET", "/api/v1", timeout=10.0)
         except urllib3.exceptions.HTTPError as error:
             raise CannotConnect(no_discovery(server, error)) from error
         except ApiError as error:

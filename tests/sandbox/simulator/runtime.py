@@ -165,7 +165,7 @@ class Informer:
         self._stopped = True
         self._synced.set()
 
-    def wait_synced(self, timeout: float = 30.0) -> None:
+    def wait_synced(self, timeout: float = 300.0) -> None:
         """Until the first LIST is in (or the kind is known not to be served). Raises TimeoutError."""
         if not self._synced.wait(timeout):
             raise TimeoutError(f"no list of {self.kind.plural} after {timeout:.0f} s")

@@ -287,9 +287,9 @@ def test_a_failed_build_says_why_and_leaves_nothing(tmp_path, monkeypatch, one_b
 def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path, monkeypatch, one_build):
     _program(tmp_path / "bin" / "go", GO)
     script = "from sandbox import binaries; binaries.BUILDS = binaries.BUILDS[-1:]; binaries.find_or_build()"
-    environment = os.environ | {"FAKE_GO_SECONDS": "30", "PYTHONPATH": str(pathlib.Path(binaries.__file__).parents[1])}
+    environment = os.environ | {"FAKE_GO_SECONDS": "600", "PYTHONPATH": str(pathlib.Path(binaries.__file__).parents[1])}
     builder = subprocess.Popen([sys.executable, "-c", script], env=environment, start_new_session=True)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not list(binaries.cache().glob(".making-*/*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert list(binaries.cache().glob(".making-*/*")), "the build did not begin"

@@ -22,7 +22,7 @@ def _lives(pid: int) -> bool:
 
 
 def _until(condition) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     return condition()
@@ -110,14 +110,16 @@ def test_children_that_outlive_an_ended_process_are_ended_too(state):
 
 
 def test_patience_lets_a_process_tidy_up_and_then_ends_it_anyway(state):
-    tidied = state / "tidied"
-    processes.start(state, "tidy", ["sh", "-c", f"trap 'touch {tidied}; exit' TERM; while :; do sleep 0.05; done"])
-    processes.start(state, "deaf", ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"])
+    tidied, works = state / "tidied", [state / "tidy-works", state / "deaf-works"]
+    goes_on = "while :; do sleep 0.05; done"
+    processes.start(state, "tidy", ["sh", "-c", f"trap 'touch {tidied}; exit' TERM; touch {works[0]}; {goes_on}"])
+    processes.start(state, "deaf", ["sh", "-c", f"trap '' TERM; touch {works[1]}; {goes_on}"])
     deaf = processes.find(state, "deaf")
     assert deaf is not None
-    time.sleep(0.1)
-    processes.end(state, ["tidy", "deaf"], patience=0.5)
+    assert _until(lambda: all(each.exists() for each in works))
+    processes.end(state, ["tidy"], patience=120)
     assert tidied.exists()
+    processes.end(state, ["deaf"], patience=0.5)
     assert not _lives(deaf.pid)
 
 

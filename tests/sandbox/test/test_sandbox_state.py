@@ -49,15 +49,17 @@ def test_a_lock_whose_file_was_removed_meanwhile_still_excludes(tmp_path):
     def second():
         with state_files.lock(tmp_path / "lock"):
             order.append("second in")
-            time.sleep(0.1)
+            time.sleep(0.3)
             order.append("second out")
 
     with state_files.lock(tmp_path / "lock"):
         waiting = threading.Thread(target=second)
         waiting.start()
-        time.sleep(0.05)
+        time.sleep(0.2)
         (tmp_path / "lock").unlink()
-    time.sleep(0.03)
+    end = time.monotonic() + 120
+    while not order and time.monotonic() < end:
+        time.sleep(0.01)
     with state_files.lock(tmp_path / "lock"):
         order.append("third in")
     waiting.join()

@@ -29,7 +29,7 @@ from sandbox.simulated import (
     valid,
     within,
 )
-from sandbox.simulator.api import ApiError, Object
+from sandbox.simulator.api import Api, ApiError, Object
 from sandbox.simulator.kinds import (
     CAPI_CLUSTER,
     CLUSTER_DEPLOYMENT,
@@ -49,6 +49,7 @@ from sandbox.simulator.kinds import (
     PROMXY_SERVER_GROUP,
     SECRET,
     SERVICE_TEMPLATE,
+    Kind,
 )
 from sandbox.simulator.seed import seed
 
@@ -205,28 +206,44 @@ def test_a_cluster_deployment_lives_and_dies(sandbox: Sandbox, services: list[Ob
     within(5, lambda: not any(api.get(kind, KCM, name) for kind, name in left))
 
 
+def passed(api: Api, kind: Kind, name: str, since: dict[Kind, str]) -> Iterator[Object]:
+    """What an object of kcm's namespace was, one version after the other, up to now."""
+    now = int((api.get(kind, KCM, name) or {})["metadata"]["resourceVersion"])
+    for _type, item in api.watch(kind, since[kind]):
+        if item["metadata"].get("name") == name:
+            yield item
+            if int(item["metadata"]["resourceVersion"]) >= now:
+                return
+
+
 def test_faults_hold_a_cluster_up(sandbox: Sandbox, services: list[Object]) -> None:
     api = sandbox.api
     sandbox.fault(
         never_ready=["never"], slow_seconds=1, helm_fails_first=["heals/two"], helm_failed_non_retriable=["broken/one"]
     )
     began = time.monotonic()
+    versions = {kind: api.list(kind)[1] for kind in (CLUSTER_DEPLOYMENT, CLUSTER_SUMMARY)}
     for name in ("never", "heals", "broken"):
         api.create(CLUSTER_DEPLOYMENT, cluster_deployment(name, *services), manager="test")
-    waiting = within(5, lambda: sandbox.conditions("heals").get("InfrastructureReady"))
-    assert (waiting["status"], waiting["reason"]) == ("False", "WaitingForInfrastructure")
-    seen: set[str] = set()
+
+    def state_of(summary: Object) -> str:
+        features = (summary.get("status") or {}).get("featureSummaries") or []
+        return next((each["status"] for each in features if each["featureID"] == "Helm"), "")
 
     def helm(name: str) -> str:
-        found = (api.get(CLUSTER_SUMMARY, KCM, f"p--{name}-capi-{name}") or {}).get("status") or {}
-        state = next((f["status"] for f in found.get("featureSummaries") or [] if f["featureID"] == "Helm"), "")
-        if name == "heals" and state:
-            seen.add(state)
-        return state
+        return state_of(api.get(CLUSTER_SUMMARY, KCM, f"p--{name}-capi-{name}") or {})
 
     within(10, lambda: helm("heals") == "Provisioned")
     assert time.monotonic() - began > 1
-    assert "Failed" in seen
+    # What passed on the way, however quickly: the API server has all of it.
+    assert "Failed" in {state_of(each) for each in passed(api, CLUSTER_SUMMARY, "p--heals-capi-heals", versions)}
+    waiting = {
+        (each["status"], each["reason"])
+        for item in passed(api, CLUSTER_DEPLOYMENT, "heals", versions)
+        for each in (item.get("status") or {}).get("conditions") or []
+        if each["type"] == "InfrastructureReady"
+    }
+    assert ("False", "WaitingForInfrastructure") in waiting
     within(5, lambda: helm("broken") == "FailedNonRetriable")
     services_of = within(5, lambda: (api.get(CLUSTER_DEPLOYMENT, KCM, "broken") or {})["status"].get("services"))
     assert services_of[0]["conditions"][1]["reason"] == "FailedNonRetriable"
