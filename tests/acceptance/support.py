@@ -160,7 +160,7 @@ class Sandbox:
         """Remove every cluster, with what the regional ones have in promxy and Grafana."""
         # One request for all; kubectl's own way is one each, five a second.
         self.kubectl("delete", "--raw", DEPLOYMENTS)
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while left := self.items(DEPLOYMENTS):
             assert time.monotonic() < end, [each["metadata"]["name"] for each in left]
             time.sleep(0.1)
@@ -171,11 +171,11 @@ class Sandbox:
         """Remove clusters, releases, kof's namespace, and all that is in the AWS account. CRDs stay, as helm has it,
         but those that are objects of a chart."""
         self.command("fault", "--clear")
-        self.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=120s")
+        self.kubectl("delete", "clusterdeployments", "--all", "-n", "kcm-system", "--timeout=600s")
         for release in ("kof-mothership", "kof-operators"):
-            self.helm("uninstall", "-n", "kof", release, "--ignore-not-found", "--timeout", "60s")
-        self.kubectl("delete", "namespace", "kof", "--ignore-not-found", "--timeout=120s")
-        end = time.monotonic() + 300
+            self.helm("uninstall", "-n", "kof", release, "--ignore-not-found", "--timeout", "300s")
+        self.kubectl("delete", "namespace", "kof", "--ignore-not-found", "--timeout=600s")
+        end = time.monotonic() + 600
         while leaving := [
             each["metadata"]["name"]
             for each in self.get("customresourcedefinitions")["items"]
@@ -184,7 +184,7 @@ class Sandbox:
             assert time.monotonic() < end, leaving
             time.sleep(0.5)
         urllib.request.urlopen(
-            urllib.request.Request(f"{self.endpoints['aws']}/moto-api/reset", method="POST"), timeout=10
+            urllib.request.Request(f"{self.endpoints['aws']}/moto-api/reset", method="POST"), timeout=60
         )
 
     def playbook(self, name: str = "site", *arguments: str, inventory: str | None = None, **environment: str) -> Run:

@@ -31,6 +31,6 @@ def on_a_terminal(command: Sequence[str], environment: Mapping[str, str], limit:
     reader = threading.Thread(target=read)
     reader.start()
     code = process.wait(limit)
-    reader.join(10)
+    reader.join(120)
     os.close(main)
     return code, re.sub(r"\r+\n", "\n", b"".join(shown).decode())

@@ -63,7 +63,7 @@ class Account:
     def post(self, path: str, data: str = "") -> bytes:
         address, plain = f"{self.url}/moto-api/{path}", {"Content-Type": "text/plain"}
         request = urllib.request.Request(address, data.encode(), plain, method="POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return bytes(answer.read())
 
     def user(self, policy: dict[str, Any]) -> tuple[str, str]:
@@ -90,7 +90,7 @@ class Account:
         finally:
             self.post("reset-auth", "inf")
             self.post("recorder/stop-recording")
-            with urllib.request.urlopen(f"{self.url}/moto-api/recorder/download-recording", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}/moto-api/recorder/download-recording", timeout=60) as answer:
                 entries = [json.loads(line) for line in answer.read().splitlines() if line]
             bodies = (base64.b64decode(entry["body"]).decode() for entry in entries)
             called |= {call for body in bodies if (call := _call(body))}
@@ -127,7 +127,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("moto")  # its recording goes there
     with (folder / "log").open("wb") as log, subprocess.Popen(server, cwd=folder, stdout=log, stderr=log) as process:
         found = Account(port)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while True:
             try:
                 found.post("reset")

@@ -119,7 +119,7 @@ class Fleet:
         wish = self.sandbox.get("clusterdeployment", "-n", "kcm-system", names[0])
         wish["metadata"]["labels"]["tried"] = "yes"
         dry_run = ("replace", "--dry-run=server", "-f", "-")
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while self.sandbox.kubectl(*dry_run, stdin=json.dumps(wish), check=False):
             assert time.monotonic() < end, "the policy never came into effect"
             time.sleep(0.2)

@@ -54,13 +54,13 @@ def stuck(fleet_sandbox: Sandbox, inventory: str, predicted: Run) -> tuple[Run, 
     fleet_sandbox.command("fault", f"stuck_finalizer={STUCK}")
     version = json.loads(fleet_sandbox.kubectl("get", "--raw", DEPLOYMENTS))["metadata"]["resourceVersion"]
     mark = fleet_sandbox.audit_mark()
-    run = fleet_sandbox.playbook("delete", *CONFIRMED, "-e", "kof_wait_timeout=12", inventory=inventory)
+    run = fleet_sandbox.playbook("delete", *CONFIRMED, "-e", "kof_wait_timeout=20", inventory=inventory)
     return run, happened_since(fleet_sandbox, version), fleet_sandbox.changes_since(mark)
 
 
 def happened_since(sandbox: Sandbox, version: str) -> list[tuple[str, str]]:
     """What happened to ClusterDeployments after a resourceVersion, in the API server's order: (name, going | gone)."""
-    path = f"{DEPLOYMENTS}?watch=true&resourceVersion={version}&timeoutSeconds=2"
+    path = f"{DEPLOYMENTS}?watch=true&resourceVersion={version}&timeoutSeconds=5"
     found = []
     for event in map(json.loads, sandbox.kubectl("get", "--raw", path).splitlines()):
         metadata = event["object"]["metadata"]

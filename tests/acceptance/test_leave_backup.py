@@ -68,8 +68,8 @@ class Fleet:
         """All but what is at AWS."""
         self.sandbox.delete_clusters()
         for release in ("kof-mothership", "kof-operators"):
-            self.sandbox.helm("uninstall", "-n", "kof", release, "--timeout", "60s")
-        self.sandbox.kubectl("delete", "namespace", "kof", "--timeout=120s")
+            self.sandbox.helm("uninstall", "-n", "kof", release, "--timeout", "300s")
+        self.sandbox.kubectl("delete", "namespace", "kof", "--timeout=600s")
 
     def objects(self) -> dict[str, Any]:
         """By kind and name, what somebody wants: spec, labels and annotations of ours, and what is in Secrets."""

@@ -211,7 +211,7 @@ def test_a_region_leaves_a_generated_inventory_after_its_children(shrinking: Shr
     mark, before = shrinking.sandbox.audit_mark(), shrinking.there()
     all_of_them = (*CONFIRMED, "-e", f"kof_max_delete={len(leaving)}")
     killed, _events = shrinking.sandbox.start_playbook("prune", *all_of_them, inventory=inventory)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not (sent := deletes(shrinking.sandbox, mark)) and killed.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)

@@ -120,7 +120,7 @@ def test_a_dead_index_is_told_before_a_cluster_is_made_that_could_get_no_charts(
     try:
         # Flux looks again when it is told to.
         own_sandbox.kubectl("annotate", "helmrepository", "-n", "kcm-system", "kof", "look=again")
-        wait = ("wait", "helmrepository/kof", "-n", "kcm-system", "--for=condition=Ready=False", "--timeout=60s")
+        wait = ("wait", "helmrepository/kof", "-n", "kcm-system", "--for=condition=Ready=False", "--timeout=600s")
         own_sandbox.kubectl(*wait)
         mark = own_sandbox.audit_mark()
         run = own_sandbox.playbook("site", "--limit", f"{REGION},{CHILD}", inventory=inventory)

@@ -90,7 +90,7 @@ def iam(sandbox: Sandbox, action: str) -> str:
         data=urllib.parse.urlencode({"Action": action, "Version": "2010-05-08"}).encode(),
         headers={"Authorization": f"{signed}, SignedHeaders=host, Signature=0"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -259,4 +259,4 @@ def test_what_gitops_keeps_is_not_adopted(own_sandbox: Sandbox, team_a: str, tmp
         assert "the Flux Kustomization fleet" in late.output, late.output
         assert own_sandbox.changes_since(mark) == []
     finally:
-        own_sandbox.kubectl("delete", "clusterdeployment", "-n", "kcm-system", "gitops-1", "--timeout=60s")
+        own_sandbox.kubectl("delete", "clusterdeployment", "-n", "kcm-system", "gitops-1", "--timeout=600s")

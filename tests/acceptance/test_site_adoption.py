@@ -215,7 +215,7 @@ def hand_made(own_sandbox: Sandbox, guide: Guide, tmp_path_factory: pytest.TempP
             "kcm-system",
             f"servicetemplate/{name}",
             "--for=jsonpath={.status.valid}=true",
-            "--timeout=60s",
+            "--timeout=600s",
         )
     sandbox.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(by_hand(guide)))
     return sandbox

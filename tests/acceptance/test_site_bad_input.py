@@ -22,7 +22,7 @@ from support import REPOSITORY, Run, Sandbox
 #: At once: the machine has two cores, and a run is one process that reads and waits little.
 PARALLEL = 2
 #: A run that finds its fault takes some seconds; one that doesn't would go on to install (seconds).
-LIMIT = 90
+LIMIT = 600
 
 #: Whose variables cases that are together spoil; a cluster's case has a host of its own.
 TOGETHER_ON = (EVERY, MOTHERSHIP)
@@ -190,12 +190,12 @@ def spoilt(case: BadInput, fresh_sandbox: Sandbox, run: Runner, request: pytest.
         for _spoil, mend in case.patches:
             fresh_sandbox.kubectl(*mend)
         for text in objects:
-            fresh_sandbox.kubectl("delete", "-f", "-", "--ignore-not-found", "--timeout=60s", stdin=text)
+            fresh_sandbox.kubectl("delete", "-f", "-", "--ignore-not-found", "--timeout=600s", stdin=text)
 
 
 def until(sandbox: Sandbox, *, ready: bool) -> None:
     """Wait until kcm agrees whether the fleet's Credential is ready."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while True:
         item = sandbox.get("credential", "-n", "kcm-system", "aws-cluster-identity-cred")
         if item.get("status", {}).get("ready", False) is ready:

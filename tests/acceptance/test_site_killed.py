@@ -114,7 +114,7 @@ def test_killed_while_helm_installs(own_sandbox: Sandbox, whole_tree: bool) -> N
     """The worst moment of all, caught by its sign: the release is pending-install."""
     own_sandbox.take_kof_away()
     started = own_sandbox.start_playbook("site", *ARGUMENTS)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not own_sandbox.items(PENDING):
         assert time.monotonic() < end
         assert started[0].poll() is None

@@ -45,6 +45,6 @@ def play(control_plane: Any, tmp_path: pathlib.Path) -> Play:
             "K8S_AUTH_KUBECONFIG": str(control_plane.kubeconfig),
         }
         command = ["-i", str(tmp_path / "hosts.yml"), str(tmp_path / "play.yml"), *arguments]
-        return subprocess.CompletedProcess(command, *SHARED.run(command, environment, timeout=300), stderr="")
+        return subprocess.CompletedProcess(command, *SHARED.run(command, environment, timeout=900), stderr="")
 
     return run

@@ -85,7 +85,7 @@ def test_an_answer_that_never_ends_is_none(head: bool, server: Server, monkeypat
     began = time.monotonic()
     with pytest.raises(NoAnswer, match="no whole answer within"):
         asked(server, dripping(head))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60  # and not without end
 
 
 def test_an_answer_is_read_as_far_as_anybody_means_one_to_be(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

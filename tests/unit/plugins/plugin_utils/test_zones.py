@@ -100,4 +100,4 @@ def test_an_aws_that_does_not_answer_is_told_soon_and_without_secrets(
     found = zones.look({**asked, "dns_credentials_hosted_zones": ["Z1", "Z2"]})
     assert [each.id for each in found] == ["Z1", "Z2"]
     assert all(told in str(each.problem) and SECRET not in str(each.problem) for each in found)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60

@@ -75,7 +75,7 @@ class Cluster:
         if self.how == "hangs":
             threading.Event().wait(30)  # a name that is being resolved heeds no deadline
         if self.how == "slow":
-            time.sleep(0.15)
+            time.sleep(0.45)
         if self.how == "refused":
             raise ApiError(401, "Unauthorized", "renew it")
         if self.how == "dead" or time.monotonic() >= deadline:
@@ -125,7 +125,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     Cluster.made.clear()
 
 
-def visited(*hows: str, seconds: float = 1.0, management: Management | None = None, **more: Any) -> dict[str, Any]:
+def visited(*hows: str, seconds: float = 3.0, management: Management | None = None, **more: Any) -> dict[str, Any]:
     """By how a cluster is, what was found: (code, why)."""
     secrets = {f"{each}_kubeconfig": kubeconfig(f"https://{each}.example.com") for each in hows}
     visits = [inside.Visit(each, PARTS, [("kcm-system", f"{each}-kubeconfig")], seconds) for each in hows]
@@ -140,11 +140,11 @@ def codes(found: list[tuple[str, str]]) -> list[str]:
 def test_one_cluster_neither_holds_up_nor_spoils_another() -> None:
     began = time.monotonic()
     found = visited("well", "dead", "hangs", "slow", "refused", "some", "fine")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 25  # what hangs does for 30
     assert (found["well"], found["fine"]) == ([], [])
     for name in ("dead", "hangs", "slow"):
         assert codes(found[name]) == ["cluster-not-answering"], found[name]
-    assert found["hangs"][0][1] == "no answer within 1 s"
+    assert found["hangs"][0][1] == "no answer within 3 s"
     assert "(after " in found["slow"][0][1]
     assert codes(found["refused"]) == codes(found["some"]) == ["kubeconfig-refused"]
     assert "cannot list pods" in found["some"][0][1]
@@ -154,7 +154,7 @@ def test_those_that_hang_take_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> N
     """Each that answers once and then no more holds one, until its deadline is over."""
     monkeypatch.setattr(inside, "TURNS", 1)
     monkeypatch.setattr(Cluster, "list_objects", lambda self, *_path, **_more: _hang_if(self.how == "half"))
-    found = visited("half", "well", seconds=0.5)
+    found = visited("half", "well", seconds=2)
     assert codes(found["half"]) == ["cluster-not-answering"]
     assert "cluster-not-answering" not in codes(found["well"])
 

@@ -109,6 +109,14 @@ def fresh(name: str) -> str:
     return f"{name}{next(_NUMBERS)}-{time.time_ns()}"
 
 
+def assert_no_thread_stays(before: set[threading.Thread]) -> None:
+    """Of those that watched, once each has seen that it is over."""
+    end = time.monotonic() + 120
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
 def meanwhile(*steps: Callable[[], Any], pause: float = 0.3) -> Any:
     """Run steps in a thread, each after a pause; their failure is the test's."""
@@ -162,6 +170,7 @@ def test_clusters_become_ready_with_their_services(connection, others, monkeypat
 
     monkeypatch.setattr(Connection, "watch", recorded)
     steps = [lambda n=name: become_ready(n) for name in names]
+    before = set(threading.enumerate())
     with meanwhile(steps[0], until_told, *steps[1:]):
         targets = [awaited.cluster_deployment(ref) for ref in refs]
         done = wait(connection, targets, timeout=120, progress=lines.append, owners=["a", "b", "b"])
@@ -174,7 +183,7 @@ def test_clusters_become_ready_with_their_services(connection, others, monkeypat
     }  # fmt: skip
     assert any(line.startswith(one_of_two) for line in lines)
     assert not [line for line in lines if " of 3 " in line]
-    assert threading.active_count() < 5
+    assert_no_thread_stays(before)
 
 
 def test_a_failure_for_good_is_told_at_once_and_does_not_end_the_wait_for_the_others(connection, others):
@@ -438,6 +447,7 @@ def test_an_api_server_that_restarts_meanwhile(connection, others, control_plane
 
 def test_a_fault_in_a_judge_is_no_endless_wait(connection, others):
     ref = others.template(fresh("t"), valid=False)
+    before = set(threading.enumerate())
     calls: list[int] = []
 
     def judge(_obj: Any, _lookup: Any) -> Readiness:
@@ -448,7 +458,7 @@ def test_a_fault_in_a_judge_is_no_endless_wait(connection, others):
 
     with meanwhile(lambda: others.template(ref.name, valid=True)), pytest.raises(RuntimeError, match="a fault"):
         wait(connection, [Target(ref, judge)], timeout=60)
-    assert threading.active_count() < 5
+    assert_no_thread_stays(before)
 
 
 def test_what_is_not_allowed_is_an_error(control_plane):
