@@ -526,13 +526,19 @@ def _beyond(live: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
             inner = _beyond(value, mine)
             if inner:
                 result[key] = inner
-        elif key not in ours or _text(value) != _text(mine):
+        elif key not in ours or not _same(value, mine):
             result[key] = value
     return result
 
 
 def _without(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if known.get(key) != value}
+
+
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, str) and isinstance(other, str):
+        return value == other
+    return _text(value) == _text(other)
 
 
 def _text(value: Any) -> str:
