@@ -39,10 +39,10 @@ def kubectl_diff(kubectl: str, file: str, *, force: bool = False) -> list[str]:
     return [kubectl, "diff", "--server-side", *(["--force-conflicts"] if force else []), "-f", file]
 
 
-def kubectl_get(kubectl: str, kinds: Mapping[str, Sequence[str]]) -> list[str]:
-    """All objects of these kinds as JSON; by namespace, "" for kinds without."""
+def kubectl_get(kubectl: str, kinds: Mapping[str, Sequence[str]], *more: str, form: str = "json") -> list[str]:
+    """All objects of these kinds; by namespace, "" for kinds without."""
     each = [
-        [kubectl, "get", ",".join(dict.fromkeys(names)), "-o", "json", *(["-n", space] if space else [])]
+        [kubectl, "get", ",".join(dict.fromkeys(names)), "-o", form, *more, *(["-n", space] if space else [])]
         for space, names in kinds.items()
     ]
     return ["/bin/sh", "-c", " && ".join(shlex.join(command) for command in each)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
+import tarfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +18,7 @@ from acceptance.support import COLLECTION_USER
 from benchmarks import audit, report, rivals
 from benchmarks.report import Row
 from benchmarks.rounds import Attempt, Contender, Done, Wrong, extrapolate, median, noise, nothing, seconds
-from benchmarks.world import KCM, PLACEHOLDER, RIVAL_USER, World, documents, values_of, write_json
+from benchmarks.world import KCM, PLACEHOLDER, PREFIX, RIVAL_USER, World, documents, has, values_of, write_json
 from sandbox import chart_packages
 from sandbox.simulator.kinds import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
 
@@ -571,6 +575,137 @@ def status(world: World, rounds: int) -> list[Row]:
     ]
 
 
+#: How much longer than kubectl with the same objects a backup and a restore may take.
+SAVED = 3.0
+
+
+def backup(world: World, rounds: int) -> list[Row]:
+    """One archive of the fleet, secrets encrypted, against kubectl's YAML of the objects that are in it."""
+    _all_there(world)
+    password, folder = _password(world), world.folder / "backups"
+    command = rivals.own("backup", world.inventory(), "--vault-id", f"prod@{password}", backup_folder=folder)
+    kinds = {KCM: ["clusterdeployments"], "kof": [*_BESIDE, "grafanadashboards", "vmrules"], "": ["namespaces"]}
+    labelled = ("-l", "app.kubernetes.io/managed-by=k0rdent.kof")
+    reading = rivals.kubectl_get(world.rival["KUBECTL"], kinds, *labelled, form="yaml")
+    total = world.regions + world.children
+
+    def into_new_folder() -> Attempt:
+        shutil.rmtree(folder, ignore_errors=True)
+        return Attempt(command, written)
+
+    def written(done: Done) -> None:
+        _wrote_nothing(done)
+        (file,) = folder.iterdir()
+        number = len(_saved(file, "ClusterDeployment"))
+        if number != total:
+            raise Wrong(f"{number} ClusterDeployments are in the backup, not {total}")
+
+    def all_read(done: Done) -> None:
+        number = done.output.count("\n  kind: ClusterDeployment\n")
+        if number != total:
+            raise Wrong(f"{number} ClusterDeployments were read, not {total}")
+
+    rival = "kubectl get -o yaml of the same objects"
+    measured = world.machine.compare(
+        "backup",
+        [
+            _start_up(),
+            *_own(world, OURS, into_new_folder),
+            Contender(rival, RIVAL_USER, lambda: Attempt(reading, all_read, environment=world.rival)),
+        ],
+        rounds,
+    )
+    note = (
+        "Ours also keeps apart and encrypts what may be secret, reads Secrets and values of the charts, works out the "
+        "inventory that the live fleet amounts to, and reads its own archive back before it is kept."
+    )
+    return [
+        _compared("backup", measured, rival, SAVED, note=note),
+        *_against_checkout(world, "backup", measured),
+    ]
+
+
+def restore(world: World, rounds: int) -> list[Row]:
+    """All clusters of an archive on a mothership that has none, against kubectl apply of the same objects."""
+    _all_there(world)
+    password, folder = _password(world), world.folder / "to-restore"
+    shutil.rmtree(folder, ignore_errors=True)
+    vault = ("--vault-id", f"prod@{password}")
+    world.run(rivals.own("backup", world.inventory(), *vault, backup_folder=folder))
+    (file,) = folder.iterdir()
+    objects = [each for kind in ("ClusterDeployment", *_KINDS_BESIDE) for each in _saved(file, kind)]
+    manifest = write_json(world.folder / "to-restore.json", {"apiVersion": "v1", "kind": "List", "items": objects})
+    # kcm's controller would work through what is restored, into the next measurement.
+    _clear(world)
+    world.sandbox.command("fault", f"kcm_ignores={PREFIX}*,{KCM}")
+
+    def onto_none(command: list[str], environment: Mapping[str, str]) -> Callable[[], Attempt]:
+        def check(_done: Done) -> None:
+            live = {name: each["spec"] for name, each in world.clusters(KCM).items()}
+            wanted = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "ClusterDeployment"}
+            if live.keys() != wanted.keys():
+                raise Wrong(f"{len(live)} ClusterDeployments are there, not {len(wanted)}")
+            if not_so := [name for name in wanted if not has(live[name], wanted[name])]:
+                raise Wrong(f"{len(not_so)} ClusterDeployments are not as wanted, {not_so[0]} for example")
+
+        return lambda: Attempt(command, check, lambda: _clear(world), environment)
+
+    ours = rivals.own("restore", world.inventory(), *vault, restore_file=file, kof_wait=False)
+    measured = world.machine.compare(
+        "restore",
+        [
+            _start_up(),
+            *_own(world, OURS, onto_none(ours, {})),
+            Contender(
+                APPLY, RIVAL_USER, onto_none(rivals.kubectl_apply(world.rival["KUBECTL"], str(manifest)), world.rival)
+            ),
+        ],
+        rounds,
+    )
+    note = (
+        "restore.yml as a whole: it checks the archive, preflight, looks for what is there, restores Secrets, has the "
+        "charts as the inventory says, then clusters, regional ones before children."
+    )
+    return [
+        _compared("restore", measured, APPLY, SAVED, note=note),
+        *_against_checkout(world, "restore", measured),
+    ]
+
+
+_BESIDE, _KINDS_BESIDE = ("promxyservergroups", "grafanadatasources"), ("PromxyServerGroup", "GrafanaDatasource")
+
+
+def _password(world: World) -> pathlib.Path:
+    file = world.folder / "vault-password"
+    file.write_text("open sesame", encoding="utf-8")
+    return file
+
+
+def _saved(file: pathlib.Path, kind: str) -> list[Any]:
+    """The objects of a kind in a backup."""
+    with tarfile.open(file) as tar:
+        member = tar.extractfile(f"objects/{kind}.json")
+        return json.load(member) if member else []
+
+
+def _all_there(world: World) -> None:
+    """Have the layers make all clusters, unless they are there. What kcm does behind them nobody needs here."""
+    if len(world.clusters(KCM)) != world.regions + world.children:
+        world.sandbox.command("fault", f"kcm_ignores={PREFIX}*,{KCM}")
+        for layer in ("regional", "child"):
+            world.run(rivals.own(layer, world.inventory(), kof_wait=False))
+        world.quiet()
+
+
+def _clear(world: World) -> None:
+    """Delete all clusters of the fleet, and what they have beside them."""
+    world.empty(KCM)
+    for kind in (PROMXY_SERVER_GROUP, GRAFANA_DATASOURCE):
+        world.api.request("DELETE", kind.path("kof"), timeout=300)
+    while any(world.listed(kind, "kof") for kind in (PROMXY_SERVER_GROUP, GRAFANA_DATASOURCE)):
+        time.sleep(0.2)
+
+
 def _often(measured: Sequence[Done]) -> str:
     return "once" if len(measured) == 1 else f"{len(measured)} times"
 
@@ -776,4 +911,7 @@ TASKS: dict[str, Callable[[World, int], list[Row]]] = {
     # Of the clusters that it leaves.
     "verify": verify,
     "status": status,
+    "backup": backup,
+    # It takes them away.
+    "restore": restore,
 }
