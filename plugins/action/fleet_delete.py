@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import render
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import listing, render
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import policy_of, progress_lines
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import LEAVE, SENDERS, Deletion
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, FleetFault
@@ -24,7 +24,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import g
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import reconcile, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard, Outcome, Ref, in_words, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.readiness import Surroundings
@@ -108,10 +108,14 @@ class _Deleting:
         if self.fleet.of("regional"):
             self.live, known = self._clusters("Nothing was changed."), SENDERS
             deletion.walk(self.live)
-        self.live |= self._listed(ref for refs in deletion.refs.values() for ref in refs if ref.kind not in known)
-        before = dict(self.live)
-        deletion.guard(self.live)
-        deletion.find_standing(self.live, self._around(), leave)
+        try:
+            self.live |= self._listed(ref for refs in deletion.refs.values() for ref in refs if ref.kind not in known)
+            before = dict(self.live)
+            deletion.guard(self.live)
+            around = self._around()
+        except listing.Unlisted as unlisted:
+            raise FleetFault(f"{unlisted}. Nothing was changed.") from None
+        deletion.find_standing(self.live, around, leave)
         deletion.hold_regionals(self.live, going=deletion.hosts("child"))
         if not self.check_mode:
             self._confirm(confirmed)
@@ -134,12 +138,15 @@ class _Deleting:
         return self._result(before, diff=diff)
 
     def _listed(self, refs: Iterable[Ref]) -> dict[Ref, dict[str, Any]]:
-        """What there is of the kinds of `refs`; nothing is there of a kind that isn't served."""
+        """What there is of the kinds of `refs`; nothing is there of a kind that isn't served.
+
+        :raises FleetFault: a kind can't be listed.
+        """
         live: dict[Ref, dict[str, Any]] = {}
         for api_version, kind, namespace in dict.fromkeys((ref.api_version, ref.kind, ref.namespace) for ref in refs):
             if self.connection.resource(api_version, kind):
-                path = self.connection.path(api_version, kind, namespace)
-                live.update((reconcile.ref_of(each), each) for each in self.connection.list_objects(path)[0])
+                there = listing.objects(self.connection, api_version, kind, namespace)
+                live.update((reconcile.ref_of(each), each) for each in there)
         return live
 
     def _clusters(self, so_far: str) -> dict[Ref, dict[str, Any]]:
@@ -153,12 +160,15 @@ class _Deleting:
         for kind in SENDERS:
             try:
                 found |= self._listed([Ref(self.deletion.given.kcm_api, kind, None, "")])
-            except ApiError as error:
-                if error.status != 403:
-                    raise
+            except listing.Unlisted as unlisted:
+                if unlisted.status != 403:
+                    raise FleetFault(
+                        "whether clusters in other namespaces send to these regional clusters can't be seen: "
+                        f"{unlisted}. {so_far}"
+                    ) from None
                 raise FleetFault(
                     "whether clusters in other namespaces send to these regional clusters can't be seen: the right to "
-                    f"list {kind.lower()}s.{KCM_GROUP} in all namespaces is missing ({error.message}). Bind a "
+                    f"list {kind.lower()}s.{KCM_GROUP} in all namespaces is missing ({unlisted.why}). Bind a "
                     "ClusterRole with it to the user of kof_kubeconfig, or of the job's credential (docs/rights.md). "
                     f"{so_far}"
                 ) from None
@@ -282,7 +292,10 @@ class _Deleting:
                     f"stays without services in its spec. Run again, or pass -e {LEAVE}={host} to leave them there"
                 )
         # Waiting for them may have taken long.
-        self.live |= self._listed(refs)
+        try:
+            self.live |= self._listed(refs)
+        except listing.Unlisted as unlisted:
+            deletion.refused.update((host, f"{unlisted}. It stays, without its services") for host in refs.values())
         deletion.guard(self.live)
 
     def _confirm(self, confirmed: object) -> None:
@@ -343,14 +356,21 @@ class _Deleting:
         """Refuse each host of which an object is still there when time is up. In check mode all go at once."""
         if self.check_mode:
             return
-        waited = wait.wait(
-            self.connection,
-            [self.deletion.gone(ref) for _host, ref in pairs],
-            timeout=self.fleet.shared("kof_wait_timeout"),
-            progress=say,
-            word="gone",
-            owners=[host for host, _ref in pairs] if all(ref.kind == "ClusterDeployment" for _h, ref in pairs) else [],
-        )
+        of_clusters = all(ref.kind == "ClusterDeployment" for _host, ref in pairs)
+        try:
+            waited = wait.wait(
+                self.connection,
+                [self.deletion.gone(ref) for _host, ref in pairs],
+                timeout=self.fleet.shared("kof_wait_timeout"),
+                progress=say,
+                word="gone",
+                owners=[host for host, _ref in pairs] if of_clusters else [],
+            )
+        except ApiError as error:
+            # What was deleted is told all the same.
+            for host, ref in pairs:
+                self.deletion.refused[host] = f"{ref}: whether it is gone can't be seen: {one_line(str(error))}"
+            return
         for (host, _ref), each in zip(pairs, waited, strict=True):
             if each.state != "ready":
                 self.deletion.refused[host] = f"{each.ref} is still there after {each.seconds:.0f} s: {each.because}"
@@ -364,7 +384,11 @@ class _Deleting:
             self._gone = {ref for _host, ref in children}
             self.live = {ref: item for ref, item in self.live.items() if ref not in self._gone}
         elif children:
-            clusters = self._clusters("The regional clusters stay.")
+            try:
+                clusters = self._clusters("It stays.")
+            except FleetFault as fault:
+                deletion.refused.update((host, str(fault)) for host in deletion.hosts("regional"))
+                return
             others = {ref: item for ref, item in self.live.items() if ref.kind not in SENDERS}
             self.live = {**others, **clusters}
             deletion.guard(self.live)

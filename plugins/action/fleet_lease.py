@@ -35,7 +35,7 @@ class ActionModule(ModuleAction):
                     by = held.held_by()
                     told = f"held by {by}" if by else "free"
                 elif options["state"] == "held":
-                    held.take()
+                    held.prove()
                     told = "held by this run"
                 else:
                     held.release()

@@ -22,6 +22,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.uninstall import IAM, ITEMS, RECORDS, Uninstall
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import counts, in_words, result_of, told_as
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import get_or_none
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lost
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.dns_records import NAMES
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_AT_AWS
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
@@ -71,8 +73,11 @@ class ActionModule(fleets.FleetAction):
                     work.objects()
                 elif not options["only_tell"]:
                     work.rest()
-            except FleetFault as fault:
-                work.refused.append(str(fault))
+            except (FleetFault, ApiError, ApiUnavailable) as problem:
+                # What was done until then is told all the same; who may send no more says that and nothing else.
+                if isinstance(problem, Lost):
+                    raise
+                work.refused.append(str(problem))
             if options["step"] == REST:
                 done = self._left(work, fleet, options)
         return done | self._result(work, fleet, run)
@@ -120,7 +125,10 @@ class ActionModule(fleets.FleetAction):
 
     def _record(self, work: Uninstall, left: list[dict[str, str]]) -> list[dict[str, str]]:
         """The record of this run, which is written after this."""
-        there = get_or_none(work.connection, ("v1", "Namespace", None, work.namespace))
+        try:
+            there = get_or_none(work.connection, ("v1", "Namespace", None, work.namespace))
+        except (ApiError, ApiUnavailable):
+            return []  # that nothing can be seen is told
         name = f"ConfigMap {work.namespace}/{this_run.name()}"
         if there is None or "deletionTimestamp" in there["metadata"] or self.check_mode:
             return []

@@ -105,7 +105,7 @@ def of_fleet(connection: Connection, fleet: str, kcm_namespace: str, task_vars: 
         lease.Holder(
             this_run.name(), leaving(told), bool(task_vars.get(SHARED)), lease.machine(), lease.process(number)
         ),
-        Memory(f"{connection.server} {kcm_namespace}/{name}"),
+        Memory(f"{connection.server} {connection.reached} {kcm_namespace}/{name}"),
         of=f"fleet {fleet}",
         labels=labels(fleet),
         say=say,

@@ -1,8 +1,11 @@
 # Copyright: k0rdent.kof contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clusters of a fleet that live and have left its inventory: found, told, and made ready for deletion.py. What is
-left of clusters that stay (rules, dashboards of no variable any more) is pruning.py's.
+"""The clusters of a fleet that have left its inventory: found, told, and made ready for deletion.py. What is left of
+clusters that stay (rules, dashboards of no variable any more) is pruning.py's.
+
+They are found by any of their parts, not by their ClusterDeployments alone: of a regional cluster whose
+ClusterDeployment somebody deleted by hand promxy would ask for ever, and fail every query.
 
 Only who sees the whole inventory can say what has left it: that is plugin_utils/whole.py's to judge.
 """
@@ -11,10 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import listing
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import Deletion
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, GROUPS, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
@@ -26,14 +30,20 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     MANAGED_BY,
     OURS,
     PART_OF,
+    domain_of_target,
     fleet_of,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import found_clusters
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import grafana_dashboard
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
+    grafana_dashboard,
+    grafana_datasource,
+    promxy_server_group,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import VMRULE
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import PROMXY_SERVER_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ class Gone:
 
     :ivar layer: regional | child; None where its ClusterDeployment doesn't say.
     :ivar deployment: its ClusterDeployment; None where only what a deletion has not come to is left.
-    :ivar beside: its rules of alerts and its dashboards.
+    :ivar beside: its other parts: places in promxy and Grafana, rules of alerts, dashboards.
     :ivar domain: of a regional cluster, as far as it is known.
     :ivar external_dns: as regional_external_dns; None where its services don't tell.
     """
@@ -68,9 +78,28 @@ class Gone:
 
     @property
     def lives(self) -> bool:
-        """Whether anything of it is there that isn't being deleted yet."""
-        objects = [*([self.deployment] if self.deployment else []), *self.beside]
-        return any("deletionTimestamp" not in each["metadata"] for each in objects)
+        """Whether it is a cluster that would be deleted: one that is being deleted already is nobody's loss any more,
+        and what is left of one that has gone is none."""
+        return self.deployment is not None and not _going(self.deployment)
+
+    @property
+    def there(self) -> list[Object]:
+        """What of it isn't being deleted yet."""
+        return [each for each in ([self.deployment] if self.deployment else []) + self.beside if not _going(each)]
+
+    def said(self) -> str:
+        """How it is, for people."""
+        if self.deployment is None:
+            return f"its ClusterDeployment is gone, and {some([str(ref_of(each)) for each in self.beside])} left"
+        since = self.deployment["metadata"].get("deletionTimestamp")
+        if since:
+            left = [str(ref_of(each)) for each in self.there]
+            return f"being deleted since {since}" + (f", and {some(left)} left" if left else "")
+        return "live"
+
+
+def _going(item: Object) -> bool:
+    return "deletionTimestamp" in item["metadata"]
 
 
 def names(fleet: Fleet) -> set[str]:
@@ -78,41 +107,45 @@ def names(fleet: Fleet) -> set[str]:
     return {each.cluster_name for layer in LAYERS for each in fleet.everywhere(layer)}
 
 
-def gone_deployments(deployments: Iterable[Object], fleet: str, known: Collection[str]) -> Iterator[Object]:
-    """The ClusterDeployments that this fleet's runs have made, and that are of no cluster of the inventory.
-
-    :param known: see `names`.
-    """
-    for each in deployments:
-        if fleet_of(each) == fleet and each["metadata"]["name"] not in known:
-            yield each
+def kinds_beside(release: Direct) -> Iterator[tuple[str, str]]:
+    """API version and kind of a cluster's parts beside its ClusterDeployment, on the management cluster."""
+    yield release.promxy.api_version, PROMXY_SERVER_GROUP
+    yield release.grafana.api_version, GRAFANA_DATASOURCE
+    yield release.grafana.api_version, grafana_dashboard.KIND
+    if release.alerts is not None:
+        yield release.alerts.api_version, VMRULE
 
 
 def look(connection: Connection, fleet: Fleet, kcm_version: str) -> list[Gone]:
     """The clusters that have left the inventory, by name.
 
     :param fleet: the whole inventory.
-    :raises ApiError, ApiUnavailable: as a LIST.
+    :raises FleetFault: something can't be listed, so it can't be told which those are.
+    :raises ApiError, ApiUnavailable: as a request.
     """
     release, mine, home = fleet.release, fleet.shared("kof_fleet"), fleet.shared("kof_namespace")
-    space = fleet.shared("kof_kcm_namespace")
-
-    def listed(api_version: str, kind: str, namespace: str, **query: str) -> list[dict[str, Any]]:
-        if connection.resource(api_version, kind) is None:
-            return []
-        return connection.list_objects(connection.path(api_version, kind, namespace), query=query)[0]
-
-    selector = {"labelSelector": f"{MANAGED_BY}={OURS},{PART_OF}={mine}"}
-    deployments = listed(f"{KCM_GROUP}/{kcm_version}", "ClusterDeployment", space, **selector)
-    groups = listed(release.promxy.api_version, PROMXY_SERVER_GROUP, home)
-    beside = listed(release.grafana.api_version, grafana_dashboard.KIND, home, **selector)
-    if release.alerts is not None:
-        beside += listed(release.alerts.api_version, VMRULE, home, **selector)
+    kcm_api, space = f"{KCM_GROUP}/{kcm_version}", fleet.shared("kof_kcm_namespace")
+    if listing.serves(connection, kcm_api, "ClusterDeployment") is None:
+        raise FleetFault(
+            f"the API server doesn't serve ClusterDeployment ({kcm_api}), so which clusters live isn't known: is its "
+            "CustomResourceDefinition being installed anew? Nothing was changed."
+        )
+    selector = f"{MANAGED_BY}={OURS},{PART_OF}={mine}"
+    try:
+        # All, whosever they are: what is left of a cluster that is another's by now is no leftover.
+        deployments = listing.objects(connection, kcm_api, "ClusterDeployment", space)
+        groups = listing.objects(connection, release.promxy.api_version, PROMXY_SERVER_GROUP, home)
+        beside = list(groups)
+        for api, kind in kinds_beside(release):
+            if kind != PROMXY_SERVER_GROUP:
+                beside += listing.objects(connection, api, kind, home, selector=selector)
+    except listing.Unlisted as unlisted:
+        raise FleetFault(f"{unlisted}. Nothing was changed.") from None
     return found(deployments, groups, beside, release, mine, names(fleet))
 
 
 def found(
-    deployments: Iterable[Object],
+    deployments: Sequence[Object],
     groups: Sequence[Object],
     beside: Iterable[Object],
     release: Direct,
@@ -121,43 +154,78 @@ def found(
 ) -> list[Gone]:
     """As `look`, of what was listed.
 
+    :param deployments: all that are in kcm's namespace.
     :param groups: PromxyServerGroups, which tell of domains.
-    :param beside: GrafanaDashboards and VMRules. They may be there without their cluster, of a deletion that was ended.
+    :param beside: other parts of clusters (see `kinds_beside`). They may be there without their cluster, of a deletion
+        that was ended, or that somebody made by hand.
     """
     gone: dict[str, Gone] = {}
-    for item in gone_deployments(deployments, fleet, known):
+    for item in deployments:
         name = item["metadata"]["name"]
+        if fleet_of(item) != fleet or name in known:
+            continue
         gone[name] = Gone(name, None, item)
         with contextlib.suppress(*OTHER_FORM):  # what can't be read says of no layer, and stays
             for each in found_clusters([item], release, groups):
                 domain, external_dns = (each.variables.get(f"regional_{what}") for what in ("domain", "external_dns"))
                 gone[name] = Gone(name, each.layer, item, domain=domain, external_dns=external_dns)
-    others = {*known, release.mothership_cluster_name}
+    # Those by whose names clusters live that are others', or nobody's.
+    living = {each["metadata"]["name"] for each in deployments}
+    others = {*known, release.mothership_cluster_name, *(living - gone.keys())}
     for item in beside:
         name = _whose(item)
         if fleet_of(item) == fleet and name and name not in others:
-            layer = "regional" if item["kind"] == grafana_dashboard.KIND else "child"
-            gone.setdefault(name, Gone(name, layer)).beside.append(item)
+            of = gone.setdefault(name, Gone(name, "child"))
+            if of.deployment is None and item.get("kind") != VMRULE:  # which both layers have
+                of.layer = "regional"
+            of.beside.append(item)
+            if item.get("kind") == PROMXY_SERVER_GROUP and of.domain is None:
+                targets = dig(item, ("spec", "targets"))
+                told = map(domain_of_target, targets if isinstance(targets, list) else ())
+                of.domain = next(filter(None, told), None)
     return [gone[name] for name in sorted(gone)]
 
 
 def _whose(item: Object) -> str | None:
-    """The cluster of a VMRule or a GrafanaDashboard that a run has made."""
-    if item["kind"] == VMRULE:
-        name = str(item["metadata"]["name"])
+    """The cluster of a part that a run has made; None for what only resembles one: k0rdent.kof.promxy_server_group and
+    grafana_datasource make these kinds under whatever name, and a person may have changed of whom they tell."""
+    kind, name = str(item.get("kind")), str(item["metadata"]["name"])
+    if kind == VMRULE:
         return name.removesuffix(_RULES) if name.endswith(_RULES) else None
+    if kind in _TELLS:
+        path, name_of = _TELLS[kind]
+        told = dig(item, path)
+        return told if isinstance(told, str) and told and name_of(told) == name else None
     return (item["metadata"].get("labels") or {}).get(DASHBOARDS_OF)
 
 
+#: Of the parts by which promxy and Grafana read from a cluster: where each tells of which, and how a run names it.
+_TELLS: Mapping[str, tuple[tuple[str, ...], Callable[[str], str]]] = {
+    PROMXY_SERVER_GROUP: (("spec", "cluster_name"), promxy_server_group.name_of),
+    GRAFANA_DATASOURCE: (("spec", "datasource", "name"), grafana_datasource.name_of),
+}
+
+
 def tell(seen: Look) -> None:
-    """A look of status.py, over what it has listed: the clusters that have left the inventory.
+    """A look of status.py, over what it has listed, and over the other parts of clusters: the clusters that have left
+    the inventory.
 
     :param seen: of the whole inventory.
     """
-    make, known = seen.about_whole(), names(seen.fleet)
-    for item in gone_deployments(seen.live.values(), seen.fleet.shared("kof_fleet"), known):
-        why = f"no host of {GROUPS['regional']} or {GROUPS['child']} has its name"
-        seen.add(make(code="cluster-left-inventory", what=str(ref_of(item)), why=why))
+    make, home = seen.about_whole(), seen.fleet.shared("kof_namespace")
+    beside: list[Object] = []
+    for api, kind in kinds_beside(seen.release) if home not in seen.absent else ():
+        there = seen.listed.get(kind)
+        if there is None and kind not in seen.refused:
+            with seen.forbidden(kind):
+                there = listing.objects(seen.connection, api, kind, home)
+        beside += there or ()
+    groups = [each for each in beside if each["kind"] == PROMXY_SERVER_GROUP]
+    mine = seen.fleet.shared("kof_fleet")
+    for each in found(list(seen.live.values()), groups, beside, seen.release, mine, names(seen.fleet)):
+        what = each.deployment or each.beside[0]
+        why = f"no host of {GROUPS['regional']} or {GROUPS['child']} has its name ({each.name}): {each.said()}"
+        seen.add(make(code="cluster-left-inventory", what=str(ref_of(what)), why=why))
 
 
 def refuse_a_loss(gone: Sequence[Gone], fleet: Fleet, place: str) -> None:
@@ -166,7 +234,7 @@ def refuse_a_loss(gone: Sequence[Gone], fleet: Fleet, place: str) -> None:
         one run: it rather looks as if the inventory were at fault.
     """
     mine, limit = fleet.shared("kof_fleet"), fleet.shared(LIMIT)
-    living = [each for each in gone if each.lives]
+    living = [each for each in gone if each.lives]  # what is left of others is no loss
     for layer in LAYERS:
         lost = [each.name for each in living if each.layer == layer]
         if lost and not fleet.batch[layer]:
@@ -189,12 +257,22 @@ def refuse_unconfirmed(gone: Sequence[Gone], fleet: Fleet, place: str, confirmed
     """
     mine = fleet.shared("kof_fleet")
     living = [each.name for each in gone if each.lives]
-    if not living or (confirmed is not None and str(confirmed) == mine):
+    left = [str(ref_of(item)) for each in gone if not each.lives for item in each.there]
+    if not (living or left) or (confirmed is not None and str(confirmed) == mine):
         return
     said = "" if confirmed is None else f"{CONFIRM} is another text than the fleet's name. "
+    would = []
+    if living:
+        would.append(
+            f"{len(living)} clusters of fleet {mine} at {place} that have left the inventory, with what is installed "
+            f"there: {some(living, FAULTS_SHOWN)}"
+        )
+    if left:
+        would.append(
+            f"what is left at {place} of clusters of fleet {mine} that are gone, or going: {some(left, FAULTS_SHOWN)}"
+        )
     raise FleetFault(
-        f"{said}This run would delete {len(living)} clusters of fleet {mine} at {place} that have left the inventory, "
-        f"with what is installed there: {some(living, FAULTS_SHOWN)}. Nothing was changed. If that is what you want, "
+        f"{said}This run would delete {'; and '.join(would)}. Nothing was changed. If that is what you want, "
         f"pass -e {CONFIRM}={mine}"
     )
 

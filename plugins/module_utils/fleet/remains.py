@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import listing
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.alive import of_one_kind
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import POOL_SIZE, Connection, Resource, get_or_none
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     MANAGED_BY,
     OURS,
@@ -41,6 +44,57 @@ _PASSING = {"Event", "Lease", "Endpoints", "EndpointSlice", "PodMetrics", "Contr
 _OPERATORS = ("vm-operator", "grafana-operator", "opentelemetry-operator", "promxy-operator", "kof-operator")
 
 
+#: Of an owner that isn't read: it is gone, so that Kubernetes takes away what it had; its kind isn't served; nobody
+#: knows.
+GONE, UNSERVED, UNKNOWN = "gone", "unserved", "unknown"
+
+
+class Lineage:
+    """Finds the owners that objects name: one GET for each that wasn't listed."""
+
+    def __init__(self, connection: Connection | None = None) -> None:
+        self._connection = connection
+        self._known: dict[tuple[str, str, str, str | None], Object | str] = {}
+
+    def know(self, items: Iterable[Object]) -> None:
+        """What was listed."""
+        for item in items:
+            group = str(item.get("apiVersion")).rpartition("/")[0]
+            metadata = item["metadata"]
+            self._known[group, str(item.get("kind")), metadata["name"], metadata.get("namespace")] = item
+
+    def owner(self, reference: Mapping[str, Any], namespace: str | None) -> Object | str:
+        """The object, or why there is none: GONE, UNSERVED, UNKNOWN.
+
+        :param namespace: of who names it: an owner is there, or in none.
+        """
+        version, kind, name = (str(reference.get(key)) for key in ("apiVersion", "kind", "name"))
+        group = version.rpartition("/")[0]
+        keys = [(group, kind, name, space) for space in dict.fromkeys((namespace, None))]
+        found = next((self._known[key] for key in keys if key in self._known), None)
+        if found is None:
+            found = self._known[keys[0]] = self._read(version, kind, namespace, name)
+        if isinstance(found, str):
+            return found
+        # Another one by its name: that isn't the owner, which is gone.
+        return found if found["metadata"].get("uid") == reference.get("uid") else GONE
+
+    def _read(self, version: str, kind: str, namespace: str | None, name: str) -> Object | str:
+        if self._connection is None:
+            return UNKNOWN
+        try:
+            resource = self._connection.resource(version, kind)
+            if resource is None:
+                return UNSERVED
+            found = get_or_none(self._connection, f"{path_of(resource, namespace)}/{quote(name, safe='')}")
+        except ApiError:
+            return UNKNOWN
+        except ApiUnavailable as error:
+            of_one_kind(self._connection, error)
+            return UNKNOWN
+        return GONE if found is None else found
+
+
 @dataclass(frozen=True)
 class Owners:
     """By what is told whose something is.
@@ -50,6 +104,8 @@ class Owners:
     :ivar charts: whether those are this fleet's to take away: it has the mothership.
     :ivar secrets: by their names, those that kof's charts and operators make in it, or we.
     :ivar sets: StatefulSets of kof, of whose pods the volumes are.
+    :ivar groups: of the API, those of the operators in kof's charts.
+    :ivar lineage: finds owners.
     """
 
     fleet: str
@@ -58,12 +114,28 @@ class Owners:
     charts: bool
     secrets: frozenset[str] = frozenset()
     sets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    lineage: Lineage = field(default_factory=Lineage, compare=False, repr=False)
 
     @classmethod
-    def of(cls, fleet: str, namespace: str, release: Direct, *, charts: bool) -> Owners:
+    def of(
+        cls, fleet: str, namespace: str, release: Direct, *, charts: bool, connection: Connection | None = None
+    ) -> Owners:
+        """
+        :param connection: to look for owners by; without it what has one is somebody's.
+        """
         names = {*release.secrets, release.promxy.secret, release.dns.secret, "vmalertmanager-cluster-config"}
         sets = tuple(each.name for each in release.workloads.get("mothership", ()) if each.kind == "StatefulSet")
-        return cls(fleet, namespace, tuple(reversed(list(release.charts))), charts, frozenset(names), sets)
+        return cls(
+            fleet,
+            namespace,
+            tuple(reversed(list(release.charts))),
+            charts,
+            frozenset(names),
+            sets,
+            tuple(release.operator_groups),
+            Lineage(connection),
+        )
 
     def of_charts(self, item: Object) -> bool:
         """Whether a Helm release of kof's charts has made it. What has an owner is a controller's, with marks that it
@@ -74,8 +146,11 @@ class Owners:
         marks = item["metadata"].get("annotations") or {}
         return marks.get(RELEASE) in self.releases and marks.get(RELEASE_NAMESPACE) == self.namespace
 
-    def whose(self, item: Object) -> tuple[str, str]:
-        """Whose an object is: one of the words above, and for people."""
+    def whose(self, item: Object, below: frozenset[object] = frozenset()) -> tuple[str, str]:
+        """Whose an object is: one of the words above, and for people.
+
+        :param below: uids of those whose owner it is, as far as this is asked for them.
+        """
         metadata, kind = item["metadata"], item.get("kind")
         marks, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
         fleet = fleet_of(item)
@@ -94,10 +169,13 @@ class Owners:
         name = metadata["name"]
         if kind in _PASSING or (kind, name) in _DEFAULTS:
             return KUBERNETES, "Kubernetes"
+        made = self._of_owners(item, owner, below) if owner else None
+        if made and made[0] == OTHERS:
+            return made
         if kind == "PersistentVolumeClaim" and any(re.search(rf"-{re.escape(each)}-\d+$", name) for each in self.sets):
             return DATA, "kof: its data"
-        if owner:
-            return MADE, owner
+        if made:
+            return made
         if kind == "Secret" and (name in self.secrets or self._of_history(name)):
             return CHARTS, "kof's charts"
         if marks.get(HOOK) and any(name.startswith(f"{each}-") for each in self.releases):
@@ -107,6 +185,30 @@ class Owners:
         if kind == "Secret" and item.get("type") == "kubernetes.io/service-account-token":
             return KUBERNETES, "Kubernetes"
         return OTHERS, NOBODY
+
+    def _of_owners(self, item: Object, first: str, below: frozenset[object]) -> tuple[str, str]:
+        """Of what has owners: made by ours only where all of them are proven to be. What has lost them all goes by
+        itself, whosever they were."""
+        metadata = item["metadata"]
+        below |= {metadata.get("uid")}
+        gone = 0
+        for each in metadata["ownerReferences"]:
+            found = self.lineage.owner(each, metadata.get("namespace"))
+            if found == GONE:
+                gone += 1
+                continue
+            if isinstance(found, str):
+                # Kubernetes keeps what objects of a kind had made that isn't served any more.
+                ours = found == UNSERVED and str(each.get("apiVersion")).partition("/")[0] in self.groups
+            else:
+                ours = found["metadata"].get("uid") not in below and self.whose(found, below)[0] in (
+                    FLEET, CHARTS, MADE,
+                )  # fmt: skip
+            if not ours:
+                return OTHERS, f"of {each.get('kind')} {each.get('name')}"
+        if gone == len(metadata["ownerReferences"]):
+            return MADE, f"{first}, which is gone"
+        return MADE, first
 
     def _of_history(self, name: str) -> bool:
         return any(name.startswith(f"sh.helm.release.v1.{each}.v") for each in self.releases)
@@ -155,6 +257,10 @@ def kinds(connection: Connection) -> tuple[list[Resource], dict[str, str]]:
             if error.status != 404:  # an aggregated API whose server is away; else its last kind has gone just now
                 unread[version] = one_line(str(error))
             continue
+        except ApiUnavailable as error:
+            of_one_kind(connection, error)
+            unread[version] = one_line(str(error))
+            continue
         for each in answer.get("resources") or ():
             if "/" not in each["name"] and "list" in (each.get("verbs") or ()) and each["kind"] not in _PASSING:
                 kind = Resource(version, each["kind"], each["name"], bool(each["namespaced"]), tuple(each["verbs"]))
@@ -193,6 +299,7 @@ def look(connection: Connection, owners: Owners, release: Direct) -> Found:
         home = get_or_none(connection, ("v1", "Namespace", None, owners.namespace))
         if home is not None:
             found.items.setdefault(ref_of(home), home)
+    owners.lineage.know(found.items.values())
     return found
 
 
@@ -210,6 +317,9 @@ def _listed(
         except ApiError as error:
             # Gone since it was discovered, or one that only says that it can be listed.
             return [] if error.status in (404, 405) else one_line(str(error))
+        except ApiUnavailable as error:
+            of_one_kind(connection, error)
+            return one_line(str(error))
 
     with ThreadPoolExecutor(POOL_SIZE) as pool:
         yield from pool.map(ask, asks)
@@ -224,9 +334,9 @@ def path_of(kind: Resource, namespace: str | None) -> str:
 def definitions(connection: Connection, owners: Owners, release: Direct) -> list[Object]:
     """CustomResourceDefinitions of the groups of kof's operators, and those that its charts made.
 
-    :raises ApiError, ApiUnavailable: they can't be listed.
+    :raises Unlisted, ApiError, ApiUnavailable: as listing.objects.
     """
-    items = connection.list_objects(connection.path(CRD.api_version, CRD.kind))[0]
+    items = listing.objects(connection, CRD.api_version, CRD.kind)
     return [each for each in items if is_of_charts(each, owners, release)]
 
 
@@ -241,20 +351,22 @@ def instances(
     """The objects of a CustomResourceDefinition that `wanted` holds for.
 
     :param namespace: None for all, and for a kind without namespaces.
-    :raises ApiError, ApiUnavailable: they can't be listed.
+    :raises Unlisted, ApiError, ApiUnavailable: as listing.objects; also for a definition that serves nothing now.
     """
-    spec = definition["spec"]
-    versions = [each["name"] for each in spec.get("versions") or () if each.get("served")]
-    if not versions:
-        return []
-    kind = Resource(
-        f"{spec['group']}/{versions[-1]}", spec["names"]["kind"], spec["names"]["plural"],
-        spec.get("scope") == "Namespaced", (),
-    )  # fmt: skip
-    try:
-        items: Iterable[Object] = connection.list_objects(path_of(kind, namespace))[0]
-    except ApiError as error:
-        if error.status == 404:  # not served yet, or not any more
-            return []
-        raise
-    return [ref_of(item) for item in items if wanted(item)]
+    spec, name = definition["spec"], definition["metadata"]["name"]
+    served = [each for each in spec.get("versions") or () if each.get("served")]
+    # The version in which they are stored: where the webhook that converts them is away, that one is still to be had.
+    version = next((each["name"] for each in served if each.get("storage")), served[-1]["name"] if served else "")
+    api_version, kind = f"{spec['group']}/{version}", spec["names"]["kind"]
+    with listing.told(connection, api_version, kind, namespace):
+        if not version:
+            raise ApiError(404, "NotFound", f"{CRD.kind} {name} serves none of its versions")
+        resource = Resource(api_version, kind, spec["names"]["plural"], spec.get("scope") == "Namespaced", ())
+        try:
+            items = connection.list_objects(path_of(resource, namespace))[0]
+        except ApiError as error:
+            if error.status == 404 and get_or_none(connection, (CRD.api_version, CRD.kind, None, name)) is None:
+                return []  # gone with all its objects
+            raise
+        return [ref_of(item) for item in items if wanted(item)]
+    raise AssertionError("unreachable")

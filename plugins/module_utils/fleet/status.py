@@ -21,6 +21,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
     beside,
     dashboards,
     installed,
+    listing,
     record,
     side_effects,
 )
@@ -35,9 +36,10 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import (
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import readiness as core_readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import wait
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.alive import of_one_kind
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import Readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited, identity, operators, readiness
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import (
@@ -569,8 +571,8 @@ class Look:
 
     @contextlib.contextmanager
     def forbidden(self, kind: str, *layers: str) -> Iterator[None]:
-        """What isn't allowed, or can't be had though the server runs (the webhook that converts it is away), is told,
-        and no error: of the layers' clusters not all is known then."""
+        """What isn't allowed, or can't be had though the server runs (the webhook that converts it is away, or never
+        ends), is told, and no error: of the layers' clusters not all is known then."""
         try:
             yield
         except ApiError as error:
@@ -578,6 +580,13 @@ class Look:
                 raise
             self.refused[kind] = str(error)
             self.not_read_of(f"{kind}: {error}", *layers)
+        except ApiUnavailable as error:
+            of_one_kind(self.connection, error)
+            self.refused[kind] = str(error)
+            self.not_read_of(f"{kind}: {error}", *layers)
+        except listing.Unlisted as unlisted:
+            self.refused[kind] = unlisted.why
+            self.not_read_of(f"{kind}: {unlisted.why}", *layers)
 
     def not_read_of(self, what: str, *layers: str) -> None:
         self.not_looked_at[one_line(what)] = None

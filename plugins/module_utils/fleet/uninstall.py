@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import access, remains, stuck
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import access, listing, remains, stuck
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import policy_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.remains import CHARTS, DATA, FLEET, MADE, OTHERS, Owners
@@ -25,7 +25,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import Not
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import reconcile, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard, Outcome, Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection, get_or_none
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lost
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import fleet_of, shared_by_another
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
@@ -85,7 +86,7 @@ class Uninstall:
         self.kcm_api = f"{KCM_GROUP}/{kcm_version_of(self.connection, may_be_gone=True)}"
         # Charts, namespace and AWS are the mothership's: a fleet without one has only its clusters here.
         self.charts = bool(self.fleet.of("mothership"))
-        self.owners = Owners.of(self.name, self.namespace, self.release, charts=self.charts)
+        self.owners = Owners.of(self.name, self.namespace, self.release, charts=self.charts, connection=self.connection)
 
     # -- before anything
 
@@ -94,6 +95,12 @@ class Uninstall:
 
         :raises FleetFault: it may not. Nothing was changed.
         """
+        try:
+            return self._looked(confirmed)
+        except listing.Unlisted as unlisted:
+            raise FleetFault(f"{unlisted}. Nothing was changed.") from None
+
+    def _looked(self, confirmed: object) -> str:
         if not self.charts and self.also - {ADMIN}:
             raise FleetFault(
                 f"{ALSO}: {some(sorted(self.also - {ADMIN}))} goes with the mothership, and no host of kof_mothership "
@@ -182,10 +189,11 @@ class Uninstall:
         }
 
     def _list(self, api: str, kind: str, namespace: str | None) -> list[dict[str, Any]]:
-        """What there is; nothing of a kind that isn't served."""
-        if self.connection.resource(api, kind) is None:
-            return []
-        return self.connection.list_objects(self.connection.path(api, kind, namespace))[0]
+        """What there is; nothing of a kind that isn't served.
+
+        :raises Unlisted: what there is isn't known.
+        """
+        return listing.objects(self.connection, api, kind, namespace)
 
     def _going(self) -> list[dict[str, Any]]:
         """In check mode, the living clusters that are taken for gone."""
@@ -196,7 +204,7 @@ class Uninstall:
     def _clusters(self) -> tuple[list[Ref], dict[Ref, str]]:
         """This fleet's living clusters, of all namespaces; and who else needs what kof's charts bring, with why.
 
-        :raises ApiError, ApiUnavailable: they can't be listed.
+        :raises Unlisted: they can't be listed.
         """
         goes = {
             item["metadata"]["name"]
@@ -247,7 +255,14 @@ class Uninstall:
         for item in definitions:
             if not self._with_charts(item):
                 continue
-            others = remains.instances(self.connection, item, None, self._is_others)
+            try:
+                others = remains.instances(self.connection, item, None, self._is_others)
+            except listing.Unlisted as unlisted:
+                return (
+                    f"CustomResourceDefinition {item['metadata']['name']} goes with Helm release "
+                    f"{item['metadata']['annotations'][remains.RELEASE]}, and whether others have objects of it isn't "
+                    f"known: {unlisted}. Or leave the charts: no host in kof_mothership"
+                )
             if others:
                 return (
                     f"CustomResourceDefinition {item['metadata']['name']} goes with Helm release "
@@ -275,6 +290,11 @@ class Uninstall:
                 held = list(contents(history[-1].manifest)) if history else []
             except NotARelease as problem:
                 raise FleetFault(f"{problem}. Nothing was changed.") from None
+            except ApiError as error:
+                raise FleetFault(
+                    f"what Helm release {release} holds isn't known, as its record can't be read (a Secret of "
+                    f"namespace {self.namespace}): {one_line(str(error))}. Nothing was changed."
+                ) from None
             found |= {(str(each["kind"]), str(dig(each, ("metadata", "name")))) for each in held if not _kept(each)}
         return frozenset(found)
 
@@ -353,25 +373,42 @@ class Uninstall:
 
     def rest(self) -> None:
         """What goes on request, each after what needs it."""
-        if ADMIN in self.also:
-            self._delete(access.platform_admin_refs(self.namespace), self._of_fleet, "the platform administrator")
-        if not self.charts:
-            return
-        if SECRET in self.also:
-            secret = Ref("v1", "Secret", self.namespace, self.release.dns.secret)
-            self._delete([secret], self._of_fleet, "the DNS Secret")
-        if TEMPLATES in self.also:
-            self._templates()
-        if NAMESPACE in self.also:
-            found = remains.look(self.connection, self.owners, self.release)
-            others = "" if self.check_mode else self._others_in(found)
-            if others:
-                self.refused.append(others)
-            else:
-                home = Ref("v1", "Namespace", None, self.namespace)
-                self._delete([home], self._of_fleet, "the namespace")
-        if CRDS in self.also:
-            self._definitions()
+        for what, act in (
+            (ADMIN, self._admin),
+            (SECRET, self._secret),
+            (TEMPLATES, self._templates),
+            (NAMESPACE, self._home),
+            (CRDS, self._definitions),
+        ):
+            if what in self.also and (self.charts or what == ADMIN):
+                self._tried(what, act)
+
+    def _tried(self, what: str, act: Callable[[], None]) -> None:
+        """What hinders one of them is told of that one, and the others come to their turn."""
+        try:
+            act()
+        except FleetFault as fault:
+            self.refused.append(f"{what}: {fault}")
+        except (ApiError, ApiUnavailable) as problem:
+            if isinstance(problem, Lost):
+                raise
+            self.refused.append(f"{what}: {one_line(str(problem))}")
+
+    def _admin(self) -> None:
+        self._delete(access.platform_admin_refs(self.namespace), self._of_fleet, "the platform administrator")
+
+    def _secret(self) -> None:
+        secret = Ref("v1", "Secret", self.namespace, self.release.dns.secret)
+        self._delete([secret], self._of_fleet, "the DNS Secret")
+
+    def _home(self) -> None:
+        found = remains.look(self.connection, self.owners, self.release)
+        others = "" if self.check_mode else self._others_in(found)
+        if others:
+            self.refused.append(others)
+        else:
+            home = Ref("v1", "Namespace", None, self.namespace)
+            self._delete([home], self._of_fleet, "the namespace")
 
     def _templates(self) -> None:
         """ServiceTemplates that the charts leave, and then what they are read from, unless others are."""
@@ -398,10 +435,17 @@ class Uninstall:
             why = by_charts(live, wanted)
             if why:
                 return why
+            try:
+                there = [
+                    (kind, item)
+                    for api, kind in ((self.kcm_api, "ServiceTemplate"), (live["apiVersion"], "HelmChart"))
+                    for item in self._list(api, kind, self.kcm_namespace)
+                ]
+            except listing.Unlisted as unlisted:
+                return f"may be needed: {unlisted}"
             users = [
                 f"{kind} {item['metadata']['name']}"
-                for api, kind in ((self.kcm_api, "ServiceTemplate"), (live["apiVersion"], "HelmChart"))
-                for item in self._list(api, kind, self.kcm_namespace)
+                for kind, item in there
                 if "deletionTimestamp" not in item["metadata"]
                 and live["metadata"]["name"] in (dig(item, path) for path in _SOURCES)
                 and not (self.check_mode and item["metadata"]["name"] in templates)
@@ -423,8 +467,8 @@ class Uninstall:
             stays = self._is_others if self.check_mode else lambda _item: True
             try:
                 there = remains.instances(self.connection, live, None, stays)
-            except ApiError as error:
-                return f"may have objects, which can't be listed: {one_line(str(error))}"
+            except listing.Unlisted as unlisted:
+                return f"may have objects: {unlisted}"
             return f"has objects: {some(list(map(str, there)), FAULTS_SHOWN)}" if there else None
 
         refs = [ref_of(item) for item in found if ref_of(item) not in leaves]
@@ -447,21 +491,30 @@ class Uninstall:
         """Delete what is there of these, and wait until it is gone; what stays is refused, and told."""
         if not refs:
             return
-        outcomes = reconcile.delete(
-            self.connection, list(refs), policy=policy_of(self.fleet), check_mode=self.check_mode, guards=(guard,)
-        )
+        try:
+            outcomes = reconcile.delete(
+                self.connection, list(refs), policy=policy_of(self.fleet), check_mode=self.check_mode, guards=(guard,)
+            )
+        except ApiError as error:
+            self.refused.append(f"{what}: {one_line(str(error))}")
+            return
         self.outcomes += [each for each in outcomes if each.action != "absent"]
         self.refused += [f"{each.ref}: {each.reason}" for each in outcomes if each.action == "refused"]
         going = [each.ref for each in outcomes if each.action in ("deleted", "unchanged")]
         if self.check_mode or not going:
             return
-        waited = wait.wait(
-            self.connection,
-            [stuck.gone(ref) for ref in going],
-            timeout=self.fleet.shared("kof_wait_timeout"),
-            progress=self.say,
-            word=f"of {what} gone",
-        )
+        try:
+            waited = wait.wait(
+                self.connection,
+                [stuck.gone(ref) for ref in going],
+                timeout=self.fleet.shared("kof_wait_timeout"),
+                progress=self.say,
+                word=f"of {what} gone",
+            )
+        except ApiError as error:
+            names = some(list(map(str, going)), FAULTS_SHOWN)
+            self.refused.append(f"{names}: deleted, but whether they are gone can't be seen: {one_line(str(error))}")
+            return
         self.refused += [
             f"{each.ref} is still there after {each.seconds:.0f} s: {each.because}"
             for each in waited
@@ -473,6 +526,13 @@ class Uninstall:
     def left(self) -> tuple[list[dict[str, str]], dict[str, str]]:
         """What is left of the fleet and of kof's charts: each as `object`, `whose` and `remove`; and what couldn't be
         looked at, by kind. In check mode what would be."""
+        try:
+            return self._left()
+        except (ApiError, ApiUnavailable, FleetFault) as problem:
+            # What was done is told all the same.
+            return [], {"all that is left": one_line(str(problem))}
+
+    def _left(self) -> tuple[list[dict[str, str]], dict[str, str]]:
         found = remains.look(self.connection, self.owners, self.release)
         going = {each.ref for each in self.outcomes if self.check_mode and each.action in ("deleted", "unchanged")}
         home = Ref("v1", "Namespace", None, self.namespace)

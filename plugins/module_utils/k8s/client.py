@@ -145,6 +145,7 @@ class Connection:
         self._resources: dict[str, dict[str, Resource]] = {}
         self.pace = Pace(POOL_SIZE)
         self.server = chosen.address
+        self.reached = chosen.reached  # which server answers there, see Settings
         self.place = chosen.place  # server, context and who said so, for people
         self.unsaid = chosen.unsaid  # nobody did: it is kubectl's default
         self.exact = chosen.exact  # see Settings

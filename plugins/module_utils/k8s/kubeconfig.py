@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import os
 import re
 import string
@@ -111,6 +112,13 @@ class Settings:
     def address(self) -> str:
         """The server for messages: a URL may hold a password."""
         return telling.without_login(self.server)
+
+    @property
+    def reached(self) -> str:
+        """Which server answers by this address: two tunnels, or proxies, may end at one address and lead to two
+        clusters. A digest; users and their logins are no part of it."""
+        parts = (self.server, self.proxy or "", self.tls_server_name or "", (self.ca_pem or b"").decode("latin-1"))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ _RENEWED_EACH, _LOOKED_EACH = 10.0, 2.0
 _TOLD, _TIME = ("user", "host", "job", "playbook"), re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _OVER = 100  # dead runs that are named
 _TRIES = 20  # while others change the same Lease
+_GOES = 10.0  # seconds for which a Lease that is being deleted is given to go
 #: POST requests that change nothing: reviews of rights, and of tokens.
 _REVIEWS = ("/apis/authorization.k8s.io/", "/apis/authentication.k8s.io/")
 
@@ -264,6 +265,16 @@ class Lease:
         """
         return next((entry.said() for entry in _entries(self._read()).values()), "")
 
+    def prove(self) -> None:
+        """Renew it now, so that the server has said that this run has it: before what asks nobody while it works.
+
+        :raises NotHeld, Lost: as `take`.
+        :raises ApiError, ApiUnavailable: nobody can say.
+        """
+        self.take()
+        if self._clock() - self._memory.get().get("renewed", 0.0) > 1.0:
+            self._renew()
+
     def owns(self, path: str) -> bool:
         """Is it a request about the lease itself?"""
         return path in (self.path, self._folder)
@@ -273,6 +284,7 @@ class Lease:
     def _acquire(self) -> None:
         watched: dict[str, tuple[str, float]] = {}
         blocking: str | None = None  # the run that was in the way when we looked last
+        going: float | None = None  # since when it was seen to be on its way out, and nobody's
         while True:
             if not self._alive():  # a lease that nobody gives back would be in the way of the living
                 raise self._ended()
@@ -299,6 +311,12 @@ class Lease:
                     dead.add(run)
             standing = {run: entry for run, entry in others.items() if run not in dead}
             blocking = next((run for run, entry in standing.items() if self._in_the_way(entry)), None)
+            if blocking is None and live is not None and live["metadata"].get("deletionTimestamp"):
+                going = looked if going is None else going
+                if looked - going >= _GOES:
+                    raise self._stuck(live["metadata"])
+                self._sleep(_LOOKED_EACH / 2)
+                continue
             if blocking is None:
                 sent = self._asked(functools.partial(self._put, live, standing, mine, sorted(dead)))
                 if sent is None:
@@ -313,6 +331,17 @@ class Lease:
                     f"{entry.seconds} s at most; without one it is dead, and this run goes on."
                 )
             self._sleep(min(_LOOKED_EACH, entry.seconds / 10))
+
+    def _stuck(self, metadata: Mapping[str, Any]) -> NotHeld:
+        """One that goes any moment can't be held: a second run would have another by its name."""
+        finalizers = [_text(each) for each in metadata.get("finalizers") or ()]
+        return NotHeld(
+            f"the lease of {self._of} ({self._namespace}/{self._name}), without which nothing is written, is being "
+            f"deleted since {_text(metadata['deletionTimestamp'])} and doesn't go, as somebody's finalizer holds it: "
+            f"{', '.join(finalizers) or 'none is named'}. Nobody has the lease. Have whoever set the finalizer take it "
+            f"off, or do it by hand, then run again: kubectl patch lease {self._name} -n {self._namespace} "
+            """--type=merge -p '{"metadata":{"finalizers":null}}'. Nothing was changed by this task"""
+        )
 
     def _ended(self) -> Lost:
         return Lost(f"Ansible has ended, so nothing more is sent for {self._of}")
@@ -446,13 +475,17 @@ class Lease:
             raise
 
     def _written(self, live: dict[str, Any] | None, entries: Mapping[str, _Entry], stamp: str) -> dict[str, Any]:
-        first = next(iter(entries.values()))
-        spec = {
-            "holderIdentity": first.run,
-            "leaseDurationSeconds": max(entry.seconds for entry in entries.values()),
-            "acquireTime": first.since or stamp,
-            "renewTime": stamp,
-        }
+        first = next(iter(entries.values()), None)
+        spec = (
+            {}
+            if first is None
+            else {
+                "holderIdentity": first.run,
+                "leaseDurationSeconds": max(entry.seconds for entry in entries.values()),
+                "acquireTime": first.since or stamp,
+                "renewTime": stamp,
+            }
+        )
         holders = json.dumps({run: entry.as_json() for run, entry in entries.items()})
         metadata: dict[str, Any] = (
             dict(live["metadata"]) if live else {"namespace": self._namespace, "name": self._name}
@@ -468,6 +501,11 @@ class Lease:
         if entries:
             self._written(live, entries, _stamp())
             return
+        if live["metadata"].get("finalizers"):
+            # It may stay for long, and must name nobody then.
+            live = self._written(live, {}, _stamp())
+        if live["metadata"].get("deletionTimestamp"):
+            return
         preconditions = {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         self._connection.request("DELETE", self.path, body=body, deadline=self._patience())
@@ -481,7 +519,7 @@ def _entries(live: Mapping[str, Any] | None) -> dict[str, _Entry]:
     if live is None:
         return {}
     annotations = live["metadata"].get("annotations") or {}
-    spec = live.get("spec") or {}
+    spec = live.get("spec") if isinstance(live.get("spec"), dict) else {}
     try:
         found = from_json(annotations.get(HOLDERS) or "{}")
     except ValueError:
@@ -504,15 +542,26 @@ def _entry(run: str, said: Mapping[str, Any]) -> _Entry:
         run,
         {key: _text(told[key]) for key in _TOLD if told.get(key)} if isinstance(told, dict) else {},
         said.get("shared") is True,
-        since if _TIME.fullmatch(since) else "",
+        since if _is_time(since) else "",
         _text(said.get("renewed")),
         beat if isinstance(beat, int) else 0,
-        min(max(seconds, _SHORTEST), _LONGEST) if isinstance(seconds, int) else SECONDS,
+        # What is no time that a run can have said is none: it is watched for as long as one that says nothing.
+        min(seconds, _LONGEST)
+        if isinstance(seconds, int) and seconds >= _SHORTEST and seconds is not True
+        else SECONDS,
         _text(said.get("machine")),
         (number if isinstance(number, int) else 0, _text(start)),
         [_text(each) for each in over[:_OVER]] if isinstance(over, list) else [],
         json.dumps([beat, said.get("renewed")]),
     )
+
+
+def _is_time(text: str) -> bool:
+    """Whether the API takes it for one: with the month 13 no write would be taken any more."""
+    try:
+        return bool(_TIME.fullmatch(text) and datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ"))
+    except ValueError:
+        return False
 
 
 def _text(value: Any) -> str:

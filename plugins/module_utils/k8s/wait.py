@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.alive import of_one_kind
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
@@ -284,6 +285,11 @@ class _Wait:
             except ApiError as error:
                 if self._unread is None or error.status == 401:
                     raise
+                self._unread[scope.kind] = str(error)
+            except ApiUnavailable as error:
+                if self._unread is None:
+                    raise
+                of_one_kind(self._connection, error)
                 self._unread[scope.kind] = str(error)
         self._judge(range(len(self._targets)))
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune
@@ -127,16 +127,27 @@ def ownership(s: Situation) -> list[Check]:
 
 
 def left_inventory(s: Situation) -> list[Check]:
-    """Live clusters of the fleet that an inventory, which is declared whole, doesn't have."""
+    """Clusters of the fleet that an inventory, which is declared whole, doesn't have, by what was read of their
+    parts."""
     if not s.whole or not s.layers & {"regional", "child"} or s.unread("ClusterDeployment"):
         return []
-    gone = prune.gone_deployments(s.facts.cluster_deployments, s.fleet, {one.name for one in s.everyone})
-    names = sorted(each["metadata"]["name"] for each in gone)
-    if not names:
-        return [Check("left the inventory", "no live cluster of the fleet")]
+    groups = s.facts.promxy_server_groups
+    beside = [*groups, *s.facts.grafana_datasources]
+    known = {one.name for one in s.everyone}
+    gone = prune.found(s.facts.cluster_deployments, groups, beside, s.release, s.fleet, known)
+    if not gone:
+        return [Check("left the inventory", "no cluster of the fleet")]
     remedy = "k0rdent.kof.prune, if they are to go; else put them back into the inventory"
-    told = (f"{some(names)}: live, and not in the inventory", "in the inventory: kof_inventory_complete", remedy)
+    found = "; ".join(f"{some([each.name for each in those])}: {how}" for how, those in _alike(gone))
+    told = (f"{found}, and not in the inventory", "in the inventory: kof_inventory_complete", remedy)
     return [Check("left the inventory", *told, WARNING, code="cluster-left-inventory")]
+
+
+def _alike(gone: Iterable[prune.Gone]) -> Iterable[tuple[str, list[prune.Gone]]]:
+    found: dict[str, list[prune.Gone]] = {}
+    for each in gone:
+        found.setdefault(each.said(), []).append(each)
+    return found.items()
 
 
 def moved_children(s: Situation) -> list[Check]:

@@ -172,3 +172,33 @@ def test_helm_is_at_work_with_the_lease_only(control_plane: Any, play: Any, spac
     run = play("kof_mothership", release(chart, namespace=f"{NAMESPACE}-helm", fleet="actions", release_state="absent"))
     assert "changed=1" in run.stdout, run.stdout
     assert leases(control_plane) != []
+
+
+@pytest.mark.any_core
+def test_one_that_a_finalizer_holds_is_told_and_not_waited_for(
+    control_plane: Any, play: Any, space: Connection
+) -> None:
+    """Somebody's controller holds it after it was given back: the next run says whose it is, and what helps."""
+    run = play("kof_mothership", HELD)
+    assert run.returncode == 0, run.stdout
+    name = ("leases", "kof-fleet-actions", "-n", "kcm-system")
+    hold, free = ({"metadata": {"finalizers": each}} for each in (["example.com/hold"], None))
+    control_plane.kubectl("patch", *name, "--type=merge", "-p", json.dumps(hold))
+    try:
+        run = play("kof_mothership", HELD, "-v")  # takes over what the first run left, and leaves it likewise
+        released = {"k0rdent.kof.fleet_lease": {"fleet": "actions", "state": "released"}}
+        both = play("kof_mothership", {"block": [HELD, released]})
+        assert (run.returncode, both.returncode) == (0, 0), both.stdout
+        (left,) = leases(control_plane)
+        assert left["metadata"]["deletionTimestamp"]
+        assert json.loads(left["metadata"]["annotations"][lease.HOLDERS]) == {}
+        assert "holderIdentity" not in left["spec"]
+        stuck = play("kof_mothership", HELD)
+        assert stuck.returncode != 0
+        told = " ".join(stuck.stdout.split())
+        assert "doesn't go, as somebody's finalizer holds it: example.com/hold" in told
+        assert "kubectl patch lease kof-fleet-actions -n kcm-system --type=merge" in told
+        assert "Traceback" not in told
+    finally:
+        control_plane.kubectl("patch", *name, "--type=merge", "-p", json.dumps(free))
+    assert play("kof_mothership", HELD).returncode == 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.unconvertible import unconvertible
 
 EVERYBODY = "kof_mothership:kof_regional:kof_child"
 PRUNE = {"name": "Prune", "k0rdent.kof.fleet_prune": {}}
@@ -19,6 +20,7 @@ CONFIRMED = ("-v", "-e", "kof_prune_confirm=actions")
 KINDS = "clusterdeployments,promxyservergroups,grafanadatasources,vmrules"
 Inventory = dict[str, Any]
 Write = Callable[[Callable[[Inventory], object]], None]
+LABELS = {"app.kubernetes.io/managed-by": "k0rdent.kof", "app.kubernetes.io/part-of": "actions"}
 RULES = [{"name": "own", "rules": [{"alert": "Down", "expr": 'up{clusterName="us1-child1"} == 0'}]}]
 
 
@@ -185,7 +187,6 @@ def test_another_fleets_and_nobodys_clusters_are_not_seen(control_plane: Any, pl
     label = ("-n", "kcm-system", "--overwrite")
     control_plane.kubectl("label", "clusterdeployment/us1", *label, "app.kubernetes.io/part-of=other")
     control_plane.kubectl("label", "clusterdeployment/us1-child1", *label, "app.kubernetes.io/managed-by-")
-    control_plane.kubectl("label", "vmrule/us1-child1-alerts", "-n", "kof", "app.kubernetes.io/managed-by-")
     run = play(EVERYBODY, PRUNE, *CONFIRMED)
     assert run.returncode == 0, run.stdout
     assert result(run)["clusters"] == []
@@ -198,6 +199,68 @@ def test_what_a_deletion_has_not_come_to_goes_too(control_plane: Any, play: Any,
     run = play(EVERYBODY, PRUNE, *CONFIRMED)
     assert run.returncode == 0, run.stdout
     assert [each["object"] for each in result(run)["objects"]] == ["VMRule kof/us1-child1-alerts"]
+
+
+def test_a_region_whose_cluster_somebody_deleted_leaves_promxy(control_plane: Any, play: Any, whole: Write) -> None:
+    """With the limit at none: no cluster goes. Where even one part is left, and whichever it is."""
+    whole(without("us1", "us1-child1"))
+    control_plane.kubectl("delete", "clusterdeployment/us1", "clusterdeployment/us1-child1", "-n", "kcm-system")
+    limit = ("-e", "kof_max_delete=0")
+    refused = play(EVERYBODY, PRUNE, "-v", *limit)
+    assert refused.returncode != 0
+    assert "what is left at " in result(refused)["msg"]
+    assert "GrafanaDatasource kof/us1-logs" in result(refused)["msg"]
+    predicted = play(EVERYBODY, PRUNE, "-v", "--check", *limit)
+    run = play(EVERYBODY, PRUNE, *CONFIRMED, *limit)
+    assert run.returncode == 0, run.stdout
+    left = {"PromxyServerGroup kof/us1-metrics", "GrafanaDatasource kof/us1-logs", "VMRule kof/us1-child1-alerts"}
+    assert {each["object"] for each in result(run)["objects"]} == left
+    assert result(predicted)["objects"] == result(run)["objects"]
+    assert there(control_plane) == {"eu1", "eu1-metrics", "eu1-logs", "eu1-child1"}
+
+
+def test_one_that_is_being_deleted_is_none_of_the_limit_and_is_not_deleted_again(
+    control_plane: Any, play: Any, whole: Write
+) -> None:
+    """By somebody, and held by a finalizer; the other one goes with a limit of one."""
+    whole(without("us1", "us1-child1"))
+    held = ("clusterdeployment/us1-child1", "-n", "kcm-system")
+    keep = {"metadata": {"finalizers": ["tests/hold"]}}
+    control_plane.kubectl("patch", *held, "--type=merge", "-p", json.dumps(keep))
+    control_plane.kubectl("delete", *held, "--wait=false")
+    before = json.loads(control_plane.kubectl("get", *held, "-o", "json"))["metadata"]
+    run = play(EVERYBODY, PRUNE, *CONFIRMED, "-e", "kof_wait_timeout=10")
+    after = json.loads(control_plane.kubectl("get", *held, "-o", "json"))["metadata"]
+    control_plane.kubectl("patch", *held, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    assert run.returncode != 0, run.stdout
+    found = result(run)
+    assert "kof_max_delete" not in found["msg"]
+    assert found["counts"].get("being_deleted") == 1
+    # It is waited for, as its regional cluster goes after it, and who holds it is told.
+    (reason,) = [each["reason"] for each in found["refused"] if each["host"] == "us1-child1"]
+    assert "tests/hold" in reason
+    assert [each["host"] for each in found["left_out"]] == ["us1"]
+    assert before["resourceVersion"] == after["resourceVersion"]
+    again = play(EVERYBODY, PRUNE, *CONFIRMED)
+    assert again.returncode == 0, again.stdout
+    assert there(control_plane) == {"eu1", "eu1-metrics", "eu1-logs", "eu1-child1"}
+
+
+def test_what_cant_be_listed_is_named_and_nothing_goes(control_plane: Any, play: Any, whole: Write) -> None:
+    """The webhook that converts a kind is away: what is left of clusters isn't taken for nothing."""
+    whole(without("us1-child1"))
+    board = {
+        "apiVersion": "grafana.integreatly.org/v1beta1", "kind": "GrafanaDashboard", "spec": {"instanceSelector": {}},
+        "metadata": {"name": "mine", "namespace": "kof", "labels": LABELS},
+    }  # fmt: skip
+    with unconvertible(control_plane.admin, "grafanadashboards.grafana.integreatly.org", board):
+        run = play(EVERYBODY, PRUNE, *CONFIRMED)
+    assert run.returncode != 0
+    told = result(run)["msg"]
+    assert "GrafanaDashboard (grafana.integreatly.org/v1beta1) in namespace kof: can't be listed" in told
+    assert "conversion webhook" in told
+    assert "Nothing was changed" in told
+    assert there(control_plane) == EVERYTHING
 
 
 def test_a_cluster_of_no_layer_stays(control_plane: Any, play: Any, whole: Write) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import re
 import types
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.lease import name_of
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import lease
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import kubeconfig, lease
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import leases, this_run
 
 
@@ -69,10 +70,29 @@ def test_a_holder_is_this_run_for_so_long(said: str | None, seconds: int, monkey
     monkeypatch.delenv(leases._SECONDS, raising=False)
     if said is not None:
         monkeypatch.setenv(leases._SECONDS, said)
-    connection: Any = types.SimpleNamespace(server="https://a", lease=None)
+    connection: Any = types.SimpleNamespace(server="https://a", reached="a1", lease=None)
     made = leases.of_fleet(connection, "kof", "kcm-system", {"awx_user_name": "ann", leases.SHARED: True})
     assert connection.lease is made
     assert made.path.endswith("/namespaces/kcm-system/leases/kof-fleet-kof")
     assert (made._seconds, made._holder.run, made._holder.shared) == (seconds, this_run.name(), True)
     assert made._holder.told["user"] == "ann"
     assert not lease.gone(made._holder.machine, made._holder.process)
+
+
+def test_two_clusters_behind_one_address_have_a_lease_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By two tunnels, one after the other: what is held of the one says nothing of the other. Another user does."""
+    monkeypatch.setattr(this_run, "name", lambda: "of-two-clusters")
+    here = kubeconfig.Settings("https://127.0.0.1:6443", "here", ca_pem=b"a", authorization="Bearer ann")
+
+    def known(settings: kubeconfig.Settings) -> dict[str, Any]:
+        connection: Any = types.SimpleNamespace(server=settings.address, reached=settings.reached, lease=None)
+        return dict(leases.of_fleet(connection, "kof", "kcm-system", {})._memory.get())
+
+    connection: Any = types.SimpleNamespace(server=here.address, reached=here.reached, lease=None)
+    made = leases.of_fleet(connection, "kof", "kcm-system", {})
+    made._memory.set({"lost": "held now by bob"})  # which no thread renews
+    assert known(dataclasses.replace(here, authorization="Bearer bob", client_pem=b"c")) == {"lost": "held now by bob"}
+    for other in ({"ca_pem": b"b"}, {"ca_pem": None}, {"proxy": "http://p:3128"}, {"tls_server_name": "b"}):
+        assert known(dataclasses.replace(here, **other)) == {}, other  # type: ignore[arg-type]
+    assert known(dataclasses.replace(here, server="https://127.0.0.1:6443/k8s/clusters/b")) == {}
+    made._memory.set({})

@@ -87,6 +87,7 @@ def test_rules_and_dashboards_go_with_their_cluster_and_the_motherships_stay(
         "ghost": ["ghost-alerts"],
     }
     assert gone["ghost"].deployment is None
+    assert [each.lives for each in gone.values()] == [False, True]
     deletion = prune.leaving(list(gone.values()), read(tmp_path), "v1alpha1")
     kinds = [(ref.kind, ref.name) for ref in deletion.refs["us1"]]
     assert kinds == [
@@ -123,6 +124,7 @@ def test_what_is_on_its_way_out_needs_no_limit_and_no_word(tmp_path: pathlib.Pat
         item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     fleet = read(tmp_path)
     gone = found(tmp_path, objects, {"eu1", "eu1-child1"})
+    assert {each.said() for each in gone} == {"being deleted since 2026-01-01T00:00:00Z"}
     prune.refuse_a_loss(gone, fleet, "here")
     prune.refuse_unconfirmed(gone, fleet, "here", None)
     del of_kind(objects, "ClusterDeployment")[1]["metadata"]["deletionTimestamp"]
@@ -170,3 +172,99 @@ def test_nothing_said_is_not_the_name_of_a_fleet(tmp_path: pathlib.Path, objects
     with pytest.raises(FleetFault, match="pass -e kof_prune_confirm=None"):
         prune.refuse_unconfirmed(gone, fleet, "here", None)
     prune.refuse_unconfirmed(gone, fleet, "here", "None")
+
+
+def left_of(objects: Objects, name: str, *kinds: str) -> Objects:
+    """The parts of a cluster beside its ClusterDeployment."""
+    names = {name, f"{name}-metrics", f"{name}-logs"}
+    kinds = kinds or ("PromxyServerGroup", "GrafanaDatasource")
+    return [each for each in objects if each["kind"] in kinds and each["metadata"]["name"] in names]
+
+
+def without(objects: Objects, name: str) -> Objects:
+    return [each for each in objects if (each["kind"], each["metadata"]["name"]) != ("ClusterDeployment", name)]
+
+
+@pytest.mark.parametrize("kinds", [(), ("PromxyServerGroup",), ("GrafanaDatasource",)])
+def test_a_regional_is_found_by_any_of_its_parts(
+    tmp_path: pathlib.Path, objects: Objects, kinds: tuple[str, ...]
+) -> None:
+    """Whose ClusterDeployment somebody deleted by hand: promxy would fail every query for ever."""
+    left = left_of(objects, "us1", *kinds)
+    (gone,) = found(tmp_path, without(objects, "us1"), {"eu1", "eu1-child1", "us1-child1"}, left)
+    assert (gone.name, gone.layer, gone.deployment, gone.lives) == ("us1", "regional", None, False)
+    assert gone.domain == ("us1.example.com" if "GrafanaDatasource" not in kinds else None)
+    assert "its ClusterDeployment is gone, and " in gone.said()
+    fleet = read(
+        tmp_path,
+        FLEET.replace("us1-child1: {child_regional: us1}", "").replace(
+            "us1: {regional_domain", "ap1: {regional_domain"
+        ),
+    )
+    deletion = prune.leaving([gone], fleet, "v1alpha1")
+    assert (deletion.refused, deletion.hosts("regional")) == ({}, ["us1"])
+    assert {ref_of(each) for each in left} <= set(deletion.refs["us1"])
+
+
+def test_what_is_left_is_no_loss_and_goes_by_the_fleets_name_alone(tmp_path: pathlib.Path, objects: Objects) -> None:
+    """Of two that are gone, and of one that is being deleted; kof_max_delete is 1, and one lives."""
+    fleet = read(tmp_path)
+    for name in ("eu1", "us1-child1"):
+        objects = without(objects, name)
+    (going,) = [each for each in of_kind(objects, "ClusterDeployment") if each["metadata"]["name"] == "us1"]
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    beside_them = [*left_of(objects, "eu1"), *left_of(objects, "us1"), beside("VMRule", "us1-child1-alerts")]
+    gone = found(tmp_path, objects, set(), beside_them)
+    assert {each.name: each.lives for each in gone} == {
+        "eu1": False, "us1": False, "us1-child1": False, "eu1-child1": True,
+    }  # fmt: skip
+    prune.refuse_a_loss(gone, fleet, "here")
+    with pytest.raises(FleetFault) as refused:
+        prune.refuse_unconfirmed(gone, fleet, "here", None)
+    assert "1 clusters of fleet test" in str(refused.value)
+    assert "PromxyServerGroup kof/us1-metrics" in str(refused.value)
+    assert "VMRule kof/us1-child1-alerts" in str(refused.value)
+    prune.refuse_unconfirmed(gone, fleet, "here", "test")
+    # No cluster of the layer lives, so no inventory can have lost it.
+    nobody = read(tmp_path, FLEET.partition("kof_regional:")[0])
+    prune.refuse_a_loss([each for each in gone if not each.lives], nobody, "here")
+    with pytest.raises(FleetFault, match="no host in kof_child, and 1 child clusters"):
+        prune.refuse_a_loss(gone, nobody, "here")
+
+
+@pytest.mark.parametrize("owner", ["other", None])
+def test_parts_of_a_cluster_that_is_anothers_by_now_are_no_leftovers(
+    tmp_path: pathlib.Path, objects: Objects, owner: str | None
+) -> None:
+    (item,) = [each for each in of_kind(objects, "ClusterDeployment") if each["metadata"]["name"] == "us1"]
+    item["metadata"]["labels"] = {**item["metadata"]["labels"], "app.kubernetes.io/part-of": owner} if owner else {}
+    there = [*left_of(objects, "us1"), beside("VMRule", "us1-alerts")]
+    assert found(tmp_path, objects, {"eu1", "eu1-child1", "us1-child1"}, there) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda group: group["spec"].update(cluster_name="else"),
+        lambda group: group["spec"].update(cluster_name=None),
+        lambda group: group["spec"].update(cluster_name=["us1"]),
+        lambda group: group.update(spec=None),
+        lambda group: group.pop("spec"),
+        lambda group: group["metadata"].update(name="mine"),
+        lambda group: group["metadata"]["labels"].update({"app.kubernetes.io/part-of": "other"}),
+        lambda group: group["metadata"].update(labels=None),
+    ],
+)
+def test_what_only_resembles_a_part_is_somebodys(tmp_path: pathlib.Path, objects: Objects, spoil: Any) -> None:
+    """As made by the module for single use, under a name of the user's own, or changed by a person."""
+    (group,) = left_of(objects, "us1", "PromxyServerGroup")
+    spoil(group)
+    assert found(tmp_path, without(objects, "us1"), {"eu1", "eu1-child1", "us1-child1"}, [group]) == []
+
+
+@pytest.mark.parametrize("targets", [None, "text", [], [None, 7, {}], ["192.0.2.1:443"]])
+def test_targets_of_any_form_say_of_no_domain(tmp_path: pathlib.Path, objects: Objects, targets: Any) -> None:
+    (group,) = left_of(objects, "us1", "PromxyServerGroup")
+    group["spec"]["targets"] = targets
+    (gone,) = found(tmp_path, without(objects, "us1"), {"eu1", "eu1-child1", "us1-child1"}, [group])
+    assert gone.domain is None

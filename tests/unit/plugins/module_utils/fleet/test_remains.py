@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.remains import (
     KUBERNETES,
     MADE,
     OTHERS,
+    Lineage,
     Owners,
     kinds,
 )
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Resource
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 
 OF_US = {"app.kubernetes.io/managed-by": "k0rdent.kof", "app.kubernetes.io/part-of": "prod"}
@@ -50,7 +54,7 @@ def owners(request: pytest.FixtureRequest) -> Owners:
         (item("PersistentVolumeClaim", "data-mine-0"), OTHERS),
         (item("PersistentVolumeClaim", "backup-vmstorage-cluster-of-mine"), OTHERS),
         (item("PersistentVolumeClaim", "vmstorage-db-vmstorage-cluster-0-clone"), OTHERS),
-        (item("Pod", "a", ownerReferences=[{"kind": "ReplicaSet", "name": "b"}]), MADE),
+        (item("Pod", "a", ownerReferences=[{"kind": "ReplicaSet", "name": "b"}]), OTHERS),  # nobody can look at it
         (
             item(
                 "Summary", "a", "else", annotations=BY_HELM, ownerReferences=[{"kind": "ClusterProfile", "name": "b"}]
@@ -70,6 +74,79 @@ def owners(request: pytest.FixtureRequest) -> Owners:
 )
 def test_whose_it_is(owners: Owners, found: dict[str, Any], whose: str) -> None:
     assert owners.whose(found)[0] == whose
+
+
+def owned(kind: str, name: str, *by: dict[str, Any], **more: Any) -> dict[str, Any]:
+    references = [
+        {"apiVersion": each["apiVersion"], "kind": each["kind"], "name": each["metadata"]["name"],
+         "uid": each["metadata"]["uid"]}
+        for each in by
+    ]  # fmt: skip
+    return item(kind, name, ownerReferences=references, uid=f"uid-of-{name}", **more)
+
+
+CHART = item("Deployment", "chart", uid="1", annotations=BY_HELM)
+SET = owned("ReplicaSet", "set", CHART)
+OURS = item("Thing", "ours", None, uid="2", labels=OF_US)
+THEIRS = item("Thing", "theirs", None, uid="3")
+STRANGE = item("Deployment", "strange", uid="4")
+COPY = item("Deployment", "chart", uid="5")  # an older one by that name
+ABSENT = item("Deployment", "absent", uid="6")
+#: Nobody's, in a circle.
+LEFT, RIGHT = item("Ring", "left", uid="7"), item("Ring", "right", uid="8")
+LEFT["metadata"]["ownerReferences"] = owned("", "", RIGHT)["metadata"]["ownerReferences"]
+RIGHT["metadata"]["ownerReferences"] = owned("", "", LEFT)["metadata"]["ownerReferences"]
+HIDDEN = {**item("Deployment", "hidden", uid="9"), "apiVersion": "hidden/v1"}
+OF_OPERATORS = {**item("VMAgent", "a", uid="10"), "apiVersion": "operator.victoriametrics.com/v1beta1"}
+UNSERVED = {**item("Unserved", "a", uid="11"), "apiVersion": "else/v1"}
+
+
+@pytest.mark.parametrize(
+    ("found", "whose", "words"),
+    [
+        (owned("Pod", "a", SET), MADE, "ReplicaSet set"),
+        (owned("ConfigMap", "a", OURS), MADE, "Thing ours"),
+        (owned("ConfigMap", "a", THEIRS), OTHERS, "of Thing theirs"),
+        (owned("ConfigMap", "a", OURS, THEIRS), OTHERS, "of Thing theirs"),
+        (owned("ReplicaSet", "a", STRANGE), OTHERS, "of Deployment strange"),
+        (owned("ReplicaSet", "a", COPY), MADE, "Deployment chart, which is gone"),
+        (owned("ReplicaSet", "a", ABSENT), MADE, "Deployment absent, which is gone"),
+        (owned("ReplicaSet", "a", ABSENT, THEIRS), OTHERS, "of Thing theirs"),
+        (LEFT, OTHERS, "of Ring right"),
+        (owned("Pod", "a", LEFT), OTHERS, "of Ring left"),
+        (owned("Pod", "a", HIDDEN), OTHERS, "of Deployment hidden"),
+        (owned("Deployment", "a", OF_OPERATORS), MADE, "VMAgent a"),
+        (owned("Deployment", "a", UNSERVED), OTHERS, "of Unserved a"),
+        (owned("PersistentVolumeClaim", "db-vmstorage-cluster-0", CHART), DATA, "kof: its data"),
+        (owned("PersistentVolumeClaim", "db-vmstorage-cluster-0", THEIRS), OTHERS, "of Thing theirs"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_has_owners_is_ours_only_where_they_all_are(
+    owners: Owners, found: dict[str, Any], whose: str, words: str
+) -> None:
+    class Api:
+        """Of the kinds here."""
+
+        def resource(self, version: str, kind: str) -> Resource | None:
+            served = not version.startswith(("else", "operator"))
+            return Resource(version, kind, f"{kind.lower()}s", kind != "Thing", ("list",)) if served else None
+
+        def request(self, _method: str, path: str) -> Any:
+            if "hidden" in path:
+                raise ApiError(403, "Forbidden", "may not be read")
+            for each in (CHART, SET, OURS, THEIRS, STRANGE, LEFT, RIGHT):
+                space = "namespaces/kof/" if each["metadata"]["namespace"] else ""
+                if path == f"/api/v1/{space}{each['kind'].lower()}s/{each['metadata']['name']}":
+                    return each
+            raise ApiError(404, "NotFound")
+
+    asking = dataclasses.replace(owners, lineage=Lineage(Api()))  # type: ignore[arg-type]
+    assert asking.whose(found) == (whose, words)
+    # As they were listed: nothing is asked for.
+    known = Lineage(Api())  # type: ignore[arg-type]
+    known.know([CHART, SET, OURS, THEIRS, STRANGE, LEFT, RIGHT])
+    assert dataclasses.replace(owners, lineage=known).whose(found) == (whose, words)
 
 
 class Server:

@@ -64,7 +64,10 @@ class Api:
             meant = body["preconditions"] if method == "DELETE" else body["metadata"]
             if meant["resourceVersion"] != self.live["metadata"]["resourceVersion"]:
                 raise ApiError(409, "Conflict")
-            self.put(None if method == "DELETE" else body)
+            held = method == "DELETE" and self.live["metadata"].get("finalizers")
+            if held:
+                body = {**self.live, "metadata": {**self.live["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+            self.put(None if method == "DELETE" and not held else body)
         json.dumps(body).encode()
         return copy.deepcopy(self.live or {})
 
@@ -406,6 +409,108 @@ def test_whatever_somebody_wrote_into_it_it_is_waited_for_or_free(world: World, 
     named = bool(holders) and '": {' in holders and '"": ' not in holders
     assert (world.time > before) == (named or not holders)
     assert world.time - before < lease.SECONDS + 5
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        None,
+        {},
+        [],
+        {"holderIdentity": "", "renewTime": None},
+        {"holderIdentity": "x"},
+        {"holderIdentity": "x", "leaseDurationSeconds": -7, "renewTime": "nonsense", "acquireTime": 5},
+        {"holderIdentity": "x", "leaseDurationSeconds": 2**31 - 1, "renewTime": "2999-12-31T23:59:59.999999Z"},
+        {"holderIdentity": 7, "leaseDurationSeconds": "x", "renewTime": "0001-01-01T00:00:00Z"},
+    ],
+)
+def test_a_spec_of_any_form_is_watched_by_our_own_clock_alone(world: World, spec: Any) -> None:
+    """Whatever time it says: somebody is named, and gives no sign of life for as long as a run holds it, or nobody."""
+    world.api.put({"metadata": {"labels": LABELS}, "spec": spec})
+    before = world.time
+    world.run("a").take()
+    waited = world.time - before
+    assert waited == pytest.approx(lease.SECONDS if spec and spec.get("holderIdentity") else 0, abs=5)
+    assert world.api.live is not None
+    assert world.api.live["spec"]["holderIdentity"] == "a"
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, True, False, None, "9", 1e400, 0.5, 10**9])
+def test_a_time_that_no_run_says_takes_the_lease_from_nobody_early(world: World, seconds: Any) -> None:
+    holders = json.dumps({"r": {"beat": 1, "seconds": seconds}})
+    world.api.put({"metadata": {"labels": LABELS, "annotations": {lease.HOLDERS: holders}}, "spec": {}})
+    before = world.time
+    world.run("a").take()
+    assert lease.SECONDS <= world.time - before <= lease._LONGEST + 5
+
+
+@pytest.mark.parametrize("since", ["2026-13-45T99:99:99.000000Z", "0000-00-00T00:00:00.000000Z", "x"])
+def test_a_time_that_is_none_is_not_written_again(world: World, since: str) -> None:
+    """The API server would take no write of the Lease any more."""
+    holders = json.dumps({"r": {"beat": 1, "shared": True, "since": since}})
+    world.api.put({"metadata": {"labels": LABELS, "annotations": {lease.HOLDERS: holders}}, "spec": {}})
+    world.run("a", shared=True).take()
+    assert world.api.live is not None
+    assert world.api.live["spec"]["acquireTime"].startswith("20")
+    assert "99:99" not in world.api.live["spec"]["acquireTime"]
+
+
+def test_one_that_somebody_holds_by_a_finalizer_is_nobodys_and_says_so(world: World) -> None:
+    """It is given back, and doesn't go: the next runs neither wait for a holder nor work with what goes any moment."""
+    world.run("a").take()
+    assert world.api.live is not None
+    world.api.live["metadata"]["finalizers"] = ["example.com/hold"]
+    world.runs["a"].release()
+    assert world.api.live["metadata"]["deletionTimestamp"]
+    assert entries(world) == {}
+    for name in ("b", "c"):
+        before = world.time
+        with pytest.raises(lease.NotHeld) as refused:
+            world.run(name).take()
+        assert world.time - before < 15
+        for told in ("is being deleted since 2026-01-01", "example.com/hold", "kubectl patch lease kof-fleet-kof"):
+            assert told in str(refused.value)
+    # Whoever holds it takes it off meanwhile.
+    later = world.run("d")
+    sleep = later._sleep
+
+    def gone(passed: float) -> None:
+        sleep(passed)
+        world.api.put(None)
+
+    later._sleep = gone
+    later.take()
+    assert entries(world).keys() == {"d"}
+
+
+def test_one_that_is_being_deleted_is_held_by_who_has_it_as_long_as_it_is_there(world: World) -> None:
+    world.run("a").take()
+    assert world.api.live is not None
+    going = {"finalizers": ["example.com/hold"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    world.api.put({**world.api.live, "metadata": {**world.api.live["metadata"], **going}})
+    world.time += 100
+    renew(world.runs["a"])
+    assert world.holds("a")
+    with pytest.raises(lease.NotHeld, match="another run is at work on fleet kof: alice on machine-of-a"):
+        world.run("b").take()
+    world.runs["a"].release()
+    assert entries(world) == {}
+    world.api.put(None)
+    world.run("c").take()
+
+
+def test_to_prove_it_asks_the_server(world: World) -> None:
+    first = world.run("a")
+    first.prove()
+    assert world.api.sent == ["GET", "POST"]
+    world.time += 100
+    first.prove()
+    assert world.api.sent[2:] == ["PUT"]
+    assert first._memory.get()["renewed"] == world.time
+    world.time += 100
+    world.api.put(None)
+    with pytest.raises(lease.Lost, match="deleted or written anew"):
+        first.prove()
 
 
 def test_a_module_sees_whether_the_run_that_began_it_has_the_lease_still(world: World) -> None:

@@ -77,10 +77,22 @@ CASES: list[Case] = [
         r"old: live, and not in the inventory .*\[cluster-left-inventory\]; k0rdent\.kof\.prune, if they are to go",
     ),
     (
+        checks.left_inventory,  # one that was deleted by hand, and one that is being deleted
+        {
+            "whole": True,
+            "cluster_deployments": (deployment("going", labels=OURS, deletionTimestamp="2026-01-01T00:00:00Z"),),
+            "promxy_server_groups": (
+                {**group("old-metrics", "old", labels=OURS), "apiVersion": "v1", "kind": "PromxyServerGroup"},
+            ),
+        },
+        WARNING,
+        r"going: being deleted since 2026-01-01T00:00:00Z; old: its ClusterDeployment is gone, and .*left",
+    ),
+    (
         checks.left_inventory,  # another fleet's, and nobody's
         {"whole": True, "cluster_deployments": (deployment("a", labels=THEIRS), deployment("b"))},
         OK,
-        r"no live cluster of the fleet",
+        r"no cluster of the fleet",
     ),
     (
         checks.moved_children,
