@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.action.fleet_backup import grafana_address
@@ -24,16 +24,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
     pending,
     render,
     restore,
+    rollout,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import progress_lines
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, FleetFault
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import counts, in_words, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, counts, in_words, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import Pending
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import first_lines, some
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asking, core_internals
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asking, booking, core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -47,6 +49,7 @@ class ActionModule(fleets.FleetAction):
         "step": {"type": "str", "required": True, "choices": [BEFORE, AFTER, GRAFANA]},
         "grafana": {"type": "str"},
         "sha256": {"type": "str"},
+        **booking.OPTION,
     }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -109,8 +112,11 @@ class ActionModule(fleets.FleetAction):
             pending=self._pending(connection, fleet, task_vars, before=before),
             progress=progress_lines("objects restored", say),
         )
-        result = result_of(outcomes, diff=self._task.diff or self._play_context.diff)
         refused = [f"{each.ref}: {each.reason}" for each in outcomes if each.action == "refused"]
+        mothership = fleet.batch["mothership"][0]
+        at = restore.became(waves, outcomes, fleet.release, fleets.hosts_of_clusters(task_vars), mothership)
+        hosts = [host for host, _outcome in at]
+        result = result_of(outcomes, diff=self._task.diff or self._play_context.diff, hosts=hosts)
         msg = "; ".join(in_words(counts(outcomes), check_mode=self.check_mode))
         left = restore.left(waves, outcomes)
         if left:
@@ -118,9 +124,21 @@ class ActionModule(fleets.FleetAction):
         what = "namespace and Secrets" if before else "clusters, and what they have in promxy and Grafana"
         say(f"Restore of {what}: {msg}; at {self._place}")
         result |= {"counts": counts(outcomes), "refused": refused, "warnings": warnings, "msg": msg}
-        if refused:
-            head = f"{len(refused)} objects were refused:"
-            result |= {"failed": True, "msg": "\n".join([head, *first_lines(refused, FAULTS_SHOWN), msg])}
+        told = rollout.outcomes_of(at, _refused(at, mothership, left), [], check_mode=self.check_mode)
+        return self._booked(result, told, options["booked_by"], task_vars)
+
+    def _booked(
+        self, result: dict[str, Any], told: Outcomes, booked_by: str, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The result, of which a play at the end tells each cluster's; else the task fails by what was refused."""
+        run = booking.run_of(task_vars, booked_by)
+        result["outcomes"] = told.fact(run.booked_by)
+        if run.booked_by == booking.BY_PLAY:
+            result["changed"] = False
+        if result["refused"] and run.alone:
+            head = f"{len(result['refused'])} objects were refused:"
+            lines = [head, *first_lines(result["refused"], FAULTS_SHOWN), result["msg"]]
+            result |= {"failed": True, "msg": "\n".join(lines)}
         return result
 
     def _in_grafana(
@@ -202,6 +220,19 @@ class ActionModule(fleets.FleetAction):
                 f"they were when the backup was made: {some(there, FAULTS_SHOWN)}. This task has written "
                 f"nothing. Look with --check --diff; if that is what you want, pass -e {CONFIRM}={name}"
             )
+
+
+def _refused(
+    at: Iterable[tuple[str, Outcome]], mothership: str, left: Sequence[str]
+) -> list[Mapping[str, str]]:
+    """Who was refused what; what wasn't begun because of it is the mothership's, for it may be of many."""
+    by_host: dict[str, list[str]] = {}
+    for host, each in at:
+        if each.action == "refused":
+            by_host.setdefault(host, []).append(f"{each.ref}: {each.reason}")
+    if left:
+        by_host.setdefault(mothership, []).append(f"not begun: {some(left, FAULTS_SHOWN)}")
+    return [{"host": host, "reason": "; ".join(reasons)} for host, reasons in by_host.items()]
 
 
 def _content(path: str) -> bytes:

@@ -157,6 +157,33 @@ def test_what_is_taken_away_comes_back_as_it_was_and_the_next_run_has_nothing_to
     assert (result(again)["changed"], result(again)["counts"]) == (False, {"unchanged": 7})
 
 
+def test_what_became_of_each_cluster_is_kept_for_the_report_on_its_own_host(world: World) -> None:
+    file = result(world.backup(*world.vault))["file"]
+    world.take_away()
+    for given, hosts in (
+        (("--check",), {"eu1", "us1", "eu1-child1"}),
+        (("--check", "--limit", "mothership"), {"mothership"}),  # no other host can be booked then
+        (("--diff",), {"eu1", "us1", "eu1-child1"}),
+    ):
+        told = result(world.restore(file, *world.vault, *given, booked_by="play"))
+        assert told["outcomes"]["changed"].keys() == hosts
+        assert told["outcomes"]["booked_by"] == "play"
+        assert told["changed"] is False
+        assert {each["host"] for each in told.get("diff", ())} == (hosts if "--diff" in given else set())
+    assert result(world.restore(file, *world.vault, booked_by="play"))["outcomes"] == {}
+    theirs = ("label", "clusterdeployment", "us1", "-n", "kcm-system", "--overwrite")
+    world.plane.kubectl(*theirs, "app.kubernetes.io/part-of=other")
+    world.plane.kubectl("delete", "clusterdeployment", "eu1", "-n", "kcm-system")
+    given = ("-e", "kof_restore_confirm=actions")
+    run = world.restore(file, *world.vault, *given, booked_by="play")
+    world.plane.kubectl(*theirs, "app.kubernetes.io/part-of=actions")
+    assert run.returncode == 0, run.stdout  # the report fails it, with all that was done
+    outcomes = result(run)["outcomes"]
+    assert outcomes["changed"].keys() == {"eu1"}
+    assert "ClusterDeployment kcm-system/us1" in outcomes["failed"]["us1"]
+    assert "not begun: ClusterDeployment kcm-system/eu1-child1" in outcomes["failed"]["mothership"]
+
+
 def test_the_same_fleet_is_the_same_archive_but_for_what_is_encrypted(world: World) -> None:
     plain = [result(world.backup(where=f"plain{number}"))["file"] for number in (1, 2)]
     assert pathlib.Path(plain[0]).read_bytes() == pathlib.Path(plain[1]).read_bytes()
