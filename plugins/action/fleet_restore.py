@@ -222,9 +222,7 @@ class ActionModule(fleets.FleetAction):
             )
 
 
-def _refused(
-    at: Iterable[tuple[str, Outcome]], mothership: str, left: Sequence[str]
-) -> list[Mapping[str, str]]:
+def _refused(at: Iterable[tuple[str, Outcome]], mothership: str, left: Sequence[str]) -> list[Mapping[str, str]]:
     """Who was refused what; what wasn't begun because of it is the mothership's, for it may be of many."""
     by_host: dict[str, list[str]] = {}
     for host, each in at:

@@ -43,7 +43,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import g
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import VMALERTMANAGER, VMRULE
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import is_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import texts as texts_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
@@ -60,13 +59,8 @@ GRAFANA = "grafana.json"
 TOKEN = "kubernetes.io/service-account-token"
 #: Units of an age, in hours.
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
-#: A comment's text; a map of secrets, which may be told by their names; and what says only where one is.
+#: A comment's text.
 _COMMENT = re.compile(r"(?:^|(?<=\s))#+[ \t]*(\S.*)", re.MULTILINE)
-_SECRETS = re.compile(r"secrets\b", re.IGNORECASE)
-_SECRETS_KEY = re.compile(r"secrets$", re.IGNORECASE)
-_SAYS_WHERE = re.compile(
-    r"(name|namespace|key|refs?|type|kind|store|path|provider|class|version|group)s?$", re.IGNORECASE
-)
 _STAMP = "%Y%m%dt%H%M%Sz"
 
 
@@ -179,7 +173,6 @@ def may_hold_secret(value: Any, secret: Callable[[str], bool]) -> bool:
         adding.has_secret([value], secret)
         or any(map(secret, texts.difference(texts_of(value))))
         or any(adding.has_secret([said], secret) for text in texts for said in _comments(text))
-        or any(map(_has_secrets, (value, *map(_read, texts))))
     )
 
 
@@ -187,33 +180,6 @@ def _comments(text: str) -> Iterator[str]:
     """What stands behind a # in YAML or in a script; in JSON that is a color."""
     if "#" in text and not text.lstrip().startswith(("{", "[")):
         yield from _COMMENT.findall(text)
-
-
-def _read(text: str) -> Any:
-    """A text's own fields, where it has a map of secrets."""
-    try:
-        return foreign_yaml.read(text, whole=True) if _SECRETS.search(text) and ":" in text else None
-    except foreign_yaml.NotYaml:
-        return None
-
-
-def _has_secrets(value: Any) -> bool:
-    """Whether there is a map of secrets by their names, rather than names of Secrets."""
-    if isinstance(value, list):
-        return any(map(_has_secrets, value))
-    if not isinstance(value, dict):
-        return False
-    return any(
-        (bool(_SECRETS_KEY.search(str(key))) and _is_told(each)) or _has_secrets(each) for key, each in value.items()
-    )
-
-
-def _is_told(value: Any) -> bool:
-    """Whether a map has a text in it that isn't said to be where something is."""
-    return isinstance(value, dict) and any(
-        _is_told(each) or (isinstance(each, str) and bool(each) and not _SAYS_WHERE.search(str(key)))
-        for key, each in value.items()
-    )
 
 
 def _live(connection: Connection, fleet: Fleet, kcm_version: str) -> list[Object]:

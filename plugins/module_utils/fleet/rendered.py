@@ -19,19 +19,18 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import diff
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import secret_forms, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import unwritable
 
 #: Stands where a secret would.
 MARKER = "<secret: written only with render_secrets>"
-_PRIVATE_KEY = "PRIVATE KEY-----"
 
 
 def secret_by(known: telling.Hider) -> Callable[[str], bool]:
-    """Whether a text holds a secret: one that is known, a private key, or a URL's password."""
+    """Whether a text holds a secret: one that is known, one by its form, or a URL's password."""
 
     def secret(text: str) -> bool:
-        return known.finds(text) or _PRIVATE_KEY in text or bool(telling.logins(text))
+        return known.finds(text) or secret_forms.found(text) or bool(telling.logins(text))
 
     return secret
 
