@@ -55,6 +55,8 @@ SECRET_OBJECTS, SECRETS, VALUES, SECRET_VARIABLES, SECRET_DASHBOARDS = (
 )
 #: What is in Grafana of the management cluster and in no object, as in_grafana.py has it.
 GRAFANA = "grafana.json"
+#: Its uid is a cluster's identity.
+KUBE_SYSTEM = "kube-system"
 #: The type of a Secret that gives away who somebody is.
 TOKEN = "kubernetes.io/service-account-token"
 #: Units of an age, in hours.
@@ -75,6 +77,7 @@ class Saved:
     :ivar grafana: of in_grafana.py; empty where Grafana wasn't asked. secret_dashboards: those of its dashboards in
         which something may be secret.
     :ivar left_out: what isn't in it, and why.
+    :ivar management_cluster: the uid of its namespace kube-system.
     """
 
     objects: list[Object] = field(default_factory=list)
@@ -87,6 +90,7 @@ class Saved:
     grafana: dict[str, Any] = field(default_factory=dict)
     secret_dashboards: list[Any] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    management_cluster: str = ""
 
 
 def kinds(release: Direct, kcm_api: str, namespace: str, kcm_namespace: str) -> Iterator[Ref]:
@@ -106,9 +110,21 @@ def rights(given: Given[Direct], namespace: str, kcm_namespace: str) -> Iterator
     """What a backup reads; Secrets, and helm's own record, where it has what is secret in it."""
     for each in kinds(given.release, given.kcm_api, namespace, kcm_namespace):
         yield right("backup", each, "get" if each.name else "list", name=each.name)
+    yield right("backup", Ref("v1", "Namespace", None, KUBE_SYSTEM), "get", name=KUBE_SYSTEM)
     if given.release.alerts:
         yield right("backup", Ref(given.release.alerts.api_version, VMALERTMANAGER, namespace, ""), "get")
     yield right("backup", Ref("v1", "Secret", namespace, ""), "get", "list")
+
+
+def identity_of(connection: Connection) -> str:
+    """The management cluster's: fleets of one name on two of them may be kept in one folder.
+
+    :raises ApiError, ApiUnavailable, FleetFault: it can't be had.
+    """
+    namespace = get_or_none(connection, ("v1", "Namespace", None, KUBE_SYSTEM))
+    if namespace is None:
+        raise FleetFault(f"{connection.server} has no namespace {KUBE_SYSTEM}: is it a Kubernetes cluster?")
+    return str(namespace["metadata"]["uid"])
 
 
 def collect(
@@ -380,6 +396,7 @@ def about(saved: Saved, fleet: Fleet, kcm_version: str, collection: str) -> arch
         kcm_version=kcm_version,
         charts=saved.charts,
         left_out=tuple(saved.left_out),
+        management_cluster=saved.management_cluster,
     )
 
 
@@ -417,11 +434,23 @@ def keeping(said: str) -> int | timedelta:
     return timedelta(hours=int(found[1]) * _HOURS[found[2]]) if found[2] else int(found[1])
 
 
-def beyond(names: Iterable[str], fleet: str, keep: int | timedelta, now: datetime) -> list[str]:
-    """The files that aren't kept any more, the oldest first: never the newest, and none that isn't named as one of
-    the fleet's. Those of a later time than now, of a clock that was wrong, neither go nor count: they would drive out
-    the one that was just written."""
+def beyond(
+    names: Iterable[str], fleet: str, keep: int | timedelta, now: datetime, counts: Callable[[str], bool]
+) -> list[str]:
+    """The files that aren't kept any more, the oldest first: never the newest that counts, and none that isn't named as
+    one of the fleet's. Those of a later time than now, of a clock that was wrong, neither go nor count: they would
+    drive out the one that was just written.
+
+    :param counts: whether a file is what its name says; not asked of those that stay whatever it is.
+    """
     of = sorted((when, name) for name in names if (when := written_at(name, fleet)) is not None and when <= now)
-    if isinstance(keep, int):
-        return [name for _when, name in of[:-keep]]
-    return [name for when, name in of[:-1] if now - when > keep]
+    kept, gone = 0, []
+    for when, name in reversed(of):
+        if isinstance(keep, timedelta) and kept and now - when <= keep:
+            continue
+        if not counts(name):
+            continue
+        if kept >= (keep if isinstance(keep, int) else 1) and not (isinstance(keep, timedelta) and now - when <= keep):
+            gone.append(name)
+        kept += 1
+    return gone[::-1]

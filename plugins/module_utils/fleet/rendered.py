@@ -52,13 +52,20 @@ class Folder:
     """The folder that files are written to."""
 
     def __init__(
-        self, path: pathlib.Path, *, secrets: bool, mode: int | None = None, named: str = "render_folder"
+        self,
+        path: pathlib.Path,
+        *,
+        secrets: bool,
+        mode: int | None = None,
+        named: str = "render_folder",
+        mark: str = "",
     ) -> None:
         """secrets: nobody else may read the files; mode: of the files, whatever the umask; named: the variable by which
-        users name the folder."""
+        users name the folder; mark: what names of files have in them while they are written."""
         self.path = path
         self._secrets = secrets
         self._mode = mode
+        self._mark = mark
         self._moves = f"{named} (option folder)"
 
     def differing(self, texts: Mapping[str, str]) -> list[str]:
@@ -136,7 +143,7 @@ class Folder:
                 return False  # it may be replaced all the same
 
     def _put(self, folder: int, file: str, name: str, content: bytes) -> None:
-        unfinished = f".{file}.unfinished"
+        unfinished = f".{file}{self._mark}.unfinished"
         with self._told(f"{name} ({len(content)} bytes)", self.path), self._alone(folder):
             with contextlib.suppress(FileNotFoundError):
                 mode = os.stat(file, dir_fd=folder, follow_symlinks=False).st_mode
@@ -148,6 +155,10 @@ class Folder:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             try:
                 with open(os.open(unfinished, flags, 0o600 if self._secrets else 0o666, dir_fd=folder), "wb") as stream:
+                    with contextlib.suppress(OSError):
+                        fcntl.flock(
+                            stream, fcntl.LOCK_EX | fcntl.LOCK_NB
+                        )  # it is free again once this process ends, however it does
                     stream.write(content)
                     if self._mode is not None:
                         os.fchmod(stream.fileno(), self._mode)

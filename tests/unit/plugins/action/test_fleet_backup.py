@@ -17,7 +17,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from unit.plugins.action.test_fleet_lease import another, space
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive, kept
 from sandbox.grafana_api import Grafana
 
 __all__ = ["another", "space"]
@@ -291,10 +291,46 @@ def test_as_many_are_kept_as_was_said_and_nothing_else_goes(world: World) -> Non
     assert all(each.exists() for each in old)
     run = world.backup(*world.vault, keep="3")
     assert result(run)["removed"] == [str(each) for each in old[:3]]
-    assert f"{damaged} stays, though it is too old" in " ".join(run.stdout.split())
+    assert f"{damaged} stays, and doesn't count among those that are kept" in " ".join(run.stdout.split())
     left = {each.name for each in folder.iterdir()}
     written = pathlib.Path(result(run)["file"])
     assert left == {first.name, old[3].name, written.name, damaged.name, link.name, *(each.name for each in strangers)}
+
+
+def test_neither_a_damaged_one_nor_that_of_another_management_cluster_counts_or_goes(world: World) -> None:
+    first = pathlib.Path(result(world.backup(*world.vault))["file"])
+    folder, (about, found) = first.parent, archive.unpack(first.read_bytes())
+    uid = world.plane.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+    assert about.management_cluster == uid.strip()
+    theirs = archive.pack(about_with(about, management_cluster="0" * 8 + uid.strip()[8:]), found)
+    stay = {f"kof-backup-actions-2026030{day}t120000z.tar.gz": theirs for day in (1, 3)}
+    stay["kof-backup-actions-20260304t120000z.tar.gz"] = first.read_bytes()[:-100]
+    for name, content in {**stay, "kof-backup-actions-20260302t120000z.tar.gz": first.read_bytes()}.items():
+        (folder / name).write_bytes(content)
+    run = world.backup(*world.vault, keep="2")  # the first one, and the one that it writes
+    assert result(run)["removed"] == [str(folder / "kof-backup-actions-20260302t120000z.tar.gz")]
+    left = {each.name for each in folder.iterdir()}
+    assert left == {*stay, first.name, pathlib.Path(result(run)["file"]).name}
+    assert run.stdout.count("doesn't count among those that are kept") >= 1
+    assert "20260301t120000z.tar.gz stays" not in run.stdout  # which is its own cluster's concern
+
+
+def test_what_a_killed_run_has_left_half_written_goes_with_the_next(world: World) -> None:
+    first = pathlib.Path(result(world.backup(*world.vault))["file"])
+    uid = archive.unpack(first.read_bytes())[0].management_cluster
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    mark = kept.Kept(first.parent, "actions", uid).mark().rpartition("-")[0]
+    name = ".kof-backup-actions-20260301t120000z.tar.gz"
+    left = first.parent / f"{name}{mark}-{dead.pid}.unfinished"
+    alive = first.parent / f"{name}{mark}-{os.getpid()}.unfinished"
+    for each in (left, alive):
+        each.write_bytes(b"half")
+    assert result(world.backup(*world.vault, "--check"))["removed"] == [str(left)]
+    assert left.exists()
+    assert result(world.backup(*world.vault))["removed"] == [str(left)]
+    assert not left.exists()
+    assert alive.exists()
 
 
 @pytest.mark.parametrize("keep", ["0", "ten", "-1", "30 d", "1m", "999999"])

@@ -101,7 +101,7 @@ PLAIN: list[Any] = [
     {"auth": {"anonymous": {"enabled": True, "org_role": "Viewer"}, "generic": {"auth_url": "https://dex.example.com/auth"}}},
     {"webhook": {"enabled": True, "port": 9443, "image": {"repository": "quay.io/x/webhook", "tag": "v1"}}},
     {"webhook": {"url": {"host": None}, "timeoutSeconds": 10}},
-    {"webhooks": [{"name": "a.example.com", "failurePolicy": "Fail", "clientConfig": {"service": {"path": "/validate"}}}]},
+    {"webhooks": [{"name": "a.example.com", "clientConfig": {"service": {"path": "/validate"}}}]},
     {"conversion": {"strategy": "Webhook"}},
     {"webhook": "alertmanager"},
     {"secrets": ["a", "b"]},
