@@ -180,10 +180,10 @@ class ActionModule(fleets.FleetAction):
     def _with_lease(self, ask: in_grafana.Ask) -> in_grafana.Ask:
         """Grafana is no API server's, whose connection takes the fleet's lease before it writes."""
 
-        def asked(path: str, query: Mapping[str, str], content: Any) -> tuple[int, bytes]:
+        def asked(path: str, query: Mapping[str, str], content: Any, method: str = "POST") -> tuple[int, bytes]:
             if content is not None and self._lease is not None:
                 self._lease.take()
-            return ask(path, query, content)
+            return ask(path, query, content, method)
 
         return asked
 

@@ -179,6 +179,8 @@ def test_all_comes_back_on_an_empty_mothership(fleet: Fleet, live: dict[str, Any
     assert fleet.objects() == live
     assert changed(predicted) == changed(run)
     assert told_at_the_end(predicted, "Would change") == told_at_the_end(run, "Changed")
+    for name in (*SHAPE.regionals, *SHAPE.children):
+        assert f"ClusterDeployment kcm-system/{name} created" in run.output, "its diff"
     assert told_at_the_end(run, "Changed") == {example_fleet.MOTHERSHIP, *SHAPE.regionals, *SHAPE.children}
     for each in secrets_of(fleet.sandbox):
         assert each not in predicted.output + run.output
