@@ -164,6 +164,7 @@ _FORMS = (
         flags=re.IGNORECASE,
     ),
 )
+_HINTS = tuple({hint for form in _FORMS for hint in form.hints})
 _GROUPS = ("secret", "login", "signed")
 _SPACE = re.compile(r"\s+|%20|\+")
 #: A text that is base64 and nothing else; what is in it may be of one of the forms.
@@ -185,9 +186,9 @@ def hidden(text: str, mark: str) -> str:
     """The text with `mark` in the place of each; of base64 all of it."""
     if len(text) < 8:
         return text
-    lower = text.lower()
-    for form in _FORMS:
-        if any(hint in lower for hint in form.hints):
+    there = text.lower().__contains__
+    for form in _FORMS if any(map(there, _HINTS)) else ():
+        if any(map(there, form.hints)):
             text = form.pattern.sub(functools.partial(_marked, mark), text)
     return mark if _is_coded(text) else text
 
