@@ -69,10 +69,12 @@ class ActionModule(fleets.FleetAction):
             folder = rendered.Folder(shelf.path, secrets=True, mode=0o600, named="backup_folder", mark=shelf.mark())
             folder.write({file: content})
         old = shelf.beyond(keep, now, file) if keep is not None else []
-        gone = shelf.remove([*shelf.left_behind(), *old], check_mode=self.check_mode)
+        gone = shelf.remove(old, check_mode=self.check_mode)
+        half = shelf.remove(shelf.left_behind(), check_mode=self.check_mode)
         kinds = _counted(found)
         msg = f"{shelf.path / file}: " + ", ".join(f"{each['count']} {each['kind']}" for each in kinds)
-        msg += f"; {len(gone)} older ones {'would be ' if self.check_mode else ''}removed" if gone else ""
+        for number, what in ((len(gone), "older"), (len(half), "half-written")):
+            msg += f"; {number} {what} ones {'would be ' if self.check_mode else ''}removed" if number else ""
         say(f"Backup{' that would be written' if self.check_mode else ''}: {msg}; of {self._place}")
         return {
             "changed": False,
@@ -81,7 +83,7 @@ class ActionModule(fleets.FleetAction):
             "contents": [archive.MANIFEST, *sorted(content_of)],
             "kinds": kinds,
             "left_out": list(head.left_out),
-            "removed": gone,
+            "removed": [*gone, *half],
             "warnings": [*(f"not in the backup: {each}" for each in head.left_out), *shelf.told],
             "msg": msg,
         }

@@ -73,10 +73,20 @@ class ActionModule(fleets.FleetAction):
             raise FleetFault.of(wrong, f"what {options['file']} would be restored with")
         with self.connect(fleet, options) as connection:
             installed.refuse_another_kof(connection, fleet)
-            if options["step"] == GRAFANA:
-                result = self._in_grafana(connection, fleet, content, options["grafana"], task_vars)
-            else:
-                result = self._step(connection, fleet, content, options, task_vars)
+            try:
+                if options["step"] == GRAFANA:
+                    result = self._in_grafana(connection, fleet, content, options, task_vars)
+                else:
+                    result = self._step(connection, fleet, content, options, task_vars)
+            except FleetFault as fault:
+                if options["step"] == BEFORE or booking.run_of(task_vars, options["booked_by"]).alone:
+                    raise
+                # What the steps before have written is still to be reported.
+                outcomes = Outcomes(failed={fleet.batch["mothership"][0]: str(fault)})
+                nothing = {"changed": False, "objects": [], "counts": {}}
+                result = self._booked(
+                    nothing | {"refused": [str(fault)], "msg": str(fault)}, outcomes, options["booked_by"], task_vars
+                )
         return {**result, "sha256": digest}
 
     def _step(
@@ -146,12 +156,14 @@ class ActionModule(fleets.FleetAction):
         connection: Connection,
         fleet: fleets.ReadFleet,
         content: restore.Content,
-        address: str | None,
+        options: Mapping[str, Any],
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
+        address = options["grafana"]
+        nothing: dict[str, Any] = {"changed": False, "objects": [], "refused": [], "counts": {}, "outcomes": {}}
         if not address or not content.grafana:
             why = "the archive has nothing of Grafana's own" if address else "Grafana's address isn't said"
-            return {"changed": False, "objects": [], "refused": [], "counts": {}, "msg": f"nothing to do: {why}"}
+            return nothing | {"msg": f"nothing to do: {why}"}
         try:
             ask = asking.grafana(address, backup.grafana_login(connection, fleet))
             steps = in_grafana.plan(ask, content.grafana)
@@ -163,7 +175,7 @@ class ActionModule(fleets.FleetAction):
             if self.check_mode:  # before kof is there it can't be asked
                 msg = f"what was Grafana's own would be looked at once Grafana answers: {problem}"
                 say(msg)
-                return {"changed": False, "objects": [], "refused": [], "counts": {}, "msg": msg}
+                return nothing | {"msg": msg}
             raise FleetFault(f"what was Grafana's own isn't restored: {problem}") from None
         refused = [f"{each.what}: {each.reason}" for each in steps if each.action == "refused"]
         told = dict(Counter(each.action for each in steps))
@@ -173,9 +185,13 @@ class ActionModule(fleets.FleetAction):
         msg = "; ".join(in_words(told, check_mode=self.check_mode))
         say(f"Restore of what was Grafana's own: {msg}; at {address}")
         result = {"changed": bool(changed), "objects": changed, "counts": told, "refused": refused, "msg": msg}
-        return result | (
-            {"failed": True, "msg": "\n".join([*first_lines(refused, FAULTS_SHOWN), msg])} if refused else {}
-        )
+        outcomes, mothership = Outcomes(), fleet.batch["mothership"][0]
+        if changed:
+            did = "would be restored" if self.check_mode else "restored"
+            outcomes.changed[mothership] = f"{len(changed)} folders and dashboards of Grafana's own {did}"
+        if refused:
+            outcomes.failed[mothership] = "\n".join(first_lines(refused, FAULTS_SHOWN))
+        return self._booked(result, outcomes, options["booked_by"], task_vars)
 
     def _with_lease(self, ask: in_grafana.Ask) -> in_grafana.Ask:
         """Grafana is no API server's, whose connection takes the fleet's lease before it writes."""

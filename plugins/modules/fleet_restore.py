@@ -98,7 +98,7 @@ refused:
 outcomes:
   description:
     - By host what changed and why it failed, and who books it. Only what happened; of clusters that are no hosts of
-      this run, on the mothership's. Not of what was Grafana's own.
+      this run, on the mothership's.
   returned: where the archive may be restored
   type: dict
   sample: {changed: {eu1: ClusterDeployment kcm-system/eu1 created}, booked_by: play}

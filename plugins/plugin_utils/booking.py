@@ -42,16 +42,17 @@ FACTS = (
 #: Fact of localhost: the last result of fleet_report.
 REPORT = "__report_booked"
 #: Variables in which the tasks of batches keep their results, with the diffs.
-RESULTS = ("__regional_applied", "__child_applied", "__delete_deleted", "__prune_deleted", "__restore_done")
-#: In which tasks of the mothership, of its roles and of restore, keep what became of all but the charts, with the words
-#: for it. They book themselves, on its host.
+RESULTS = (
+    *("__regional_applied", "__child_applied", "__delete_deleted", "__prune_deleted"),
+    *("__restore_begun", "__restore_done"),
+)
+#: In which the tasks of the roles mothership and dns_credentials keep what became of all but the charts, with the words
+#: for it. They book themselves, on the mothership's host.
 OF_MOTHERSHIP = {
     "__mothership_namespace": "Namespace of kof written",  # as check mode has it; else it is only looked at
     "__mothership_made": "Namespace of kof written",
     "__mothership_put_right": "Namespace of kof written",
     "__mothership_on_charts": "dashboards and alerts written",
-    "__restore_begun": "namespace and Secrets of a backup written",
-    "__restore_grafana": "folders and dashboards of a backup written",
     "__dns_credentials_made_node_roles": "policies of node roles written",
     "__dns_credentials_made_policy": "IAM policy written",
     "__dns_credentials_made_role": "IAM role written",

@@ -181,6 +181,15 @@ def test_what_became_of_each_cluster_is_kept_for_the_report_on_its_own_host(worl
     assert outcomes["changed"].keys() == {"eu1"}
     assert "ClusterDeployment kcm-system/us1" in outcomes["failed"]["us1"]
     assert "not begun: ClusterDeployment kcm-system/eu1-child1" in outcomes["failed"]["mothership"]
+    # What would be set back isn't, and that too is told at the end, behind what the steps before have written.
+    world.plane.kubectl("patch", "promxyservergroup", "eu1-metrics", "-n", "kof", "--type=merge", "-p",
+                        '{"spec": {"targets": ["vmauth.other.example.com:443"]}}')  # fmt: skip
+    begun = world.plane.audit.stat().st_size
+    run = world.restore(file, *world.vault, booked_by="play")
+    assert run.returncode == 0, run.stdout
+    assert "pass -e kof_restore_confirm=actions" in result(run)["outcomes"]["failed"]["mothership"]
+    assert result(run)["refused"]
+    assert world.sent(begun) == []
 
 
 def test_the_same_fleet_is_the_same_archive_but_for_what_is_encrypted(world: World) -> None:

@@ -221,13 +221,8 @@ def test_every_task_of_a_role_whose_change_is_told_keeps_it_so() -> None:
     absent = yaml.safe_load((roles / "dns_credentials/tasks/absent.yml").read_text())
     taking = next(each["block"] for each in absent if "block" in each)
     written = {each["register"] for each in [*tasks["block"], *block["block"], *taking] if "register" in each}
-    plays = yaml.safe_load((roles.parent / "playbooks/restore.yml").read_text())
-    restored = {task.get("register", "") for play in plays for task in play.get("tasks", ())}
-    # The restored clusters' are booked by the report.
-    written |= restored - {"", "__restore_done"}
     unsaid = {"__mothership_waited", "__dns_credentials_look_again"}
     assert written - unsaid == {*booking.OF_MOTHERSHIP, booking.CHARTS}
-    assert "__restore_done" in restored & {*booking.RESULTS}
     assert all("register" in each or "k0rdent.kof.fleet_lease" in each for each in block["block"])
 
 
@@ -235,8 +230,6 @@ def test_every_task_of_a_role_whose_change_is_told_keeps_it_so() -> None:
     ("name", "kept"),
     [
         ("__mothership_released", {"results": [{"changed": True, "action": "upgraded", "status": {"name": "kof"}}]}),
-        ("__restore_begun", {"changed": True}),
-        ("__restore_grafana", {"changed": True}),
         ("__mothership_namespace", {"changed": True}),
         ("__dns_credentials_removed_user", {"changed": True}),
     ],
