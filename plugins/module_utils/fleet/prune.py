@@ -41,7 +41,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
     grafana_datasource,
     promxy_server_group,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import VMRULE
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import RULES_OF, VMRULE
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 CONFIRM = "kof_prune_confirm"
 LIMIT = "kof_max_delete"
 LAYERS = ("regional", "child")
-#: How the name of a cluster's VMRule goes on (manifests/alerts.py).
-_RULES = "-alerts"
 Object = Mapping[str, Any]
 
 
@@ -191,7 +189,7 @@ def _whose(item: Object) -> str | None:
     grafana_datasource make these kinds under whatever name, and a person may have changed of whom they tell."""
     kind, name = str(item.get("kind")), str(item["metadata"]["name"])
     if kind == VMRULE:
-        return name.removesuffix(_RULES) if name.endswith(_RULES) else None
+        return name.removesuffix(RULES_OF) if name.endswith(RULES_OF) else None
     if kind in _TELLS:
         path, name_of = _TELLS[kind]
         told = dig(item, path)
