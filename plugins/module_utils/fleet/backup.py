@@ -10,6 +10,7 @@ Pure but for the client it is given, and reads only. The file is fleet/archive.p
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -139,6 +140,7 @@ def collect(
     :raises FleetFault: kof is there of another line than the inventory says.
     """
     found, live = Saved(), _live(connection, fleet, kcm_version)
+    holds = _judge(secret)
     for item in live:
         kept = of_people(item, tuple(fleet.shared("kof_drift_managers")))
         if fleet_of(kept) is None:
@@ -151,13 +153,13 @@ def collect(
         if not same(kept.get("spec"), item.get("spec")):
             told = _of_others(item, tuple(fleet.shared("kof_drift_managers")))
             found.left_out += [f"{ref_of(item)}: {each}" for each in told if not secret(each)]
-        if not may_hold_secret(kept, secret):
+        if not holds(kept):
             found.objects.append(kept)
         elif secrets:
             found.secret_objects.append(kept)
         else:
             found.left_out.append(f"{ref_of(item)}, in which something may be secret: {_ENCRYPTED_ONLY}")
-    _inventory(found, fleet, live, secret)
+    _inventory(found, fleet, live, secret, holds)
     _charts(found, connection, fleet, values=secrets)
     if secrets:
         _secrets(found, connection, fleet, live)
@@ -179,6 +181,20 @@ def _of_others(item: Object, hands: Sequence[str]) -> Iterator[str]:
         left = subtract(theirs, mine) if theirs["f:spec"] else None
         if left and not is_hand(str(each.get("manager", "")), hands):
             yield f"{some(sorted(set(leaf_paths(left))))}, of {one_line(str(each.get('manager')), 60)}"
+
+
+def _judge(secret: Callable[[str], bool]) -> Callable[[Any], bool]:
+    """`may_hold_secret`, which judges what a thousand clusters have alike once."""
+    known: dict[str, bool] = {}
+    of_text = functools.cache(secret)
+
+    def holds(value: Any) -> bool:
+        text = repr(value)  # unlike ==, tells True from 1
+        if text not in known:
+            known[text] = may_hold_secret(value, of_text)
+        return known[text]
+
+    return holds
 
 
 def may_hold_secret(value: Any, secret: Callable[[str], bool]) -> bool:
@@ -283,8 +299,13 @@ def _referred(value: Any) -> Iterator[str]:
             yield from _referred(each)
 
 
-def _inventory(found: Saved, fleet: Fleet, live: Sequence[Object], secret: Callable[[str], bool]) -> None:
-    """The inventory that the live fleet amounts to; what may be secret is beside it."""
+def _inventory(
+    found: Saved, fleet: Fleet, live: Sequence[Object], secret: Callable[[str], bool], holds: Callable[[Any], bool]
+) -> None:
+    """The inventory that the live fleet amounts to; what may be secret is beside it.
+
+    :param holds: whether a value may be told to nobody.
+    """
     deployments = [
         each for each in live if each["kind"] == "ClusterDeployment" and "deletionTimestamp" not in each["metadata"]
     ]
@@ -299,7 +320,7 @@ def _inventory(found: Saved, fleet: Fleet, live: Sequence[Object], secret: Calla
         for name, value in sorted(cluster.variables.items()):
             if name.startswith("cluster_"):
                 continue  # how it is, which nobody says
-            if is_secret(name) or may_hold_secret(value, secret):
+            if is_secret(name) or holds(value):
                 found.secret_variables.setdefault(cluster.name, {})[name] = value
                 head.append(f"# {cluster.name}: {name} isn't in it, since it may be secret")
             else:
