@@ -14,36 +14,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import LAST_APPLIED, join, own_entry, same
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml, yaml_text
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.secret_names import (
+    Within,
+    hidden_keys,
+    is_flag_of,
+    is_secret,
+    is_secret_name,
+    is_told_of,
+    may_name,
+    within_of,
+)
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml, secret_forms, yaml_text
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import HIDDEN, without_login
 
+__all__ = ["HIDDEN", "HIDDEN_NEW", "Creation", "FieldChange", "changes", "is_secret_name", "masked"]
 HIDDEN_NEW = "(hidden, another value)"
 _ABSENT: Any = object()
 
-# Names whose value is a secret …
-_SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|pwd$|secret|token|api[-_]?key|private[-_]?key|access[-_]?key|authorization|bearer|tls\.key|secure"
-    r"|(?<!by)(?<!com)pass$|psk$|creds$|cookies?$|auths$|dockerconfigjson|kubeconfig$|key[-_]?data$"
-    r"|(encryption|signing|hmac|session|shared|master|account|client|licen[cs]e|ssh|deploy)[-_]?keys?$"
-    r"|(webhook|slack[-_]?api)[-_]?url$",
-    re.IGNORECASE,
-)
-# … and those of which a text is one, while a map says where they are.
-_SECRET_TEXT_NAME = re.compile(r"credentials$", re.IGNORECASE)
-# A text in which any of these may stand.
-_MAY_NAME = re.compile(
-    f"{_SECRET_NAME.pattern}|{_SECRET_TEXT_NAME.pattern}".replace("$", "(?![A-Za-z])").replace("[-_]", "[-_ ]"),
-    re.IGNORECASE,
-)
-# … but for those that only say where the secret is.
-_NO_SECRET = re.compile(
-    r"secret([-_]?key)?[-_]?(name|namespace|ref|refs|store|type)s?$|(user(name)?|password)[-_]?key$"
-    r"|^create[-_]?secrets?$|^secrets$|-secrets$|^(api)?token[-_]?(ttl|url|audience)s?$|secret[-_]?providers?$|^insecure|existing[-_]?secret$"
-    r"|pull[-_]?secrets?$",
-    re.IGNORECASE,
-)
-
-_PRIVATE_KEY = "PRIVATE KEY-----"
 # In a text that is no map: name=value at the beginning of a line, where the value is all of the rest, and within one.
 _LINE = re.compile(r"(\s*([\w.-]+)\s*=\s*)(\S.*)")
 _QUOTED = r"\"[^\"\\]*(?:\\[\s\S][^\"\\]*)*\"|'[^'\\]*(?:\\[\s\S][^'\\]*)*'|[\"'].*"
@@ -72,9 +59,6 @@ _LISTED = {
     for separator in ";,"
 }
 _SEVERAL_LINES = re.compile(r"=\s*(\"\"\"|''')|\\$", re.MULTILINE)
-# A name and its value in one map: of environment variables, and as AWS has them.
-_NAME_OF_PAIR = re.compile(r"((parameter|header|option)?[-_]?(name|key)|header|option|field)", re.IGNORECASE)
-_VALUE_OF_PAIR = re.compile(r"(parameter|header|option)?[-_]?value", re.IGNORECASE)
 # Says whose value is put in there: ${password} of a GrafanaDatasource, $(PASSWORD) of a container's environment.
 _REFERENCE = re.compile(r"\$\{\w+\}|\$\(\w+\)")
 
@@ -89,12 +73,6 @@ class FieldChange:
     taken_from: str | None = None
     taken_at: str | None = None
     steps: tuple[str, ...] = ()  # the keys of `path` down to the first list
-
-
-@functools.lru_cache(maxsize=4096)  # a fleet has the same few names in each of its objects
-def is_secret_name(name: str) -> bool:
-    """Is the value of a field, key or variable of this name to be hidden?"""
-    return bool(_SECRET_NAME.search(name)) and not _NO_SECRET.search(name)
 
 
 def comparable(obj: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +100,7 @@ def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tupl
     kind = (before or after or {}).get("kind", "")
     left = comparable(before) if before is not None else {}
     right = comparable(after) if after is not None else {}
-    return tuple(_walk(left, right, "", (), kind == "Secret", False, False))
+    return tuple(_walk(left, right, "", (), kind == "Secret", False, False, Within.ANYTHING))
 
 
 class Creation(Sequence[FieldChange]):
@@ -155,7 +133,14 @@ class Creation(Sequence[FieldChange]):
 
 
 def _walk(
-    left: Any, right: Any, path: str, steps: tuple[str, ...], secret_kind: bool, hide: bool, in_list: bool
+    left: Any,
+    right: Any,
+    path: str,
+    steps: tuple[str, ...],
+    secret_kind: bool,
+    hide: bool,
+    in_list: bool,
+    within: Within,
 ) -> Iterator[FieldChange]:
     if left is not _ABSENT and right is not _ABSENT and same(left, right):
         return
@@ -168,22 +153,22 @@ def _walk(
     elif _list_of_objects(left if right is _ABSENT else right) and (left is _ABSENT or right is _ABSENT):
         for index, item in enumerate(left if right is _ABSENT else right):
             one, other = (item, _ABSENT) if right is _ABSENT else (_ABSENT, item)
-            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hide, True)
+            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hide, True, within)
         return
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         for index, (one, other) in enumerate(zip(left, right, strict=True)):
-            hidden = hide or (index > 0 and (_is_flag(left[index - 1]) or _is_flag(right[index - 1])))
-            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hidden, True)
+            hidden = hide or (index > 0 and (is_flag_of(left[index - 1], one) or is_flag_of(right[index - 1], other)))
+            hidden = hidden or is_told_of(one, within) or is_told_of(other, within)
+            yield from _walk(one, other, f"{path}[{index}]", steps, secret_kind, hidden, True, within)
         return
     else:
         name = steps[-1] if steps else ""
-        yield FieldChange(path, *_masked_pair(left, right, hide, name), steps=steps)
+        yield FieldChange(path, *_masked_pair(left, right, hide, name, within), steps=steps)
         return
-    named = _names_a_secret(old) or _names_a_secret(new)
-    for key in {**old, **new}:
-        hidden = hide or is_secret_name(key) or (secret_kind and not path and key in ("data", "stringData"))
-        hidden = hidden or (named and _is_value(key))
-        hidden = hidden or _is_secret_text(key, old.get(key)) or _is_secret_text(key, new.get(key))
+    both = {**old, **new}
+    secrets = hidden_keys(old, within) | hidden_keys(new, within)
+    for key in both:
+        hidden = hide or key in secrets or (secret_kind and not path and key in ("data", "stringData"))
         yield from _walk(
             old.get(key, _ABSENT),
             new.get(key, _ABSENT),
@@ -192,6 +177,7 @@ def _walk(
             secret_kind,
             hidden,
             in_list,
+            within_of(key, both, within),
         )
 
 
@@ -199,7 +185,7 @@ def _list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
-def _masked_pair(left: Any, right: Any, hide: bool, name: str) -> tuple[Any, Any]:
+def _masked_pair(left: Any, right: Any, hide: bool, name: str, within: Within) -> tuple[Any, Any]:
     before = None if left is _ABSENT else left
     after = None if right is _ABSENT else right
     if name == LAST_APPLIED:
@@ -207,7 +193,7 @@ def _masked_pair(left: Any, right: Any, hide: bool, name: str) -> tuple[Any, Any
     if hide:
         before = _hidden(before)
         return before, HIDDEN_NEW if before == HIDDEN and _hidden(after) == HIDDEN else _hidden(after)
-    return _told_apart(masked(before), masked(after))
+    return _told_apart(masked(before, within=within), masked(after, within=within))
 
 
 def _told_apart(before: Any, after: Any) -> tuple[Any, Any]:
@@ -228,47 +214,29 @@ def _hidden(value: Any, mark: str = HIDDEN) -> Any:
     return mark
 
 
-def _names_a_secret(pair: dict[str, Any]) -> bool:
-    """Is it one of a list of environment variables and the like, whose name is a secret's?"""
-    return any(map(_is_value, pair)) and any(
-        isinstance(name, str) and _NAME_OF_PAIR.fullmatch(str(key)) and is_secret_name(name)
-        for key, name in pair.items()
-    )
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_value(key: Any) -> bool:
-    return bool(_VALUE_OF_PAIR.fullmatch(str(key)))
-
-
-def _is_secret_text(name: str, value: Any) -> bool:
-    return isinstance(value, str) and name[-1:] in "sS" and bool(_SECRET_TEXT_NAME.search(name))
-
-
-def _is_flag(argument: Any) -> bool:
-    """Is it the flag of a command line of which the next argument is the secret?"""
-    if not isinstance(argument, str) or not argument.startswith("-") or not re.fullmatch(r"[\w.-]+", argument):
-        return False
-    return is_secret_name(argument.lstrip("-"))
-
-
-def masked(value: Any, secret: Callable[[str], bool] | None = None, mark: str = HIDDEN) -> Any:
-    """`value` with everything under a password-like key hidden; YAML text in strings (service values) too.
+def masked(
+    value: Any, secret: Callable[[str], bool] | None = None, mark: str = HIDDEN, within: Within = Within.ANYTHING
+) -> Any:
+    """`value` with everything under a password-like key, and what is a secret by its form, hidden; YAML text in strings
+    (service values) too.
 
     :param secret: says of a text that it holds a secret, whatever its name.
     :param mark: stands where a secret was.
+    :param within: what is known of it by the names around it.
     """
     if isinstance(value, dict):
-        named = _names_a_secret(value)
+        secrets = hidden_keys(value, within)
         return {
             key: _hidden(child, mark)
-            if is_secret_name(str(key)) or (named and _is_value(key)) or _is_secret_text(str(key), child)
-            else masked(child, secret, mark)
+            if key in secrets
+            else masked(child, secret, mark, within_of(str(key), value, within))
             for key, child in value.items()
         }
     if isinstance(value, list):
         return [
-            _hidden(child, mark) if index and _is_flag(value[index - 1]) else masked(child, secret, mark)
+            _hidden(child, mark)
+            if (index and is_flag_of(value[index - 1], child)) or is_told_of(child, within)
+            else masked(child, secret, mark, within)
             for index, child in enumerate(value)
         ]
     if isinstance(value, str):
@@ -280,7 +248,7 @@ def masked(value: Any, secret: Callable[[str], bool] | None = None, mark: str = 
 def _masked_string(value: str, secret: Callable[[str], bool] | None, mark: str) -> str:
     # Who asks for secrets gets to see a URL's login, too.
     value = value if secret else without_login(value)
-    if (len(value) > 4 and _MAY_NAME.search(value)) or _PRIVATE_KEY in value or (secret and "\n" in value):
+    if (len(value) > 4 and may_name(value)) or (secret and "\n" in value) or secret_forms.found(value):
         value = _masked_text(value, secret, mark)
     # In a text of several lines one may be over two of them, in a comment or in what is no YAML.
     return mark if secret and secret(value) else value
@@ -288,19 +256,18 @@ def _masked_string(value: str, secret: Callable[[str], bool] | None, mark: str) 
 
 def _masked_text(text: str, secret: Callable[[str], bool] | None, mark: str) -> str:
     """Text that names a secret: if it is a YAML or JSON mapping or list, its secrets are hidden; other text stays."""
-    if ":" not in text and "=" not in text and _PRIVATE_KEY not in text:
+    if ":" not in text and "=" not in text:
         return mark if secret and secret(text) else _masked_lines(text, mark)
     try:
         tree = foreign_yaml.read(text, whole=True)
     except foreign_yaml.NotYaml:
         return mark  # names a secret and can't be read: better hidden than half shown
     if not isinstance(tree, (dict, list)):
-        if _PRIVATE_KEY in text or (secret and secret(text)):
-            return mark
-        return _masked_lines(text, mark)
+        return mark if secret and secret(text) else _masked_lines(text, mark)
     hidden = _masked_keys(masked(tree, secret, mark), mark)
     # Our own writer, for what it escapes is known to those who look for secrets in it.
-    return text if same(hidden, tree) else yaml_text.dump(hidden)
+    # What is left is in a comment.
+    return secret_forms.hidden(text, mark) if same(hidden, tree) else yaml_text.dump(hidden)
 
 
 def _masked_keys(value: Any, mark: str) -> Any:
@@ -310,8 +277,8 @@ def _masked_keys(value: Any, mark: str) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        _masked_lines(key, mark) if re.search(r"[\s=:]", key) and _MAY_NAME.search(key) else key: _masked_keys(
-            each, mark
+        (_masked_lines(key, mark) if re.search(r"[\s=:]", key) and may_name(key) else secret_forms.hidden(key, mark)): (
+            _masked_keys(each, mark)
         )
         for key, each in value.items()
     }
@@ -321,32 +288,31 @@ def _masked_lines(text: str, mark: str) -> str:
     """Text with assignments (INI, a script, a query, a connection string), flags of commands or JSON: what is assigned
     to a secret's name."""
 
-    def named(name: str) -> bool:
-        return is_secret_name(name.lstrip("-").replace(" ", ""))
+    def named(name: str, value: str) -> bool:
+        return is_secret(name.lstrip("-").replace(" ", ""), value.strip("\\\"'"))
 
     def is_reference(value: str) -> bool:
         return bool(_REFERENCE.fullmatch(value.strip("\"'")))
 
     def hidden(found: re.Match[str]) -> str:
-        return found[1] + mark if named(found[2]) and not is_reference(found[3]) else found[0]
+        return found[1] + mark if named(found[2], found[3]) and not is_reference(found[3]) else found[0]
 
     def line(text: str) -> str:
         whole = _LINE.fullmatch(text)
-        if whole and named(whole[2]) and not is_reference(whole[3]):
+        if whole and named(whole[2], whole[3]) and not is_reference(whole[3]):
             return whole[1] + mark
         for separator, listed in _LISTED.items():
             text = listed.sub(hidden, text) if separator in text else text
         return text
 
-    if _SEVERAL_LINES.search(text):
+    if _SEVERAL_LINES.search(text) and may_name(text):
         return mark
+    text = secret_forms.hidden(text, mark)
     for begun, value in _BEGUN:
         pieces, at = [], 0
         for found in begun.finditer(text):
-            if found.start() < at or not named(found["name"]):
-                continue
-            its = value.match(text, found.end())
-            if its and not is_reference(its[0]):
+            its = value.match(text, found.end()) if found.start() >= at else None
+            if its and named(found["name"], its[0]) and not is_reference(its[0]):
                 pieces += [text[at : found.end()], mark]
                 at = its.end()
         text = "".join([*pieces, text[at:]])
