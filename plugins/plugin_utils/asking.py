@@ -26,18 +26,23 @@ TIMEOUT, LONGEST, LARGEST = 30, 60.0, 64 * 2**20
 
 
 def ask(
-    url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None, content: Any = None
+    url: str,
+    form: Mapping[str, str] | None,
+    login: tuple[str, str] | None,
+    content: Any = None,
+    method: str = "POST",
 ) -> tuple[int, bytes]:
     """HTTP status and body, as `fleet.data.Ask`. A redirection is an answer: a login goes nowhere else.
 
-    :param content: posted as JSON, in the place of a form.
+    :param content: sent as JSON, in the place of a form.
+    :param method: by which something is sent.
     :raises NoAnswer: nobody answered, or not in time; its text names neither login nor form.
     """
     done: queue.SimpleQueue[tuple[int, bytes] | Exception] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            done.put(_asked(url, form, login, content))
+            done.put(_asked(url, form, login, content, method))
         except Exception as error:  # whatever it is, who asks must hear of it
             done.put(error)
 
@@ -52,7 +57,9 @@ def ask(
     return answer
 
 
-def _asked(url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None, content: Any) -> tuple[int, bytes]:
+def _asked(
+    url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None, content: Any, method: str
+) -> tuple[int, bytes]:
     user, password = login or (None, None)
     posted = json.dumps(content) if content is not None else urlencode(form) if form else None
     try:
@@ -61,7 +68,7 @@ def _asked(url: str, form: Mapping[str, str] | None, login: tuple[str, str] | No
                 url,
                 data=posted,
                 headers={"Content-Type": "application/json"} if content is not None else None,
-                method="POST" if posted else "GET",
+                method=method if posted else "GET",
                 url_username=user,
                 url_password=password,
                 force_basic_auth=login is not None,
@@ -85,10 +92,12 @@ def _kind(cause: object) -> str:
     return "name" if isinstance(cause, socket.gaierror) else "refused"
 
 
-def grafana(address: str, login: tuple[str, str]) -> Callable[[str, Mapping[str, str], Any], tuple[int, bytes]]:
+def grafana(address: str, login: tuple[str, str]) -> Callable[..., tuple[int, bytes]]:
     """To ask Grafana, as `fleet.in_grafana.Ask`."""
 
-    def asked(path: str, query: Mapping[str, str], content: Any) -> tuple[int, bytes]:
-        return ask(f"{address.rstrip('/')}{path}{f'?{urlencode(query)}' if query else ''}", None, login, content)
+    def asked(path: str, query: Mapping[str, str], content: Any, method: str = "POST") -> tuple[int, bytes]:
+        return ask(
+            f"{address.rstrip('/')}{path}{f'?{urlencode(query)}' if query else ''}", None, login, content, method
+        )
 
     return asked

@@ -1,7 +1,9 @@
 """Grafana's HTTP API as far as a backup and a restore use it: folders, search, dashboards, data sources.
 
 What it plays, with its refusals and pages, is what the documentation of 10.4 says (grafana.com/docs/grafana/v10.4/
-developers/http_api/): folder/ (limit, page and parentUid of GET /api/folders; 409 for one that is there),
+developers/http_api/): folder/ (limit, page and parentUid of GET /api/folders; 409 for one that is there; PUT
+/api/folders/:uid with title, and version or overwrite, else 412 version-mismatch; POST /api/folders/:uid/move with
+parentUid, empty for the top, which there is only with nested folders),
 folder_dashboard_search/ (type, limit of at most 5,000, page), dashboard/ (meta of GET /api/dashboards/uid/:uid; POST
 /api/dashboards/db with overwrite, and 400, 404 and 412 with status version-mismatch or name-exists), data_source/,
 authentication (Basic; 401). That a provisioned dashboard is refused by 400 is administration/provisioning/'s.
@@ -70,6 +72,10 @@ class Grafana:
             return (200, self._told(self.folders[rest])) if rest in self.folders else (404, {"message": "not found"})
         if method == "GET" and path.startswith("/api/dashboards/uid/"):
             return self._dashboard(rest)
+        if method == "PUT" and path.startswith("/api/folders/"):
+            return self._rename_folder(rest, body)
+        if method == "POST" and path.startswith("/api/folders/") and path.endswith("/move") and self.nested:
+            return self._move_folder(unquote(path.split("/")[3]), body)
         if (method, path) == ("POST", "/api/folders"):
             return self._make_folder(body)
         if (method, path) == ("POST", "/api/dashboards/db"):
@@ -107,6 +113,33 @@ class Grafana:
         self.folder(body["uid"], body["title"], parent)
         return 200, self._told(self.folders[body["uid"]])
 
+    def _rename_folder(self, uid: str, body: Any) -> tuple[int, Any]:
+        folder = self.folders.get(uid)
+        if folder is None:
+            return 404, {"message": "folder not found"}
+        if not body.get("overwrite") and body.get("version") != folder.get("version", 1):
+            message = "the folder has been changed by someone else"
+            return 412, {"message": message, "status": "version-mismatch"}
+        if self._taken(body["title"], folder["parentUid"], uid):
+            return 409, {"message": "a folder with the same name already exists in the current location"}
+        folder["title"] = body["title"]
+        return 200, self._told(folder)
+
+    def _move_folder(self, uid: str, body: Any) -> tuple[int, Any]:
+        folder, parent = self.folders.get(uid), body.get("parentUid", "")
+        if folder is None or (parent and parent not in self.folders):
+            return 404, {"message": "folder not found"}
+        if self._taken(folder["title"], parent, uid):
+            return 409, {"message": "a folder with the same name already exists in the current location"}
+        folder["parentUid"] = parent
+        return 200, self._told(folder)
+
+    def _taken(self, title: str, parent: str, uid: str) -> bool:
+        return any(
+            each["uid"] != uid and (each["title"], each["parentUid"]) == (title, parent)
+            for each in self.folders.values()
+        )
+
     def _save(self, body: Any) -> tuple[int, Any]:
         said, folder, overwrite = body["dashboard"], body.get("folderUid", ""), body.get("overwrite", False)
         uid, there = said["uid"], self.dashboards.get(said["uid"])
@@ -140,6 +173,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._do("POST")
+
+    def do_PUT(self) -> None:
+        self._do("PUT")
 
     def do_GET(self) -> None:
         self._do("GET")

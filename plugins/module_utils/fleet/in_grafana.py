@@ -20,8 +20,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import one_
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import same
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import from_json
 
-#: (path, query, JSON to be posted or None) -> HTTP status and body. Raises NoAnswer.
-Ask = Callable[[str, Mapping[str, str], Any], "tuple[int, bytes]"]
+#: (path, query, JSON to be sent or None[, by which method: POST]) -> HTTP status and body. Raises NoAnswer.
+Ask = Callable[..., "tuple[int, bytes]"]
 #: Entries of one page; Grafana gives at most 5,000 of a search.
 PAGE = 500
 _PAGES = 200
@@ -38,7 +38,7 @@ class Step:
     """What restoring one folder or dashboard takes.
 
     :ivar action: unchanged | created | updated | refused.
-    :ivar body: what is posted; None for nothing.
+    :ivar body: what is sent, by `method`; None for nothing.
     :ivar reason: why it is refused.
     """
 
@@ -47,6 +47,7 @@ class Step:
     path: str = ""
     body: Any = None
     reason: str = ""
+    method: str = "POST"
 
 
 def read(ask: Ask, others: Collection[str]) -> dict[str, Any]:
@@ -178,23 +179,50 @@ def plan(ask: Ask, saved: Mapping[str, Any]) -> list[Step]:
     below: dict[str, dict[str, str]] = {}
     coming: set[str] = set()
     for each in saved["folders"]:
-        what, parent = f"folder {one_line(each['title'], 60)}", uids.get(each["parent"], "")
+        parent = uids.get(each["parent"], "")
         if parent not in below:
             there = [] if parent in coming else _below(ask, parent)
-            below[parent] = {found["title"]: found["uid"] for found in there}
+            below[parent] = {found["uid"]: found["title"] for found in there}
+        here = below[parent]
         # The operator makes those of its dashboards, with uids that Grafana chooses.
-        here = below[parent].get(each["title"])
-        if here is None and _json(ask, f"/api/folders/{quote(each['uid'], safe='')}", {}, missing=None) is not None:
-            here = each["uid"]
-        uids[each["uid"]] = here or each["uid"]
-        if here:
-            steps.append(Step(what, "unchanged"))
-            continue
-        coming.add(each["uid"])
-        body = {"uid": each["uid"], "title": each["title"], **({"parentUid": parent} if parent else {})}
-        steps.append(Step(what, "created", "/api/folders", body))
+        named = each["uid"] if here.get(each["uid"]) == each["title"] else _first(here, each["title"])
+        found = None if named else _json(ask, _path(each["uid"]), {}, missing=None)
+        uids[each["uid"]] = named or each["uid"]
+        if not named and found is None:
+            coming.add(each["uid"])
+        steps += _of_folder(each, parent, found, there=bool(named))
     steps += [_of_dashboard(ask, each["dashboard"], uids.get(each["folder"], "")) for each in saved["dashboards"]]
     return steps
+
+
+def _first(folders: Mapping[str, str], title: str) -> str:
+    return next((uid for uid, each in folders.items() if each == title), "")
+
+
+def _path(uid: str) -> str:
+    return f"/api/folders/{quote(uid, safe='')}"
+
+
+def _of_folder(wanted: Mapping[str, str], parent: str, found: Any, *, there: bool) -> list[Step]:
+    """
+    :param found: the one of its uid, which has another title or is in another folder; None for none.
+    :param there: whether it is there as it was.
+    """
+    what = f"folder {one_line(wanted['title'], 60)}"
+    if there:
+        return [Step(what, "unchanged")]
+    if found is None:
+        body = {"uid": wanted["uid"], "title": wanted["title"], **({"parentUid": parent} if parent else {})}
+        return [Step(what, "created", "/api/folders", body)]
+    if not isinstance(found, dict):
+        raise NotGrafana("what it answers to /api/folders isn't Grafana's")
+    steps = []
+    if (found.get("parentUid") or "") != parent:
+        steps.append(Step(f"{what} (its place)", "updated", f"{_path(wanted['uid'])}/move", {"parentUid": parent}))
+    if found.get("title") != wanted["title"]:
+        title: dict[str, Any] = {"title": wanted["title"], "overwrite": True}
+        steps.append(Step(f"{what} (its title)", "updated", _path(wanted["uid"]), title, method="PUT"))
+    return steps or [Step(what, "unchanged")]
 
 
 def _of_dashboard(ask: Ask, wanted: Mapping[str, Any], folder: str) -> Step:
@@ -218,7 +246,7 @@ def send(ask: Ask, steps: list[Step]) -> list[Step]:
 
 
 def _sent(ask: Ask, step: Step) -> Step:
-    status, body = ask(step.path, {}, step.body)
+    status, body = ask(step.path, {}, step.body, step.method)
     if status == 200:
         return step
     try:

@@ -23,9 +23,9 @@ class Asked:
         self.login = self.grafana._login
         self.posted = 0
 
-    def __call__(self, path: str, query: Mapping[str, str], body: Any) -> tuple[int, bytes]:
+    def __call__(self, path: str, query: Mapping[str, str], body: Any, method: str = "POST") -> tuple[int, bytes]:
         self.posted += body is not None
-        status, said = self.grafana.answer("POST" if body is not None else "GET", path, query, body, self.login)
+        status, said = self.grafana.answer(method if body is not None else "GET", path, query, body, self.login)
         return status, said if isinstance(said, bytes) else json.dumps(said).encode()
 
 
@@ -92,6 +92,42 @@ def test_what_is_there_and_differs_is_told_apart(asked: Asked) -> None:
     assert in_grafana.read(asked, {"charts"}) == content
 
 
+@pytest.mark.parametrize(
+    ("title", "parent", "steps"),
+    [
+        ("Of today", "team", ["folder Inner (its title)"]),
+        ("inner", "team", ["folder Inner (its title)"]),
+        ("Inner", "empty", ["folder Inner (its place)"]),
+        ("Inner", "", ["folder Inner (its place)"]),
+        ("Of today", "", ["folder Inner (its place)", "folder Inner (its title)"]),
+    ],
+)
+def test_a_folder_of_another_title_or_place_differs_and_is_set_back(
+    asked: Asked, title: str, parent: str, steps: list[str]
+) -> None:
+    content = saved(asked)
+    asked.grafana.folders["inner"] |= {"title": title, "parentUid": parent}
+    planned = in_grafana.plan(asked, content)
+    assert [each.what for each in planned if each.action == "updated"] == steps
+    assert asked.posted == 0
+    assert "refused" not in {each.action for each in in_grafana.send(asked, planned)}
+    assert in_grafana.read(asked, {"charts"}) == content
+    assert {each.action for each in in_grafana.plan(asked, content)} == {"unchanged"}
+
+
+def test_a_folder_whose_title_another_one_has_got_is_that_one_and_what_can_not_be_set_back_is_refused(
+    asked: Asked,
+) -> None:
+    content = saved(asked)
+    asked.grafana.folders["team"]["title"] = "Of today"
+    asked.grafana.folder("new", "Team")
+    planned = in_grafana.plan(asked, content)
+    assert [each.what for each in planned if each.action == "updated"][:1] == ["folder Inner (its place)"]
+    asked.grafana.folder("other", "Inner", "new")  # somebody's, after the look
+    done = {each.what: each for each in in_grafana.send(asked, planned)}
+    assert done["folder Inner (its place)"].reason == "Grafana answers with HTTP status 409"
+
+
 def test_what_grafana_refuses_holds_back_nothing_else(asked: Asked) -> None:
     content, other = saved(asked), Asked()
     other.grafana.dashboard("another", "Alone")
@@ -104,6 +140,9 @@ def test_what_grafana_refuses_holds_back_nothing_else(asked: Asked) -> None:
     # Made by somebody after the look.
     step = Step("d", "created", "/api/dashboards/db", {"dashboard": {"uid": "another", "title": "B"}})
     assert in_grafana.send(other, [step])[0].reason.endswith("412: version-mismatch")
+    assert in_grafana.send(other, [Step("f", "updated", "/api/folders/team", {"title": "x"}, method="PUT")])[
+        0
+    ].reason.endswith("412: version-mismatch")
     folder = Step("f", "created", "/api/folders", {"uid": "x", "title": "Team"})
     assert in_grafana.send(other, [folder])[0].reason == "Grafana answers with HTTP status 409"
 
