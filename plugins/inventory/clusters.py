@@ -19,6 +19,10 @@ description:
     C(kof-storage) or its label C(kof=storage); a child by its service C(kof-collectors) or its label
     C(kof=collector). All others are left out.
   - The file's name must end in C(.kof.yml) or C(.kof.yaml).
+  - Beside another inventory, and named after it (C(-i hosts.yml -i live.kof.yml)), a cluster is the host that has its
+    name there already, by C(regional_cluster_name) or C(child_cluster_name) where they are said with the host or its
+    group and in no file of C(group_vars) or C(host_vars); and the management cluster the one that is in
+    C(kof_mothership).
 notes:
   - Beside the variables of the roles P(k0rdent.kof.regional#role) and P(k0rdent.kof.child#role) every cluster has
     C(cluster_ready), C(cluster_deleting), C(cluster_conditions) (by type, maps of C(status), C(reason) and
@@ -217,7 +221,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise
 
     def _populate(self, path: str, clusters: list[FoundCluster]) -> None:
+        known = {layer: self._known(layer) for layer in GROUPS}
         mothership = to_plain(self.get_option("name"))
+        if len(known["mothership"]) == 1:
+            mothership = next(iter(known["mothership"].values()))
         if any(cluster.name == mothership for cluster in clusters):
             raise AnsibleParserError(
                 f"a ClusterDeployment is called {mothership}, as the management cluster's host: set option name"
@@ -233,7 +240,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             own = {"kof_fleet": cluster.fleet, "kof_namespace": cluster.namespace}
             differing = {name: value for name, value in own.items() if value and name not in shared}
             facts = {"cluster_fleet": cluster.fleet} if cluster.fleet else {}
-            self._add_host(cluster.layer, cluster.name, {**cluster.variables, **facts, **differing}, shared, strict)
+            variables = {**cluster.variables, **facts, **differing}
+            if "child_regional" in variables:  # which names a host
+                regional = variables["child_regional"]
+                variables["child_regional"] = known["regional"].get(regional, regional)
+            self._add_host(
+                cluster.layer, known[cluster.layer].get(cluster.name, cluster.name), variables, shared, strict
+            )
+
+    def _known(self, layer: str) -> dict[str, str]:
+        """By the names of clusters, the hosts that sources before this one have: one cluster is one host. As far as it
+        is said there and in no file of variables, which are read later."""
+        group = self.inventory.groups.get(GROUPS[layer])
+        found: dict[str, str] = {}
+        for host in group.get_hosts() if group else ():
+            name = host.get_vars().get(f"{layer}_cluster_name")
+            found[str(name) if isinstance(name, str) and name else host.name] = host.name
+        return found
 
     def _add_host(self, layer: str, host: str, variables: dict[str, Any], shared: dict[str, Any], strict: bool) -> None:
         self.inventory.add_host(host, group=GROUPS[layer])

@@ -332,8 +332,8 @@ def config(folder: pathlib.Path, kubeconfig: pathlib.Path | str, **options: Any)
     return file
 
 
-def inventory(file: pathlib.Path, cache: bool = True) -> InventoryData:
-    data = InventoryData()
+def inventory(file: pathlib.Path, cache: bool = True, data: InventoryData | None = None) -> InventoryData:
+    data = data or InventoryData()
     plugin = inventory_loader.get("k0rdent.kof.clusters")
     assert plugin.verify_file(str(file))
     plugin.parse(data, DataLoader(), str(file), cache=cache)
@@ -378,6 +378,32 @@ def test_groups_and_composed_variables(live: Connection, control_plane: ControlP
     assert (eu1["note"], eu1["wait"]) == (TEMPLATE, 2)
     shared = data.groups["kof_child"].vars
     assert shared == {**SHARED, "kof_kubeconfig": str(control_plane.kubeconfig)}
+
+
+def test_a_cluster_that_a_source_before_has_by_another_name_is_that_host(
+    live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path
+) -> None:
+    """hosts.yml first, as docs/uninstall.md has it."""
+    before = InventoryData()
+    said = {
+        "kof_mothership": {"management": {}},
+        "kof_regional": {"europe": {"regional_cluster_name": "eu1", "team": "red"}, "us1": {}},
+        "kof_child": {"shop": {"child_cluster_name": "eu1-child1"}, "odd": {"child_cluster_name": 7}},
+    }
+    for group, hosts_of in said.items():
+        before.add_group(group)
+        for host, variables in hosts_of.items():
+            before.add_host(host, group=group)
+            for name, value in variables.items():
+                before.set_variable(host, name, value)
+    file = config(tmp_path, control_plane.kubeconfig, namespace="fleet-a", fleet="prod")
+    data = inventory(file, data=before)
+    assert hosts(data, "kof_mothership") == ["management"]
+    assert hosts(data, "kof_regional") == ["europe", "us1"]
+    assert hosts(data, "kof_child") == ["odd", "shop", "us1-child1"]
+    assert data.hosts["europe"].vars["team"] == "red"
+    assert data.hosts["europe"].vars["regional_domain"] == "eu1.example.com"
+    assert data.hosts["shop"].vars["child_regional"] == "europe"
 
 
 def test_without_fleet_all_are_found(live: Connection, control_plane: ControlPlane, tmp_path: pathlib.Path) -> None:
