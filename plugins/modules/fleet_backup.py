@@ -27,9 +27,9 @@ options:
     default: .
   keep:
     description:
-      - How many archives of the fleet stay in the folder, as a number, or how long they stay, C(30d), C(12h) or C(8w).
-        Older ones are removed once the new one is written; never the newest, and nothing that isn't a whole backup of
-        this fleet. Without it, all stay.
+      - How many whole archives of the fleet stay in the folder, as a number, or how long they stay, C(30d), C(12h) or
+        C(8w). Older ones are removed once the new one is written; never the newest, and nothing that isn't a whole
+        backup of this fleet on this management cluster. A damaged one neither counts nor goes. Without it, all stay.
     type: str
   vault_id:
     description:
@@ -107,7 +107,9 @@ left_out:
   elements: str
   sample: []
 removed:
-  description: Older archives that were removed, or in check mode would be.
+  description:
+    - Older archives, and what killed runs of this machine have left half-written, that were removed, or in check mode
+      would be.
   returned: where a cluster is in the batch
   type: list
   elements: str

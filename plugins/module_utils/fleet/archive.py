@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: The number goes up where a reader of the older form would go wrong.
-FORMAT, NUMBER = "k0rdent.kof.backup", 1
+FORMAT, NUMBER = "k0rdent.kof.backup", 2
 MANIFEST = "manifest.json"
 #: Members below it are encrypted by Ansible Vault.
 ENCRYPTED = "encrypted/"
@@ -32,6 +32,8 @@ _MEMBERS = 1000
 _NAME = re.compile(r"(?:[a-z0-9]+/)?[A-Za-z0-9][A-Za-z0-9._-]{0,90}\Z")
 #: What the manifest says of the fleet, each a text.
 _TEXTS = ("collection", "fleet", "kof_namespace", "kcm_namespace", "line", "kof_version", "kcm_version")
+#: And what those of the first form don't say.
+_SINCE_2 = ("management_cluster",)
 _VAULT = b"$ANSIBLE_VAULT;"
 _WHOLE = "It was damaged on its way, or isn't one that k0rdent.kof.backup has written: take another one"
 
@@ -48,6 +50,7 @@ class About:
     :ivar line, kof_version: of kof, that the fleet was of.
     :ivar charts: by Helm release of kof, the version of its chart.
     :ivar left_out: what of the fleet isn't in it, and why, one line each.
+    :ivar management_cluster: the uid of its namespace kube-system; empty in an archive of the first form.
     """
 
     collection: str
@@ -59,6 +62,7 @@ class About:
     kcm_version: str
     charts: Mapping[str, str]
     left_out: tuple[str, ...] = ()
+    management_cluster: str = ""
 
 
 def as_json(value: Any) -> bytes:
@@ -68,7 +72,7 @@ def as_json(value: Any) -> bytes:
 
 def pack(about: About, members: Mapping[str, bytes]) -> bytes:
     """The archive; of the same, the same bytes."""
-    said = {name: getattr(about, name) for name in _TEXTS}
+    said = {name: getattr(about, name) for name in (*_TEXTS, *_SINCE_2)}
     manifest = {
         "schema": f"{FORMAT}/{NUMBER}",
         **said,
@@ -202,12 +206,13 @@ def _manifest(content: bytes) -> tuple[About, dict[str, str]]:
             f"it was written by a newer release of this collection ({schema}; this one reads up to {FORMAT}/{NUMBER}): "
             "restore it with that one"
         )
-    wanted = {"schema", *_TEXTS, "charts", "left_out", "members", "checksum"}
+    names = (*_TEXTS, *(_SINCE_2 if int(number[1]) > 1 else ()))
+    wanted = {"schema", *names, "charts", "left_out", "members", "checksum"}
     for name in sorted(wanted ^ said.keys()):
         what = "lacks" if name in wanted else "has another key than"
         raise NotAnArchive(f"its manifest {what} {name if name in wanted else 'are known'}. {_WHOLE}")
     maps, left_out = [said["charts"], said["members"]], said["left_out"]
-    flat = [said[name] for name in (*_TEXTS, "checksum")]
+    flat = [said[name] for name in (*names, "checksum")]
     for each in maps:
         flat += [*each.values()] if isinstance(each, dict) else [None]
     flat += left_out if isinstance(left_out, list) else [None]
@@ -220,7 +225,7 @@ def _manifest(content: bytes) -> tuple[About, dict[str, str]]:
         whole = False
     if not whole:
         raise NotAnArchive(f"its manifest has another checksum than it says. {_WHOLE}")
-    texts = {name: said[name] for name in _TEXTS}
+    texts = {name: said[name] for name in names}
     return About(**texts, charts=said["charts"], left_out=tuple(left_out)), said["members"]
 
 

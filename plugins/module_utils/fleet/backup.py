@@ -43,7 +43,6 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import g
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import VMALERTMANAGER, VMRULE
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import is_secret
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import texts as texts_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
@@ -56,17 +55,14 @@ SECRET_OBJECTS, SECRETS, VALUES, SECRET_VARIABLES, SECRET_DASHBOARDS = (
 )
 #: What is in Grafana of the management cluster and in no object, as in_grafana.py has it.
 GRAFANA = "grafana.json"
+#: Its uid is a cluster's identity.
+KUBE_SYSTEM = "kube-system"
 #: The type of a Secret that gives away who somebody is.
 TOKEN = "kubernetes.io/service-account-token"
 #: Units of an age, in hours.
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
-#: A comment's text; a map of secrets, which may be told by their names; and what says only where one is.
+#: A comment's text.
 _COMMENT = re.compile(r"(?:^|(?<=\s))#+[ \t]*(\S.*)", re.MULTILINE)
-_SECRETS = re.compile(r"secrets\b", re.IGNORECASE)
-_SECRETS_KEY = re.compile(r"secrets$", re.IGNORECASE)
-_SAYS_WHERE = re.compile(
-    r"(name|namespace|key|refs?|type|kind|store|path|provider|class|version|group)s?$", re.IGNORECASE
-)
 _STAMP = "%Y%m%dt%H%M%Sz"
 
 
@@ -81,6 +77,7 @@ class Saved:
     :ivar grafana: of in_grafana.py; empty where Grafana wasn't asked. secret_dashboards: those of its dashboards in
         which something may be secret.
     :ivar left_out: what isn't in it, and why.
+    :ivar management_cluster: the uid of its namespace kube-system.
     """
 
     objects: list[Object] = field(default_factory=list)
@@ -93,6 +90,7 @@ class Saved:
     grafana: dict[str, Any] = field(default_factory=dict)
     secret_dashboards: list[Any] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    management_cluster: str = ""
 
 
 def kinds(release: Direct, kcm_api: str, namespace: str, kcm_namespace: str) -> Iterator[Ref]:
@@ -112,9 +110,21 @@ def rights(given: Given[Direct], namespace: str, kcm_namespace: str) -> Iterator
     """What a backup reads; Secrets, and helm's own record, where it has what is secret in it."""
     for each in kinds(given.release, given.kcm_api, namespace, kcm_namespace):
         yield right("backup", each, "get" if each.name else "list", name=each.name)
+    yield right("backup", Ref("v1", "Namespace", None, KUBE_SYSTEM), "get", name=KUBE_SYSTEM)
     if given.release.alerts:
         yield right("backup", Ref(given.release.alerts.api_version, VMALERTMANAGER, namespace, ""), "get")
     yield right("backup", Ref("v1", "Secret", namespace, ""), "get", "list")
+
+
+def identity_of(connection: Connection) -> str:
+    """The management cluster's: fleets of one name on two of them may be kept in one folder.
+
+    :raises ApiError, ApiUnavailable, FleetFault: it can't be had.
+    """
+    namespace = get_or_none(connection, ("v1", "Namespace", None, KUBE_SYSTEM))
+    if namespace is None:
+        raise FleetFault(f"{connection.server} has no namespace {KUBE_SYSTEM}: is it a Kubernetes cluster?")
+    return str(namespace["metadata"]["uid"])
 
 
 def collect(
@@ -179,7 +189,6 @@ def may_hold_secret(value: Any, secret: Callable[[str], bool]) -> bool:
         adding.has_secret([value], secret)
         or any(map(secret, texts.difference(texts_of(value))))
         or any(adding.has_secret([said], secret) for text in texts for said in _comments(text))
-        or any(map(_has_secrets, (value, *map(_read, texts))))
     )
 
 
@@ -187,33 +196,6 @@ def _comments(text: str) -> Iterator[str]:
     """What stands behind a # in YAML or in a script; in JSON that is a color."""
     if "#" in text and not text.lstrip().startswith(("{", "[")):
         yield from _COMMENT.findall(text)
-
-
-def _read(text: str) -> Any:
-    """A text's own fields, where it has a map of secrets."""
-    try:
-        return foreign_yaml.read(text, whole=True) if _SECRETS.search(text) and ":" in text else None
-    except foreign_yaml.NotYaml:
-        return None
-
-
-def _has_secrets(value: Any) -> bool:
-    """Whether there is a map of secrets by their names, rather than names of Secrets."""
-    if isinstance(value, list):
-        return any(map(_has_secrets, value))
-    if not isinstance(value, dict):
-        return False
-    return any(
-        (bool(_SECRETS_KEY.search(str(key))) and _is_told(each)) or _has_secrets(each) for key, each in value.items()
-    )
-
-
-def _is_told(value: Any) -> bool:
-    """Whether a map has a text in it that isn't said to be where something is."""
-    return isinstance(value, dict) and any(
-        _is_told(each) or (isinstance(each, str) and bool(each) and not _SAYS_WHERE.search(str(key)))
-        for key, each in value.items()
-    )
 
 
 def _live(connection: Connection, fleet: Fleet, kcm_version: str) -> list[Object]:
@@ -414,6 +396,7 @@ def about(saved: Saved, fleet: Fleet, kcm_version: str, collection: str) -> arch
         kcm_version=kcm_version,
         charts=saved.charts,
         left_out=tuple(saved.left_out),
+        management_cluster=saved.management_cluster,
     )
 
 
@@ -451,11 +434,23 @@ def keeping(said: str) -> int | timedelta:
     return timedelta(hours=int(found[1]) * _HOURS[found[2]]) if found[2] else int(found[1])
 
 
-def beyond(names: Iterable[str], fleet: str, keep: int | timedelta, now: datetime) -> list[str]:
-    """The files that aren't kept any more, the oldest first: never the newest, and none that isn't named as one of
-    the fleet's. Those of a later time than now, of a clock that was wrong, neither go nor count: they would drive out
-    the one that was just written."""
+def beyond(
+    names: Iterable[str], fleet: str, keep: int | timedelta, now: datetime, counts: Callable[[str], bool]
+) -> list[str]:
+    """The files that aren't kept any more, the oldest first: never the newest that counts, and none that isn't named as
+    one of the fleet's. Those of a later time than now, of a clock that was wrong, neither go nor count: they would
+    drive out the one that was just written.
+
+    :param counts: whether a file is what its name says; not asked of those that stay whatever it is.
+    """
     of = sorted((when, name) for name in names if (when := written_at(name, fleet)) is not None and when <= now)
-    if isinstance(keep, int):
-        return [name for _when, name in of[:-keep]]
-    return [name for when, name in of[:-1] if now - when > keep]
+    kept, gone = 0, []
+    for when, name in reversed(of):
+        if isinstance(keep, timedelta) and kept and now - when <= keep:
+            continue
+        if not counts(name):
+            continue
+        if kept >= (keep if isinstance(keep, int) else 1) and not (isinstance(keep, timedelta) and now - when <= keep):
+            gone.append(name)
+        kept += 1
+    return gone[::-1]

@@ -19,19 +19,18 @@ from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import diff
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
+from ansible_collections.k0rdent.kof.plugins.module_utils.text import secret_forms, telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.unwritable import unwritable
 
 #: Stands where a secret would.
 MARKER = "<secret: written only with render_secrets>"
-_PRIVATE_KEY = "PRIVATE KEY-----"
 
 
 def secret_by(known: telling.Hider) -> Callable[[str], bool]:
-    """Whether a text holds a secret: one that is known, a private key, or a URL's password."""
+    """Whether a text holds a secret: one that is known, one by its form, or a URL's password."""
 
     def secret(text: str) -> bool:
-        return known.finds(text) or _PRIVATE_KEY in text or bool(telling.logins(text))
+        return known.finds(text) or secret_forms.found(text) or bool(telling.logins(text))
 
     return secret
 
@@ -53,13 +52,20 @@ class Folder:
     """The folder that files are written to."""
 
     def __init__(
-        self, path: pathlib.Path, *, secrets: bool, mode: int | None = None, named: str = "render_folder"
+        self,
+        path: pathlib.Path,
+        *,
+        secrets: bool,
+        mode: int | None = None,
+        named: str = "render_folder",
+        mark: str = "",
     ) -> None:
         """secrets: nobody else may read the files; mode: of the files, whatever the umask; named: the variable by which
-        users name the folder."""
+        users name the folder; mark: what names of files have in them while they are written."""
         self.path = path
         self._secrets = secrets
         self._mode = mode
+        self._mark = mark
         self._moves = f"{named} (option folder)"
 
     def differing(self, texts: Mapping[str, str]) -> list[str]:
@@ -137,7 +143,7 @@ class Folder:
                 return False  # it may be replaced all the same
 
     def _put(self, folder: int, file: str, name: str, content: bytes) -> None:
-        unfinished = f".{file}.unfinished"
+        unfinished = f".{file}{self._mark}.unfinished"
         with self._told(f"{name} ({len(content)} bytes)", self.path), self._alone(folder):
             with contextlib.suppress(FileNotFoundError):
                 mode = os.stat(file, dir_fd=folder, follow_symlinks=False).st_mode
@@ -149,6 +155,10 @@ class Folder:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             try:
                 with open(os.open(unfinished, flags, 0o600 if self._secrets else 0o666, dir_fd=folder), "wb") as stream:
+                    with contextlib.suppress(OSError):
+                        fcntl.flock(
+                            stream, fcntl.LOCK_EX | fcntl.LOCK_NB
+                        )  # it is free again once this process ends, however it does
                     stream.write(content)
                     if self._mode is not None:
                         os.fchmod(stream.fileno(), self._mode)

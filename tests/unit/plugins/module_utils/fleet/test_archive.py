@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import tarfile
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.archive import MANIFEST, About, NotAnArchive
 
-ABOUT = About("0.1.0", "prod", "kof", "kcm-system", "0.1", "0.1.1", "v1alpha1", {"kof-mothership": "0.1.1"}, ("a",))
+ABOUT = About(
+    "0.1.0", "prod", "kof", "kcm-system", "0.1", "0.1.1", "v1alpha1", {"kof-mothership": "0.1.1"}, ("a",), "1-2-3"
+)
 VAULTED = b"$ANSIBLE_VAULT;1.1;AES256\n3161"
 MEMBERS = {"objects/Namespace.json": b"[]\n", "inventory.yml": b"---\n", "encrypted/secrets": VAULTED}
 NAMES = st.sampled_from([*MEMBERS, "objects/VMRule.json", "a", "b/c.json", "Z-1"])
@@ -124,7 +127,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "of something else": (of_manifest("schema", "k0rdent.kof.entry/1"), "of no backup"),
     "of a number": (of_manifest("schema", 1), "of no backup"),
     "of a number that is none": (of_manifest("schema", "k0rdent.kof.backup/one"), "of no backup"),
-    "newer": (of_manifest("schema", "k0rdent.kof.backup/2"), "written by a newer release"),
+    "newer": (of_manifest("schema", "k0rdent.kof.backup/3"), "written by a newer release"),
     "another fleet": (of_manifest("fleet", "other"), "manifest has another checksum"),
     "another version": (of_manifest("charts", {"kof-mothership": " .1.1"}), "manifest has another checksum"),
     "half a character": (
@@ -211,3 +214,13 @@ def test_whatever_else_is_refused(content: bytes, as_gzip: bool) -> None:
     for read in (archive.unpack, archive.head):
         with pytest.raises(NotAnArchive):
             read(zipped(content) if as_gzip else content)
+
+
+def test_one_of_the_first_form_is_read_and_says_nothing_of_its_management_cluster() -> None:
+    def first(said: dict[str, Any]) -> dict[str, Any]:
+        old = {**said, "schema": "k0rdent.kof.backup/1"}
+        del old["management_cluster"], old["checksum"]
+        return old | {"checksum": hashlib.sha256(archive.as_json(old)).hexdigest()}
+
+    about, members = archive.unpack(with_manifest(first))
+    assert (about, members) == (dataclasses.replace(ABOUT, management_cluster=""), MEMBERS)

@@ -189,13 +189,26 @@ def names(*days: int, fleet: str = "prod") -> list[str]:
     return [backup.file_name(fleet, NOW - timedelta(days=day)) for day in days]
 
 
+def beyond(there: list[str], keep: str, *damaged: str) -> list[str]:
+    return backup.beyond(there, "prod", backup.keeping(keep), NOW, lambda name: name not in damaged)
+
+
 @pytest.mark.parametrize(
     ("keep", "gone"),
     [("1", (40, 9, 1)), ("2", (40, 9)), ("4", ()), ("9", ()), ("30d", (40,)), ("12h", (40, 9, 1)), ("1w", (40, 9))],
 )
 def test_the_oldest_go_and_the_newest_stays(keep: str, gone: tuple[int, ...]) -> None:
     there = [*names(1, 40, 0, 9), *names(50, fleet="prod-eu"), *names(50, fleet="other"), "notes.txt"]
-    assert backup.beyond(there, "prod", backup.keeping(keep), NOW) == names(*gone)
+    assert beyond(there, keep) == names(*gone)
+
+
+@pytest.mark.parametrize("keep", ["1", "2", "3", "1h", "30d", "8w"])
+def test_what_does_not_count_neither_goes_nor_drives_out_another(keep: str) -> None:
+    """The two newest can't be restored, nor can the oldest."""
+    there = names(60, 50, 40, 9, 1, 0)
+    gone = beyond(there, keep, *names(60, 1, 0))
+    assert gone == {"1": names(50, 40), "2": names(50), "1h": names(50, 40), "30d": names(50, 40)}.get(keep, [])
+    assert beyond(there, keep, *there) == []
 
 
 def test_what_another_run_has_written_this_second_is_not_written_over() -> None:
@@ -205,14 +218,14 @@ def test_what_another_run_has_written_this_second_is_not_written_over() -> None:
 
 
 def test_the_newest_stays_however_old_it_is() -> None:
-    assert backup.beyond(names(40, 50), "prod", backup.keeping("1h"), NOW) == names(50)
+    assert beyond(names(40, 50), "1h") == names(50)
 
 
 @pytest.mark.parametrize("keep", ["1", "2", "12h"])
 def test_files_of_a_time_to_come_never_drive_out_the_one_just_written(keep: str) -> None:
     there = names(-400, -399, -398, 0)
-    assert backup.beyond(there, "prod", backup.keeping(keep), NOW) == []
-    assert backup.beyond([*there, *names(40, 50)], "prod", backup.keeping("1"), NOW) == names(50, 40)
+    assert beyond(there, keep) == []
+    assert beyond([*there, *names(40, 50)], "1") == names(50, 40)
 
 
 @pytest.mark.parametrize(
