@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.action.fleet_backup import grafana_address
@@ -24,16 +24,18 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import (
     pending,
     render,
     restore,
+    rollout,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import progress_lines
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, FleetFault
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import counts, in_words, result_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, counts, in_words, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import Pending
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import first_lines, some
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asking, core_internals
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asking, booking, core_internals
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -47,6 +49,7 @@ class ActionModule(fleets.FleetAction):
         "step": {"type": "str", "required": True, "choices": [BEFORE, AFTER, GRAFANA]},
         "grafana": {"type": "str"},
         "sha256": {"type": "str"},
+        **booking.OPTION,
     }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -70,10 +73,20 @@ class ActionModule(fleets.FleetAction):
             raise FleetFault.of(wrong, f"what {options['file']} would be restored with")
         with self.connect(fleet, options) as connection:
             installed.refuse_another_kof(connection, fleet)
-            if options["step"] == GRAFANA:
-                result = self._in_grafana(connection, fleet, content, options["grafana"], task_vars)
-            else:
-                result = self._step(connection, fleet, content, options, task_vars)
+            try:
+                if options["step"] == GRAFANA:
+                    result = self._in_grafana(connection, fleet, content, options, task_vars)
+                else:
+                    result = self._step(connection, fleet, content, options, task_vars)
+            except FleetFault as fault:
+                if options["step"] == BEFORE or booking.run_of(task_vars, options["booked_by"]).alone:
+                    raise
+                # What the steps before have written is still to be reported.
+                outcomes = Outcomes(failed={fleet.batch["mothership"][0]: str(fault)})
+                nothing = {"changed": False, "objects": [], "counts": {}}
+                result = self._booked(
+                    nothing | {"refused": [str(fault)], "msg": str(fault)}, outcomes, options["booked_by"], task_vars
+                )
         return {**result, "sha256": digest}
 
     def _step(
@@ -109,8 +122,11 @@ class ActionModule(fleets.FleetAction):
             pending=self._pending(connection, fleet, task_vars, before=before),
             progress=progress_lines("objects restored", say),
         )
-        result = result_of(outcomes, diff=self._task.diff or self._play_context.diff)
         refused = [f"{each.ref}: {each.reason}" for each in outcomes if each.action == "refused"]
+        mothership = fleet.batch["mothership"][0]
+        at = restore.became(waves, outcomes, fleet.release, fleets.hosts_of_clusters(task_vars), mothership)
+        hosts = [host for host, _outcome in at]
+        result = result_of(outcomes, diff=self._task.diff or self._play_context.diff, hosts=hosts)
         msg = "; ".join(in_words(counts(outcomes), check_mode=self.check_mode))
         left = restore.left(waves, outcomes)
         if left:
@@ -118,9 +134,21 @@ class ActionModule(fleets.FleetAction):
         what = "namespace and Secrets" if before else "clusters, and what they have in promxy and Grafana"
         say(f"Restore of {what}: {msg}; at {self._place}")
         result |= {"counts": counts(outcomes), "refused": refused, "warnings": warnings, "msg": msg}
-        if refused:
-            head = f"{len(refused)} objects were refused:"
-            result |= {"failed": True, "msg": "\n".join([head, *first_lines(refused, FAULTS_SHOWN), msg])}
+        told = rollout.outcomes_of(at, _refused(at, mothership, left), [], check_mode=self.check_mode)
+        return self._booked(result, told, options["booked_by"], task_vars)
+
+    def _booked(
+        self, result: dict[str, Any], told: Outcomes, booked_by: str, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The result, of which a play at the end tells each cluster's; else the task fails by what was refused."""
+        run = booking.run_of(task_vars, booked_by)
+        result["outcomes"] = told.fact(run.booked_by)
+        if run.booked_by == booking.BY_PLAY:
+            result["changed"] = False
+        if result["refused"] and run.alone:
+            head = f"{len(result['refused'])} objects were refused:"
+            lines = [head, *first_lines(result["refused"], FAULTS_SHOWN), result["msg"]]
+            result |= {"failed": True, "msg": "\n".join(lines)}
         return result
 
     def _in_grafana(
@@ -128,12 +156,14 @@ class ActionModule(fleets.FleetAction):
         connection: Connection,
         fleet: fleets.ReadFleet,
         content: restore.Content,
-        address: str | None,
+        options: Mapping[str, Any],
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
+        address = options["grafana"]
+        nothing: dict[str, Any] = {"changed": False, "objects": [], "refused": [], "counts": {}, "outcomes": {}}
         if not address or not content.grafana:
             why = "the archive has nothing of Grafana's own" if address else "Grafana's address isn't said"
-            return {"changed": False, "objects": [], "refused": [], "counts": {}, "msg": f"nothing to do: {why}"}
+            return nothing | {"msg": f"nothing to do: {why}"}
         try:
             ask = asking.grafana(address, backup.grafana_login(connection, fleet))
             steps = in_grafana.plan(ask, content.grafana)
@@ -145,7 +175,7 @@ class ActionModule(fleets.FleetAction):
             if self.check_mode:  # before kof is there it can't be asked
                 msg = f"what was Grafana's own would be looked at once Grafana answers: {problem}"
                 say(msg)
-                return {"changed": False, "objects": [], "refused": [], "counts": {}, "msg": msg}
+                return nothing | {"msg": msg}
             raise FleetFault(f"what was Grafana's own isn't restored: {problem}") from None
         refused = [f"{each.what}: {each.reason}" for each in steps if each.action == "refused"]
         told = dict(Counter(each.action for each in steps))
@@ -155,17 +185,21 @@ class ActionModule(fleets.FleetAction):
         msg = "; ".join(in_words(told, check_mode=self.check_mode))
         say(f"Restore of what was Grafana's own: {msg}; at {address}")
         result = {"changed": bool(changed), "objects": changed, "counts": told, "refused": refused, "msg": msg}
-        return result | (
-            {"failed": True, "msg": "\n".join([*first_lines(refused, FAULTS_SHOWN), msg])} if refused else {}
-        )
+        outcomes, mothership = Outcomes(), fleet.batch["mothership"][0]
+        if changed:
+            did = "would be restored" if self.check_mode else "restored"
+            outcomes.changed[mothership] = f"{len(changed)} folders and dashboards of Grafana's own {did}"
+        if refused:
+            outcomes.failed[mothership] = "\n".join(first_lines(refused, FAULTS_SHOWN))
+        return self._booked(result, outcomes, options["booked_by"], task_vars)
 
     def _with_lease(self, ask: in_grafana.Ask) -> in_grafana.Ask:
         """Grafana is no API server's, whose connection takes the fleet's lease before it writes."""
 
-        def asked(path: str, query: Mapping[str, str], content: Any) -> tuple[int, bytes]:
+        def asked(path: str, query: Mapping[str, str], content: Any, method: str = "POST") -> tuple[int, bytes]:
             if content is not None and self._lease is not None:
                 self._lease.take()
-            return ask(path, query, content)
+            return ask(path, query, content, method)
 
         return asked
 
@@ -202,6 +236,17 @@ class ActionModule(fleets.FleetAction):
                 f"they were when the backup was made: {some(there, FAULTS_SHOWN)}. This task has written "
                 f"nothing. Look with --check --diff; if that is what you want, pass -e {CONFIRM}={name}"
             )
+
+
+def _refused(at: Iterable[tuple[str, Outcome]], mothership: str, left: Sequence[str]) -> list[Mapping[str, str]]:
+    """Who was refused what; what wasn't begun because of it is the mothership's, for it may be of many."""
+    by_host: dict[str, list[str]] = {}
+    for host, each in at:
+        if each.action == "refused":
+            by_host.setdefault(host, []).append(f"{each.ref}: {each.reason}")
+    if left:
+        by_host.setdefault(mothership, []).append(f"not begun: {some(left, FAULTS_SHOWN)}")
+    return [{"host": host, "reason": "; ".join(reasons)} for host, reasons in by_host.items()]
 
 
 def _content(path: str) -> bytes:

@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - k0rdent.kof.connection
   - k0rdent.kof.attributes
   - k0rdent.kof.fleet
+  - k0rdent.kof.booking
 attributes:
   check_mode:
     support: full
@@ -94,6 +95,13 @@ refused:
   type: list
   elements: str
   sample: []
+outcomes:
+  description:
+    - By host what changed and why it failed, and who books it. Only what happened; of clusters that are no hosts of
+      this run, on the mothership's.
+  returned: where the archive may be restored
+  type: dict
+  sample: {changed: {eu1: ClusterDeployment kcm-system/eu1 created}, booked_by: play}
 sha256:
   description: Of the archive.
   returned: success

@@ -34,6 +34,7 @@ FACTS = (
     "__delete_outcomes",
     "__prune_outcomes",
     "__uninstall_outcomes",
+    "__restore_outcomes",
     "__status_outcomes",
     "__drift_outcomes",
     "__dns_records_outcomes",
@@ -41,22 +42,29 @@ FACTS = (
 #: Fact of localhost: the last result of fleet_report.
 REPORT = "__report_booked"
 #: Variables in which the tasks of batches keep their results, with the diffs.
-RESULTS = ("__regional_applied", "__child_applied", "__delete_deleted", "__prune_deleted")
-#: In which the roles mothership and dns_credentials keep what became of all but the charts, with the words for it.
+RESULTS = (
+    *("__regional_applied", "__child_applied", "__delete_deleted", "__prune_deleted"),
+    *("__restore_begun", "__restore_done"),
+)
+#: In which the tasks of the roles mothership and dns_credentials keep what became of all but the charts, with the words
+#: for it. They book themselves, on the mothership's host.
 OF_MOTHERSHIP = {
-    "__mothership_made": "Namespace of kof",
-    "__mothership_put_right": "Namespace of kof",
-    "__mothership_on_charts": "dashboards and alerts",
-    "__restore_begun": "namespace and Secrets of a backup",
-    "__restore_done": "clusters of a backup",
-    "__restore_grafana": "folders and dashboards of a backup",
-    "__dns_credentials_made_node_roles": "policies of node roles",
-    "__dns_credentials_made_policy": "IAM policy",
-    "__dns_credentials_made_role": "IAM role",
-    "__dns_credentials_made_instance_profile": "instance profile",
-    "__dns_credentials_made_user": "IAM user",
-    "__dns_credentials_made_access_key": "access key of external-dns",
-    "__dns_credentials_made_secret": "Secret of external-dns",
+    "__mothership_namespace": "Namespace of kof written",  # as check mode has it; else it is only looked at
+    "__mothership_made": "Namespace of kof written",
+    "__mothership_put_right": "Namespace of kof written",
+    "__mothership_on_charts": "dashboards and alerts written",
+    "__dns_credentials_made_node_roles": "policies of node roles written",
+    "__dns_credentials_made_policy": "IAM policy written",
+    "__dns_credentials_made_role": "IAM role written",
+    "__dns_credentials_made_instance_profile": "instance profile written",
+    "__dns_credentials_made_user": "IAM user written",
+    "__dns_credentials_made_access_key": "access key of external-dns written",
+    "__dns_credentials_made_secret": "Secret of external-dns written",
+    "__dns_credentials_removed_policies": "policies of node roles removed",
+    "__dns_credentials_removed_user": "IAM user removed",
+    "__dns_credentials_removed_instance_profile": "instance profile removed",
+    "__dns_credentials_removed_role": "IAM role removed",
+    "__dns_credentials_removed_policy": "IAM policy removed",
 }
 #: And of the charts.
 CHARTS = "__mothership_released"
@@ -83,25 +91,30 @@ def noted(task_vars: Mapping[str, Any]) -> Outcomes:
 
 def of_run(task_vars: Mapping[str, Any]) -> Outcomes:
     """What this run did until now to all clusters, the mothership among them, and who has failed by now."""
-    found = noted(task_vars)
-    hostvars, done = task_vars["hostvars"], Outcomes()
-    for host in task_vars["groups"].get("kof_mothership", ()):
-        told = list(_of_mothership(hostvars.raw_get(host)))
-        done.changed |= {host: ", ".join(told)} if told else {}
+    found, done = noted(task_vars), _on_motherships(task_vars)
     done.add(found.fact(BY_PLAY))
     for host in sorted({*task_vars.get("ansible_play_hosts_all", ())} - {*task_vars.get("ansible_play_hosts", ())}):
         done.failed.setdefault(host, "a task of it failed")
     return done
 
 
+def _on_motherships(task_vars: Mapping[str, Any]) -> Outcomes:
+    """What tasks changed there that book themselves."""
+    hostvars, done = task_vars["hostvars"], Outcomes()
+    for host in task_vars["groups"].get("kof_mothership", ()):
+        told = list(dict.fromkeys(_of_mothership(hostvars.raw_get(host))))
+        done.changed |= {host: ", ".join(told)} if told else {}
+    return done
+
+
 def _of_mothership(results: Mapping[str, Any]) -> Iterator[str]:
-    """What the tasks of the roles mothership and dns_credentials changed.
+    """What the tasks of OF_MOTHERSHIP changed, and what became of the charts.
 
     :param results: by the variable in which a task keeps its own, beside other variables.
     """
     for name, what in OF_MOTHERSHIP.items():
         if (results.get(name) or {}).get("changed"):
-            yield f"{what} written"
+            yield what
     for each in (results.get(CHARTS) or {}).get("results", ()):
         if each.get("changed"):
             status = to_plain(each.get("status")) or {"name": to_plain(each.get("item"))}
@@ -110,8 +123,10 @@ def _of_mothership(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def for_report(task_vars: Mapping[str, Any]) -> Outcomes:
-    """Of `noted`, what no role has booked itself."""
-    return outcomes.unbooked(_facts(task_vars))
+    """What is to be told at the end: of `noted`, what no role has booked itself, and what changed on the mothership."""
+    done = _on_motherships(task_vars)
+    done.add(outcomes.unbooked(_facts(task_vars)).fact(BY_PLAY))
+    return done
 
 
 def _facts(task_vars: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -126,7 +141,12 @@ def report(task_vars: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
     on_localhost = task_vars.get("ansible_limit") is None and LOCALHOST not in clusters
     files = [file for name in OF_LOOKS for file in to_plain((task_vars.get(name) or {}).get("files")) or ()]
     return outcomes.report(
-        _facts(task_vars), told, check_mode=check_mode, on_localhost=on_localhost, files=files if not check_mode else ()
+        _facts(task_vars),
+        told,
+        check_mode=check_mode,
+        on_localhost=on_localhost,
+        files=files if not check_mode else (),
+        beside=_on_motherships(task_vars),
     )
 
 

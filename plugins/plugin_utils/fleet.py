@@ -205,6 +205,19 @@ def regions_of(task_vars: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def hosts_of_clusters(task_vars: Mapping[str, Any]) -> dict[str, str]:
+    """By the names of clusters the hosts that this run can book something on: a limit leaves it those of its play.
+    Nothing is read of them that may be wrong; a name that is a template is known as the host's alone."""
+    hostvars, found = task_vars["hostvars"], {}
+    limited = task_vars.get("ansible_limit") is not None
+    for layer in ("regional", "child"):
+        for host in members(task_vars["groups"], layer):
+            said = hostvars.raw_get(host).get(f"{layer}_cluster_name")
+            if not limited or host in task_vars["ansible_play_hosts_all"]:
+                found[said if isinstance(said, str) and said else host] = host
+    return found
+
+
 def pending_of(task_vars: Mapping[str, Any]) -> Pending:
     """What the mothership's play of this run would have made, had it not been in check mode."""
     hostvars = task_vars["hostvars"]

@@ -178,6 +178,10 @@ def test_all_comes_back_on_an_empty_mothership(fleet: Fleet, live: dict[str, Any
     assert run.code == 0, run.output
     assert fleet.objects() == live
     assert changed(predicted) == changed(run)
+    assert told_at_the_end(predicted, "Would change") == told_at_the_end(run, "Changed")
+    for name in (*SHAPE.regionals, *SHAPE.children):
+        assert f"ClusterDeployment kcm-system/{name} created" in run.output, "its diff"
+    assert told_at_the_end(run, "Changed") == {example_fleet.MOTHERSHIP, *SHAPE.regionals, *SHAPE.children}
     for each in secrets_of(fleet.sandbox):
         assert each not in predicted.output + run.output
     # Of the cluster as it is nothing else is left to do.
@@ -194,6 +198,12 @@ def changed(run: Run) -> set[tuple[str, str]]:
         if event["event"] == "ok" and not str(event.get("action")).endswith("fleet_outcome")
         for each in event["result"].get("objects", ())
     }
+
+
+def told_at_the_end(run: Run, word: str) -> set[str]:
+    """The clusters that the report names."""
+    (line,) = [each for each in run.output.splitlines() if each.startswith(f"{word}: ")]
+    return set(line.rpartition(": ")[2].split(", "))
 
 
 @pytest.mark.long

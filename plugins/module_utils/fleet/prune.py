@@ -32,7 +32,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GRO
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import found_clusters
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import grafana_dashboard
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import VMRULE
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import RULES_OF, VMRULE
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
 
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 CONFIRM = "kof_prune_confirm"
 LIMIT = "kof_max_delete"
 LAYERS = ("regional", "child")
-#: How the name of a cluster's VMRule goes on (manifests/alerts.py).
-_RULES = "-alerts"
 Object = Mapping[str, Any]
 
 
@@ -145,7 +143,7 @@ def _whose(item: Object) -> str | None:
     """The cluster of a VMRule or a GrafanaDashboard that a run has made."""
     if item["kind"] == VMRULE:
         name = str(item["metadata"]["name"])
-        return name.removesuffix(_RULES) if name.endswith(_RULES) else None
+        return name.removesuffix(RULES_OF) if name.endswith(RULES_OF) else None
     return (item["metadata"].get("labels") or {}).get(DASHBOARDS_OF)
 
 

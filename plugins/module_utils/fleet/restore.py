@@ -23,10 +23,14 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Gua
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import same
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import fleet_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import DASHBOARDS_OF, fleet_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.live import layer_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import grafana_dashboard
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.alerts import RULES_OF, VMRULE
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import LINES
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import versions
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import quoted
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import some
@@ -266,6 +270,33 @@ def looked_at(connection: Connection, fleet: Fleet, wanted: Sequence[Object]) ->
 def overwritten(outcomes: Sequence[Outcome]) -> list[Ref]:
     """Of `looked_at`, what would be another than it is."""
     return [each.ref for each in outcomes if each.changed and len(each.changes)]
+
+
+def cluster_of(item: Mapping[str, Any], release: Direct) -> str | None:
+    """The regional or child cluster that an object of an archive is of; None for what is the mothership's."""
+    kind, name, spec = item["kind"], str(item["metadata"]["name"]), item.get("spec") or {}
+    if kind == "ClusterDeployment":
+        return name
+    if kind == PROMXY_SERVER_GROUP:
+        said = spec.get("cluster_name")
+    elif kind == GRAFANA_DATASOURCE:
+        said = (spec.get("datasource") or {}).get("name")
+    elif kind == grafana_dashboard.KIND:
+        said = (item["metadata"].get("labels") or {}).get(DASHBOARDS_OF)
+    else:
+        said = name.removesuffix(RULES_OF) if kind == VMRULE else None
+    return said if isinstance(said, str) and said != release.mothership_cluster_name else None
+
+
+def became(
+    waves: Waves, outcomes: Sequence[Outcome], release: Direct, hosts: Mapping[str, str], mothership: str
+) -> list[tuple[str, Outcome]]:
+    """Each outcome with the host that it is booked on: its cluster's, and the mothership where the inventory has none.
+
+    :param hosts: by the clusters' names.
+    """
+    of = {ref_of(each): cluster_of(each, release) for wave in waves for each in wave}
+    return [(hosts.get(of.get(each.ref) or "", mothership), each) for each in outcomes]
 
 
 def apply(

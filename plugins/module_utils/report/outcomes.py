@@ -101,6 +101,7 @@ def report(
     check_mode: bool,
     on_localhost: bool,
     files: Sequence[str] = (),
+    beside: Outcomes | None = None,
 ) -> dict[str, Any]:
     """Which host is to be booked as what: those since the last report that no role booked. Names are of the whole run.
 
@@ -108,9 +109,12 @@ def report(
     :param told: `told` of the last report.
     :param on_localhost: whether localhost may be booked for those that aren't booked by themselves.
     :param files: in which a status of this run is, by their paths.
+    :param beside: what tasks did that book themselves.
     :returns: the result of fleet_report but for `msg`; `play` and `failures` are patterns for a play's hosts.
     """
-    everything, new = together(fact for facts in batches.values() for fact in facts), unbooked(batches, told)
+    of_tasks = [beside.fact(BY_TASK)] if beside else []
+    everything = together([*of_tasks, *(fact for facts in batches.values() for fact in facts)])
+    new = unbooked(batches, told)
     few = 0 if on_localhost else 1  # somebody has to have the number
     changed, left_out = (
         dict(list(each.items())[: len(each) if len(each) <= BOOKED else few]) for each in (new.changed, new.left_out)

@@ -19,6 +19,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.common i
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import Child, Mothership, Regional
 
 VMRULE, VMALERTMANAGER = "VMRule", "VMAlertmanager"
+#: How the name of a cluster's VMRule goes on.
+RULES_OF = "-alerts"
 
 
 def wanted(cluster: Mothership | Regional | Child) -> bool:
@@ -29,7 +31,7 @@ def wanted(cluster: Mothership | Regional | Child) -> bool:
 def rules_ref(cluster: Mothership | Regional | Child, alerts: Alerts, mothership: str) -> Ref:
     """mothership: how the management cluster calls itself in metrics, which no other cluster may be called."""
     name = mothership if isinstance(cluster, Mothership) else cluster.cluster_name
-    return Ref(alerts.api_version, VMRULE, cluster.namespace, f"{name}-alerts")
+    return Ref(alerts.api_version, VMRULE, cluster.namespace, f"{name}{RULES_OF}")
 
 
 def rules(cluster: Mothership | Regional | Child, alerts: Alerts, ref: Ref) -> dict[str, Any]:

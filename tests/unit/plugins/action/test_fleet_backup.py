@@ -17,7 +17,7 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 from unit.plugins.action.test_fleet_lease import another, space
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive, kept
 from sandbox.grafana_api import Grafana
 
 __all__ = ["another", "space"]
@@ -157,6 +157,41 @@ def test_what_is_taken_away_comes_back_as_it_was_and_the_next_run_has_nothing_to
     assert (result(again)["changed"], result(again)["counts"]) == (False, {"unchanged": 7})
 
 
+def test_what_became_of_each_cluster_is_kept_for_the_report_on_its_own_host(world: World) -> None:
+    file = result(world.backup(*world.vault))["file"]
+    world.take_away()
+    for given, hosts in (
+        (("--check",), {"eu1", "us1", "eu1-child1"}),
+        (("--check", "--limit", "mothership"), {"mothership"}),  # no other host can be booked then
+        ((), {"eu1", "us1", "eu1-child1"}),
+    ):
+        told = result(world.restore(file, *world.vault, *given, booked_by="play"))
+        assert told["outcomes"]["changed"].keys() == hosts
+        assert told["outcomes"]["booked_by"] == "play"
+        assert told["changed"] is False
+    assert result(world.restore(file, *world.vault, booked_by="play"))["outcomes"] == {}
+    theirs = ("label", "clusterdeployment", "us1", "-n", "kcm-system", "--overwrite")
+    world.plane.kubectl(*theirs, "app.kubernetes.io/part-of=other")
+    world.plane.kubectl("delete", "clusterdeployment", "eu1", "-n", "kcm-system")
+    given = ("-e", "kof_restore_confirm=actions")
+    run = world.restore(file, *world.vault, *given, booked_by="play")
+    world.plane.kubectl(*theirs, "app.kubernetes.io/part-of=actions")
+    assert run.returncode == 0, run.stdout  # the report fails it, with all that was done
+    outcomes = result(run)["outcomes"]
+    assert outcomes["changed"].keys() == {"eu1"}
+    assert "ClusterDeployment kcm-system/us1" in outcomes["failed"]["us1"]
+    assert "not begun: ClusterDeployment kcm-system/eu1-child1" in outcomes["failed"]["mothership"]
+    # What would be set back isn't, and that too is told at the end, behind what the steps before have written.
+    world.plane.kubectl("patch", "promxyservergroup", "eu1-metrics", "-n", "kof", "--type=merge", "-p",
+                        '{"spec": {"targets": ["vmauth.other.example.com:443"]}}')  # fmt: skip
+    begun = world.plane.audit.stat().st_size
+    run = world.restore(file, *world.vault, booked_by="play")
+    assert run.returncode == 0, run.stdout
+    assert "pass -e kof_restore_confirm=actions" in result(run)["outcomes"]["failed"]["mothership"]
+    assert result(run)["refused"]
+    assert world.sent(begun) == []
+
+
 def test_the_same_fleet_is_the_same_archive_but_for_what_is_encrypted(world: World) -> None:
     plain = [result(world.backup(where=f"plain{number}"))["file"] for number in (1, 2)]
     assert pathlib.Path(plain[0]).read_bytes() == pathlib.Path(plain[1]).read_bytes()
@@ -264,10 +299,46 @@ def test_as_many_are_kept_as_was_said_and_nothing_else_goes(world: World) -> Non
     assert all(each.exists() for each in old)
     run = world.backup(*world.vault, keep="3")
     assert result(run)["removed"] == [str(each) for each in old[:3]]
-    assert f"{damaged} stays, though it is too old" in " ".join(run.stdout.split())
+    assert f"{damaged} stays, and doesn't count among those that are kept" in " ".join(run.stdout.split())
     left = {each.name for each in folder.iterdir()}
     written = pathlib.Path(result(run)["file"])
     assert left == {first.name, old[3].name, written.name, damaged.name, link.name, *(each.name for each in strangers)}
+
+
+def test_neither_a_damaged_one_nor_that_of_another_management_cluster_counts_or_goes(world: World) -> None:
+    first = pathlib.Path(result(world.backup(*world.vault))["file"])
+    folder, (about, found) = first.parent, archive.unpack(first.read_bytes())
+    uid = world.plane.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+    assert about.management_cluster == uid.strip()
+    theirs = archive.pack(about_with(about, management_cluster="0" * 8 + uid.strip()[8:]), found)
+    stay = {f"kof-backup-actions-2026030{day}t120000z.tar.gz": theirs for day in (1, 3)}
+    stay["kof-backup-actions-20260304t120000z.tar.gz"] = first.read_bytes()[:-100]
+    for name, content in {**stay, "kof-backup-actions-20260302t120000z.tar.gz": first.read_bytes()}.items():
+        (folder / name).write_bytes(content)
+    run = world.backup(*world.vault, keep="2")  # the first one, and the one that it writes
+    assert result(run)["removed"] == [str(folder / "kof-backup-actions-20260302t120000z.tar.gz")]
+    left = {each.name for each in folder.iterdir()}
+    assert left == {*stay, first.name, pathlib.Path(result(run)["file"]).name}
+    assert run.stdout.count("doesn't count among those that are kept") >= 1
+    assert "20260301t120000z.tar.gz stays" not in run.stdout  # which is its own cluster's concern
+
+
+def test_what_a_killed_run_has_left_half_written_goes_with_the_next(world: World) -> None:
+    first = pathlib.Path(result(world.backup(*world.vault))["file"])
+    uid = archive.unpack(first.read_bytes())[0].management_cluster
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    mark = kept.Kept(first.parent, "actions", uid).mark().rpartition("-")[0]
+    name = ".kof-backup-actions-20260301t120000z.tar.gz"
+    left = first.parent / f"{name}{mark}-{dead.pid}.unfinished"
+    alive = first.parent / f"{name}{mark}-{os.getpid()}.unfinished"
+    for each in (left, alive):
+        each.write_bytes(b"half")
+    assert result(world.backup(*world.vault, "--check"))["removed"] == [str(left)]
+    assert left.exists()
+    assert result(world.backup(*world.vault))["removed"] == [str(left)]
+    assert not left.exists()
+    assert alive.exists()
 
 
 @pytest.mark.parametrize("keep", ["0", "ten", "-1", "30 d", "1m", "999999"])
@@ -407,6 +478,13 @@ def test_what_is_in_grafana_alone_comes_back(world: World, grafana: Grafana) -> 
     assert [each for each in grafana.asked if each.startswith("POST")] == posts
     confirmed = world.restore(file, *world.vault, "-e", "kof_restore_confirm=actions", **step)
     assert result(confirmed)["objects"] == [{"object": "dashboard Costs (costs)", "action": "updated"}]
+    grafana.folders["team"]["title"] = "Renamed"
+    told = failed(world.restore(file, *world.vault, **step))
+    assert "folder Team (its title)" in told
+    assert grafana.folders["team"]["title"] == "Renamed"
+    confirmed = world.restore(file, *world.vault, "-e", "kof_restore_confirm=actions", **step)
+    assert result(confirmed)["objects"] == [{"object": "folder Team (its title)", "action": "updated"}]
+    assert grafana.folders["team"]["title"] == "Team"
 
 
 def test_what_was_grafanas_own_comes_back_with_the_fleets_lease_only(

@@ -218,10 +218,78 @@ def test_every_task_of_a_role_whose_change_is_told_keeps_it_so() -> None:
     roles = pathlib.Path(__file__).parents[4] / "roles"
     (tasks,) = yaml.safe_load((roles / "mothership/tasks/main.yml").read_text())
     (block,) = yaml.safe_load((roles / "dns_credentials/tasks/make.yml").read_text())
-    written = {each["register"] for each in [*tasks["block"], *block["block"]] if "register" in each}
-    restored = {each for each in booking.OF_MOTHERSHIP if each.startswith("__restore_")}
-    plays = yaml.safe_load((roles.parent / "playbooks/restore.yml").read_text())
-    assert restored == {task.get("register") for play in plays for task in play.get("tasks", ())}
-    unsaid = {"__mothership_namespace", "__mothership_waited"}
-    assert written - unsaid == {*booking.OF_MOTHERSHIP, booking.CHARTS} - restored
+    absent = yaml.safe_load((roles / "dns_credentials/tasks/absent.yml").read_text())
+    taking = next(each["block"] for each in absent if "block" in each)
+    written = {each["register"] for each in [*tasks["block"], *block["block"], *taking] if "register" in each}
+    unsaid = {"__mothership_waited", "__dns_credentials_look_again"}
+    assert written - unsaid == {*booking.OF_MOTHERSHIP, booking.CHARTS}
     assert all("register" in each or "k0rdent.kof.fleet_lease" in each for each in block["block"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("__mothership_released", {"results": [{"changed": True, "action": "upgraded", "status": {"name": "kof"}}]}),
+        ("__mothership_namespace", {"changed": True}),
+        ("__dns_credentials_removed_user", {"changed": True}),
+    ],
+)
+def test_what_only_the_mothership_changed_is_told_at_the_end_and_handed_on_but_not_booked_twice(
+    variables: dict[str, Any], name: str, kept: dict[str, Any]
+) -> None:
+    """Its tasks are changed on its own host."""
+    keep(variables, "mothership", **{name: kept})
+    assert booking.for_report(variables).lines(check_mode=False) == ["Changed: 1 cluster: mothership"]
+    report = booking.report(variables, check_mode=False)
+    assert report["play"] == report["failures"] == []
+    assert report["stats"]["k0rdent_kof_changed"] == ["mothership"]
+    assert report["stats"]["k0rdent_kof_run"]["counts"]["changed"] == 1
+    keep(variables, __regional_outcomes=[changed("eu1") | {"failed": {"mothership": "late"}}])
+    assert booking.for_report(variables).lines(check_mode=True) == [
+        "Would change: 2 clusters: mothership, eu1",
+        "Failed: 1 cluster: mothership",
+    ]
+
+
+PLAYBOOKS = pathlib.Path(__file__).parents[4] / "playbooks"
+#: Actions that say what became of clusters, and by their playbooks' end have to be told.
+TELLING = {f"k0rdent.kof.fleet_{name}" for name in (
+    "apply", "wait", "delete", "prune", "uninstall", "restore", "drift", "status", "verify", "dns_records",
+)}  # fmt: skip
+
+
+def plays_of(file: pathlib.Path) -> list[dict[str, Any]]:
+    """With those of the playbooks that it imports."""
+    found = []
+    for play in yaml.safe_load(file.read_text()):
+        imported = play.get("ansible.builtin.import_playbook")
+        found += plays_of(file.parent / imported) if imported else [play]
+    return found
+
+
+def tasks_of(play: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for task in play.get("tasks", ()):
+        imported = task.get("ansible.builtin.import_tasks")
+        file = PLAYBOOKS.parent / str(imported).lstrip("./")
+        found += yaml.safe_load(file.read_text()) if imported else [task]
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(PLAYBOOKS.glob("*.yml")), ids=lambda file: file.stem)
+def test_every_playbook_that_says_what_became_of_clusters_tells_it_at_its_end(file: pathlib.Path) -> None:
+    """It keeps it as a fact that the report reads, and ends with the report."""
+    plays = plays_of(file)
+    tasks = [task for play in plays for task in tasks_of(play)]
+    telling = [each for each in tasks if TELLING & each.keys()]
+    kept = {name for each in tasks for name in each.get("ansible.builtin.set_fact", ()) if name.endswith("_outcomes")}
+    read = "".join(str(each["ansible.builtin.set_fact"]) for each in tasks if "ansible.builtin.set_fact" in each)
+    for each in telling:
+        (action,) = TELLING & each.keys()
+        booked = (each[action] or {}).get("booked_by")
+        name = each["register"]
+        assert booked or name in booking.OF_MOTHERSHIP or each.get("check_mode") or name.endswith("_looked"), name
+        assert not booked or f"{name}.outcomes" in read or name.endswith("_looked"), name
+    assert kept <= {*booking.FACTS}
+    reports = any("k0rdent.kof.fleet_report" in task for task in tasks)
+    assert reports or not telling
