@@ -219,9 +219,7 @@ def _has_secrets(value: Any) -> bool:
         return any(map(_has_secrets, value))
     if not isinstance(value, dict):
         return False
-    return any(
-        (_is_named_secrets(str(key)) and _is_told(each)) or _has_secrets(each) for key, each in value.items()
-    )
+    return any((_is_named_secrets(str(key)) and _is_told(each)) or _has_secrets(each) for key, each in value.items())
 
 
 @functools.lru_cache(maxsize=4096)
