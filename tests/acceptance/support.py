@@ -305,9 +305,9 @@ class Runner:
         about = f"{wanted} {sys.executable}"
         with state_files.lock(folder.with_suffix(".lock")):
             if not (note.exists() and note.read_text() == about):
-                venv.create(folder, with_pip=True, clear=True)
-                pip = [str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
-                subprocess.run([*pip, wanted], check=True)
+                venv.create(folder, clear=True)  # a pip of its own would take seconds more
+                pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
+                subprocess.run([*pip, "--disable-pip-version-check", wanted], check=True)
                 note.write_text(about)
         return cls(python)
 

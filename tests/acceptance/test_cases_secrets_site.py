@@ -14,7 +14,6 @@ import select
 import socket
 import subprocess
 import threading
-import venv
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +22,7 @@ import example_fleet
 import pytest
 import yaml
 from canaries import Canary, named, run
-from support import EVENTS, REPOSITORY, Sandbox
+from support import EVENTS, REPOSITORY, Runner, Sandbox
 
 pytestmark = [pytest.mark.long, pytest.mark.lines]
 
@@ -181,13 +180,9 @@ def test_all_that_a_fleet_goes_through(own_sandbox: Sandbox, inventory: pathlib.
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """ansible-runner in an environment of its own, since no other test needs it; it starts this session's Ansible."""
-    folder = tmp_path_factory.mktemp("runner")
-    venv.create(folder, with_pip=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "ansible-runner"], check=True)
-    return str(folder / "bin" / "ansible-runner")
+def runner() -> str:
+    """ansible-runner in an environment of its own; it starts this session's Ansible."""
+    return str(Runner.installed().python.with_name("ansible-runner"))
 
 
 def _told(work: pathlib.Path) -> dict[tuple[str, str], str]:

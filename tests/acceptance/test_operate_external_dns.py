@@ -124,7 +124,7 @@ class Region:
         }
         command = [str(self.program), *arguments, *more, *ours]
         for _round in (1, 2):
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
             # moto's answer may be cut off; what was done is then sent again, and refused. The next round sees that.
             if done.returncode == 0 or "failed to discard remaining HTTP response body" not in done.stderr:
                 break

@@ -15,6 +15,9 @@ import pytest
 
 from sandbox import cluster, kubectl, lifecycle
 
+# Of every helm and kubectl that a test starts, a tenth of the CPU is the collection of garbage that goes with it.
+os.environ.setdefault("GOGC", "400")
+
 
 @dataclasses.dataclass(frozen=True)
 class ControlPlane:

@@ -40,6 +40,7 @@ class Helm:
         env = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ},
             "KUBECONFIG": str(kubeconfig),
+            "GOGC": "400",  # a tenth less CPU of a program that ends soon
             "HELM_CACHE_HOME": str(self._home / "cache"),
             "HELM_CONFIG_HOME": str(self._home / "config"),
             "HELM_DATA_HOME": str(self._home / "data"),

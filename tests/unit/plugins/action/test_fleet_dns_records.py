@@ -103,7 +103,7 @@ def test_where_aws_cant_be_asked_an_uninstall_goes_on_and_says_so(tmp_path: path
     offline = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "HOME": str(tmp_path)}
     environment = {**kept, **offline, "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "ANSIBLE_NOCOLOR": "1"}
     command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), str(tmp_path / "play.yml")]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     text = re.sub(r"\s+", " ", run.stdout)
     assert "charts after" in text, run.stdout + run.stderr
     assert re.search(r"charts after .*mothership.*DNS records: AWS can't show the hosted zones", text), run.stdout

@@ -475,7 +475,7 @@ def test_renders_the_same_again(live: Connection, control_plane: ControlPlane, t
     settings = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     extra = json.dumps({"render_folder": str(folder)})
     arguments = ["playbooks/render.yml", "-i", str(file), "-e", extra]
-    code, told = FORKS.run(arguments, os.environ | settings, timeout=120)
+    code, told = FORKS.run(arguments, os.environ | settings, timeout=900)
     assert code == 0, told
     written = {}
     for each in folder.rglob("*.y*ml"):

@@ -392,7 +392,7 @@ def test_a_large_fleet_is_parsed_in_a_moment() -> None:
     regionals = [regional(f"r{index}", regional_domain=f"r{index}.example.com") for index in range(100)]
     children = [child(f"c{index}", child_regional=f"r{index % 100}") for index in range(1000)]
     assert fleet_faults(None, regionals, children) == []
-    assert time.process_time() - started < 1.5  # 0.1 s on an idle machine
+    assert time.process_time() - started < 5  # 0.1 s on an idle machine
 
 
 ZONES = {"dns_credentials_method": "iam_user", "dns_credentials_hosted_zones": ["Z0123456789ABCDEFGHIJ"]}
