@@ -11,76 +11,70 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.action.fleet_status import domain_of, folder_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import drifted, status
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
-    FAULTS_KEPT,
-    FAULTS_SHOWN,
-    LAYERS,
-    FleetFault,
-    errors_beside,
-    members,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_KEPT, LAYERS, members
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import drift as report
-from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, looking
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 FILE = "drift.json"
 
 
-class ActionModule(fleets.FleetAction):
+class ActionModule(looking.LookAction):
     OPTIONS: ClassVar = {
         "fails": {"type": "str", "default": "never", "choices": list(report.FAILS)},
         "folder": {"type": "path"},
         **booking.OPTION,
     }
+    FOLDER = "kof_drift_folder"
+    LISTED = "objects"
 
-    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        folder = folder_of(options["folder"], "kof_drift_folder")
-        fleet = fleets.read_fleet(task_vars, LAYERS)
-        if fleet.faults:
-            raise FleetFault.of(fleet.faults)
-        nothing = {"changed": False, "objects": [], "files": [], "outcomes": {}}
-        if not fleet.hosts:
-            return nothing | {"msg": "no cluster is in the batch"}
-        if folder and not self.check_mode:
-            folder.write({})  # where nothing can be written that is told before anybody looks
-        run = booking.run_of(task_vars, options["booked_by"])
+    def look(
+        self,
+        connection: Connection,
+        fleet: fleets.ReadFleet,
+        charts: status.Charts,
+        options: Mapping[str, Any],
+        task_vars: dict[str, Any],
+    ) -> dict[str, Any]:
+        """As docs/drift.schema.json describes it."""
         everybody = {host for layer in LAYERS for host in members(task_vars["groups"], layer)}
-        with self.connect(fleet, options) as connection:
-            found = drifted.look(
-                connection,
-                fleet,
-                status.charts_of(connection, fleet.shared("kof_namespace")),
-                now=datetime.datetime.now(datetime.UTC),
-                domain_of=functools.cache(functools.partial(domain_of, fleet, task_vars)),
-                whole=everybody == set(fleet.hosts),
-            )
-        found = as_it_leaves({**found, "management_cluster": self._place})
-        failed = report.failures(found, options["fails"])
-        say(report.text(found))
-        if folder and not self.check_mode:
-            folder.write({FILE: json.dumps(found, indent=2, ensure_ascii=False) + "\n"})
-        result = nothing | {
+        return drifted.look(
+            connection,
+            fleet,
+            charts,
+            now=datetime.datetime.now(datetime.UTC),
+            domain_of=functools.cache(functools.partial(looking.domain_of, fleet, task_vars)),
+            whole=everybody == set(fleet.hosts),
+        )
+
+    def leaves(self, found: dict[str, Any]) -> dict[str, Any]:
+        return as_it_leaves(found)
+
+    def failures(self, found: dict[str, Any], options: Mapping[str, Any]) -> dict[str, str]:
+        return report.failures(found, options["fails"])
+
+    def text(self, found: dict[str, Any], options: Mapping[str, Any]) -> str:
+        return report.text(found)
+
+    def files(self, found: dict[str, Any], options: Mapping[str, Any]) -> dict[str, str]:
+        return {FILE: json.dumps(found, indent=2, ensure_ascii=False) + "\n"}
+
+    def summary(self, found: dict[str, Any]) -> str:
+        return report.summary(found)
+
+    def told(self, found: dict[str, Any]) -> dict[str, Any]:
+        return {
             "counts": found["counts"],
             "objects": found["objects"][:FAULTS_KEPT],
             "extra": found["extra"],
             "not_looked_at": found["not_looked_at"],
-            "files": [str(folder.path / FILE)] if folder else [],
-            "msg": report.summary(found),
-            "outcomes": Outcomes(failed=failed).fact(options["booked_by"]),
         }
-        if failed and run.alone:
-            lines = [{"host": host, "reason": reason} for host, reason in failed.items()]
-            message = "\n".join([report.summary(found), *guilty_of(lines, FAULTS_SHOWN)])
-            result |= {"failed": True, "msg": message, **errors_beside(message, guilty_of(lines, FAULTS_KEPT))}
-        return result
 
 
 def as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:

@@ -10,40 +10,30 @@ from __future__ import annotations
 
 import datetime
 import functools
-import os
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune, rendered, status
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
-    FAULTS_KEPT,
-    FAULTS_SHOWN,
-    LAYERS,
-    Fleet,
-    FleetFault,
-)
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import guilty_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune, status
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_KEPT, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.faces import FACES
-from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
-from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, whole
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, looking, whole
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
 
-class ActionModule(fleets.FleetAction):
+class ActionModule(looking.LookAction):
     OPTIONS: ClassVar = {
         "format": {"type": "list", "elements": "str", "default": ["text"], "choices": list(FACES)},
         "folder": {"type": "path"},
         "patience": {"type": "int", "default": 60},
         **booking.OPTION,
     }
+    FOLDER = "status_folder"
+    LISTED = "findings"
 
     def look(
         self,
@@ -66,33 +56,36 @@ class ActionModule(fleets.FleetAction):
             now=now,
             more=more,
             weigh=functools.partial(_budgets, fleet, now),
-            domain_of=functools.cache(functools.partial(domain_of, fleet, task_vars)),
+            domain_of=functools.cache(functools.partial(looking.domain_of, fleet, task_vars)),
         )
 
-    def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        formats, folder = options["format"], _folder(options)
+    def refuse(self, options: Mapping[str, Any]) -> None:
+        unseen = [each for each in options["format"] if each != "text"]
+        if unseen and not options["folder"]:
+            raise FleetFault(
+                f"format (status_format) has {', '.join(unseen)}, which is written to files only: name the folder for "
+                "them by folder (status_folder)"
+            )
         if options["patience"] < 0:
             raise FleetFault("patience (status_patience) is less than 0; minutes, 60 for example")
-        fleet = fleets.read_fleet(task_vars, LAYERS)
-        if fleet.faults:
-            raise FleetFault.of(fleet.faults)
-        nothing = {"changed": False, "findings": [], "files": [], "outcomes": {}}
-        if not fleet.hosts:
-            return nothing | {"msg": "no cluster is in the batch"}
-        if folder and not self.check_mode:
-            folder.write({})  # where nothing can be written that is told before anybody looks
-        run = booking.run_of(task_vars, options["booked_by"])
-        with self.connect(fleet, options) as connection:
-            charts = status.charts_of(connection, fleet.shared("kof_namespace"))
-            found = self.look(connection, fleet, charts, options, task_vars)
-        failed = status.failures(found)
-        found = as_it_leaves({**found, "management_cluster": self._place})
-        if "text" in formats:
-            say(report.text(found))
-        files = {file: face(found) for face, file in map(FACES.__getitem__, dict.fromkeys(formats))}
-        if folder and not self.check_mode:
-            folder.write(files)
-        result = nothing | {
+
+    def leaves(self, found: dict[str, Any]) -> dict[str, Any]:
+        return as_it_leaves(found)
+
+    def failures(self, found: dict[str, Any], options: Mapping[str, Any]) -> dict[str, str]:
+        return status.failures(found)
+
+    def text(self, found: dict[str, Any], options: Mapping[str, Any]) -> str:
+        return report.text(found) if "text" in options["format"] else ""
+
+    def files(self, found: dict[str, Any], options: Mapping[str, Any]) -> dict[str, str]:
+        return {file: face(found) for face, file in map(FACES.__getitem__, dict.fromkeys(options["format"]))}
+
+    def summary(self, found: dict[str, Any]) -> str:
+        return report.summary(found)
+
+    def told(self, found: dict[str, Any]) -> dict[str, Any]:
+        return {
             "counts": found["counts"],
             # Which hosts are of which versions is in the file of format json.
             "versions": {name: each for name, each in found["versions"].items() if name != "sets"},
@@ -100,43 +93,7 @@ class ActionModule(fleets.FleetAction):
             "drift": found["drift"]["counts"],
             "findings": found["findings"][:FAULTS_KEPT],
             "not_looked_at": found["not_looked_at"],
-            "files": [str(folder.path / name) for name in files] if folder else [],
-            "msg": report.summary(found),
-            "outcomes": Outcomes(failed=failed).fact(options["booked_by"]),
         }
-        if failed and run.alone:
-            lines = [{"host": host, "reason": reason} for host, reason in failed.items()]
-            message = "\n".join([report.summary(found), *guilty_of(lines, FAULTS_SHOWN)])
-            result |= {"failed": True, "msg": message, **fleets.errors_beside(message, guilty_of(lines, FAULTS_KEPT))}
-        return result
-
-
-def _folder(options: Mapping[str, Any]) -> rendered.Folder | None:
-    """Where files go; None where none are asked for.
-
-    :raises FleetFault: it has no name that a folder may have, or there is a face that nobody would see.
-    """
-    unseen = [each for each in options["format"] if each != "text"]
-    if unseen and not options["folder"]:
-        raise FleetFault(
-            f"format (status_format) has {', '.join(unseen)}, which is written to files only: name the folder for "
-            "them by folder (status_folder)"
-        )
-    return folder_of(options["folder"], "status_folder")
-
-
-def folder_of(given: str | None, variable: str) -> rendered.Folder | None:
-    """The folder that files for everybody go to; None where none is said.
-
-    :param variable: by which users name it.
-    :raises FleetFault: it has no name that a folder may have.
-    """
-    if not given:
-        return None
-    if telling.CONTROL.search(given):
-        raise FleetFault(f"folder ({variable}) has a line break or another control character inside")
-    # What is relative is meant from where ansible-playbook was called. The collector of Prometheus is another user.
-    return rendered.Folder(pathlib.Path(os.path.abspath(given)), secrets=False, mode=0o644, named=variable)
 
 
 def as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
@@ -155,12 +112,6 @@ def as_it_leaves(found: dict[str, Any]) -> dict[str, Any]:
         for row, each in zip(rows, before, strict=True):
             row |= {key: each[key] for key in ours}
     return leaves
-
-
-def domain_of(fleet: fleets.ReadFleet, task_vars: dict[str, Any], host: str) -> str | None:
-    """Of a regional cluster of the inventory, in the batch or not."""
-    regional = fleets.read_regional(fleet, host, task_vars)
-    return regional.domain if regional else None
 
 
 def _budgets(fleet: Fleet, now: datetime.datetime, live: status.Live) -> list[dict[str, str]]:

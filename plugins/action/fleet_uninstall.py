@@ -27,7 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lost
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.dns_records import NAMES
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.model import DNS_METHODS_AT_AWS
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
-from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import Outcomes
+from ansible_collections.k0rdent.kof.plugins.module_utils.report.outcomes import LOCALHOST, Outcomes
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.words import first_lines
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import booking, this_run
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
@@ -112,7 +112,8 @@ class ActionModule(fleets.FleetAction):
     def _left(self, work: Uninstall, fleet: fleets.ReadFleet, options: Mapping[str, Any]) -> dict[str, Any]:
         left, unread = work.left()
         left += self._record(work, left)
-        left += _at_aws(fleet, work, options["at_aws"] or {}, check_mode=self.check_mode)
+        stay = RECORDS not in work.also or _refused_records(self._task_vars)
+        left += _at_aws(fleet, work, options["at_aws"] or {}, check_mode=self.check_mode, records=stay)
         left = [leaving(each) for each in left]
         checks = [
             row.Check(each["object"], each["whose"], "", each["remove"], row.WARNING if each["remove"] else row.OK)
@@ -138,11 +139,18 @@ class ActionModule(fleets.FleetAction):
                  "remove": "-e kof_uninstall_also=namespace"}]  # fmt: skip
 
 
+def _refused_records(task_vars: Mapping[str, Any]) -> bool:
+    """Whether the play before could not take the DNS records away, or not all of them."""
+    of_run = task_vars["hostvars"].raw_get(LOCALHOST).get("__dns_records_outcomes") or ()
+    return any(each.get("failed") for each in of_run)
+
+
 def _at_aws(
-    fleet: fleets.ReadFleet, work: Uninstall, looked: Mapping[str, Any], *, check_mode: bool
+    fleet: fleets.ReadFleet, work: Uninstall, looked: Mapping[str, Any], *, check_mode: bool, records: bool
 ) -> list[dict[str, str]]:
     """What role dns_credentials and external-dns have made at AWS.
 
+    :param records: whether those of DNS may still be there.
     :param looked: by the role's look, `left`: what is there by now; nothing where it couldn't be.
     """
     found: list[dict[str, str]] = []
@@ -159,7 +167,7 @@ def _at_aws(
         goes = IAM in work.also and not work.refused and check_mode
         remove = f"-e {uninstall.ALSO}={IAM}"
         found += [{"object": each, "whose": whose, "remove": remove} for each in entries if not goes]
-    if RECORDS not in work.also:
+    if records:
         names = [
             f"{name}.{each.domain}" for each in fleet.of("regional") for name in NAMES if each.external_dns != "none"
         ]

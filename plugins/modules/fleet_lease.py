@@ -26,7 +26,8 @@ options:
     required: true
   state:
     description:
-      - V(held) takes it for this run, if the run hasn't got it yet.
+      - V(held) takes it for this run, if the run hasn't got it yet; else it renews it, so that the API server has said
+        that the run has it.
       - V(released) gives it back, if the run has it.
     type: str
     default: held

@@ -12,8 +12,9 @@ module: fleet_prune
 short_description: Delete the clusters of a fleet that have left its inventory
 version_added: 0.1.0
 description:
-  - Finds the ClusterDeployments of the fleet (C(kof_fleet), by its labels) of which no host of C(kof_regional) or
-    C(kof_child) has the name, and deletes them as M(k0rdent.kof.fleet_delete) does, children before regional clusters,
+  - Finds the clusters of the fleet (C(kof_fleet), by its labels) of which no host of C(kof_regional) or C(kof_child)
+    has the name, by any of their parts. So what is left of one whose ClusterDeployment somebody deleted by hand is
+    found, too. It deletes them as M(k0rdent.kof.fleet_delete) does, children before regional clusters,
     with their places in the global view, their rules of alerts and their dashboards.
   - Only an inventory that is declared whole can say what has left it. The variable C(kof_inventory_complete) has to be
     C(true) for all its hosts, in the inventory itself; as an extra variable it is refused. So are C(--limit), a slice
@@ -21,7 +22,9 @@ description:
     of the inventory that Ansible could not read.
   - Where the inventory has no host of a layer at all, and clusters of that layer live, nothing is deleted. It rather
     looks as if the inventory had lost them.
-  - Where more clusters have left than C(kof_max_delete) (1), none is deleted, in check mode neither.
+  - Where more clusters have left than C(kof_max_delete) (1), none is deleted, in check mode neither. Those that are
+    being deleted already, and what is left of those that are gone, don't count.
+  - Where a kind can't be listed, nothing is deleted, and it is named.
   - Nothing happens unless the extra variable C(kof_prune_confirm) is the name of the fleet.
   - All that M(k0rdent.kof.fleet_delete) refuses is refused here. A regional cluster also stays while a child of the
     inventory names it in C(child_regional). A cluster whose layer can't be told stays.

@@ -141,9 +141,11 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 @pytest.fixture
 def role(control_plane: ControlPlane, account: Account, tmp_path: pathlib.Path) -> Any:
-    """Runs the role by a method, as a user of the account."""
+    """Runs the role by a method, as a user of the account; `absent`: what k0rdent.kof.uninstall runs of it."""
 
-    def run(method: str, login: tuple[str, str], **more: Any) -> Run:
+    def run(
+        method: str, login: tuple[str, str], *, absent: bool = False, arguments: tuple[str, ...] = (), **more: Any
+    ) -> Run:
         variables = {
             "kof_version": "0.1.1",
             "kof_fleet": "prod",
@@ -157,10 +159,16 @@ def role(control_plane: ControlPlane, account: Account, tmp_path: pathlib.Path) 
         }
         play = {"hosts": "kof_mothership", "gather_facts": False, "connection": "local", "vars": variables}
         file = tmp_path / "play.yml"
-        file.write_text(yaml.safe_dump([{**play, "roles": ["k0rdent.kof.dns_credentials"]}]))
+        tasks: dict[str, Any] = {"roles": ["k0rdent.kof.dns_credentials"]}
+        if absent:
+            variables["__dns_credentials_remove"] = True
+            gone = {"name": "k0rdent.kof.dns_credentials", "tasks_from": "absent", "rolespec_validate": False}
+            kept = "{{ hostvars.localhost.__uninstall_outcomes | default([]) | map(attribute='failed') }}"
+            tasks = {"tasks": [{"import_role": gone}, {"debug": {"msg": kept}}]}
+        file.write_text(yaml.safe_dump([{**play, **tasks}]))
         inventory = tmp_path / "hosts.yml"
         inventory.write_text("kof_mothership: {hosts: {mothership: }}\n")
-        return finish(Sandbox(tmp_path).start(["-i", str(inventory), str(file)], {}))
+        return finish(Sandbox(tmp_path).start(["-i", str(inventory), str(file), *arguments], {}))
 
     return run
 

@@ -40,7 +40,7 @@ def _remedy(error: Exception) -> str:
     text = str(error)
     if isinstance(error, ApiError) and error.status == 403:
         return "Grant the right to list it (docs/rights.md), then run again"
-    if "conversion webhook" in text:
+    if "conversion webhook" in text or (isinstance(error, ApiError) and error.is_of_one_kind):
         return (
             "Have the webhook answer that is named there (spec.conversion of the kind's CustomResourceDefinition), or "
             "delete the objects and the definition by hand; then run again"

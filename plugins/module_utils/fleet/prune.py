@@ -220,10 +220,11 @@ def tell(seen: Look) -> None:
         beside += there or ()
     groups = [each for each in beside if each["kind"] == PROMXY_SERVER_GROUP]
     mine = seen.fleet.shared("kof_fleet")
-    for each in found(list(seen.live.values()), groups, beside, seen.release, mine, names(seen.fleet)):
-        what = each.deployment or each.beside[0]
-        why = f"no host of {GROUPS['regional']} or {GROUPS['child']} has its name ({each.name}): {each.said()}"
-        seen.add(make(code="cluster-left-inventory", what=str(ref_of(what)), why=why))
+    with seen.of_any_form(make):
+        for each in found(list(seen.live.values()), groups, beside, seen.release, mine, names(seen.fleet)):
+            what = each.deployment or each.beside[0]
+            why = f"no host of {GROUPS['regional']} or {GROUPS['child']} has its name ({each.name}): {each.said()}"
+            seen.add(make(code="cluster-left-inventory", what=str(ref_of(what)), why=why))
 
 
 def refuse_a_loss(gone: Sequence[Gone], fleet: Fleet, place: str) -> None:

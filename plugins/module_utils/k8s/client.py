@@ -245,7 +245,7 @@ class Connection:
                 if answer.status < 300:
                     return answer.status, self._decoded(answer)
                 refusal = self._refusal(answer)
-                errors += answer.status == 500
+                errors += answer.status == 500 or refusal.is_of_one_kind
                 if answer.status == 401 and not renewed and self._renew_after(generation):
                     renewed = True
                     continue
@@ -287,9 +287,10 @@ class Connection:
             answer = self._transport.ask(method, target, self._headers(data, content_type), data, until, before)
             self._sent(method, target, began, answer.status)
             # A 500 may be about the object that was sent: then the server has no trouble.
-            overloaded = answer.status in (429, 502, 503, 504) or (
-                answer.status == 500 and not self._refusal(answer).is_schema_refusal
-            )
+            overloaded = answer.status in (502, 503, 504)
+            if answer.status in (429, 500):
+                refusal = self._refusal(answer)
+                overloaded = not (refusal.is_schema_refusal or refusal.is_of_one_kind)
             wait = _retry_after(answer) if overloaded else None
             if overloaded:
                 self._trouble = f"it answered with HTTP status {answer.status}"
@@ -361,6 +362,8 @@ class Connection:
 
     @staticmethod
     def _worth_a_retry(refusal: ApiError, errors: int) -> bool:
+        if refusal.is_of_one_kind:
+            return errors < _SERVER_ERROR_TRIES
         if refusal.status in (429, 502, 503, 504):
             return True
         if refusal.status != 500 or refusal.is_schema_refusal:

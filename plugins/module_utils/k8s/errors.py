@@ -69,6 +69,12 @@ class ApiError(Exception):
         return [cause for cause in self.causes if cause.get("reason") == "FieldManagerConflict"]
 
     @property
+    def is_of_one_kind(self) -> bool:
+        """A 429 that isn't about how much is asked: the server can't fill its cache of the kind, for example as the
+        webhook that converts it is away. All other kinds are had as ever."""
+        return self.status == 429 and "storage is (re)initializing" in self.message
+
+    @property
     def is_schema_refusal(self) -> bool:
         """A 500 that says that something doesn't fit the schema: final, a retry can't help. Other than an InternalError
         it has no reason. Server-side apply only."""

@@ -519,7 +519,8 @@ def _entries(live: Mapping[str, Any] | None) -> dict[str, _Entry]:
     if live is None:
         return {}
     annotations = live["metadata"].get("annotations") or {}
-    spec = live.get("spec") if isinstance(live.get("spec"), dict) else {}
+    said_of_it = live.get("spec")
+    spec = said_of_it if isinstance(said_of_it, dict) else {}
     try:
         found = from_json(annotations.get(HOLDERS) or "{}")
     except ValueError:

@@ -544,9 +544,10 @@ FINDINGS: Mapping[str, Meaning] = {
     ),
     "cluster-left-inventory": Meaning(
         WARNING,
-        "A live cluster of the fleet isn't in its inventory",
+        "A cluster of the fleet, or what is left of one, isn't in its inventory",
         "A run of this fleet made the cluster, and the inventory, which is declared whole (`kof_inventory_complete`), "
-        "has no host of its name any more. It lives on as it is, and no run changes it.",
+        "has no host of its name any more. It lives on as it is, and no run changes it. Of one whose ClusterDeployment "
+        "somebody deleted by hand its places in promxy and Grafana are left, and promxy fails every query by them.",
         "If it shall go, run `k0rdent.kof.prune` (docs/grow.md); else put it back into the inventory.",
     ),
     "alert-rule-fails": Meaning(

@@ -16,7 +16,7 @@ from ansible_collections.k0rdent.kof.plugins.action import fleet_drift
 from ansible_collections.k0rdent.kof.plugins.action.fleet_drift import ActionModule
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import drift as report
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving, looking
 
 HOSTS = {"mothership": "mothership", "eu1": "regional", "us1": "regional", "eu1-child1": "child"}
 
@@ -63,7 +63,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         action._place = "https://127.0.0.1:6443"
         said: list[str] = []
         asked: list[dict[str, Any]] = []
-        monkeypatch.setattr(fleet_drift, "say", said.append)
+        monkeypatch.setattr(looking, "say", said.append)
         monkeypatch.setattr(ActionModule, "connect", lambda *_arguments: contextlib.nullcontext())
         monkeypatch.setattr(fleet_drift.status, "charts_of", lambda *_arguments: "they may not be listed")
         monkeypatch.setattr(fleet_drift.drifted, "look", lambda *_arguments, **given: asked.append(given) or seen)

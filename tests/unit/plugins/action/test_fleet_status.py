@@ -15,9 +15,9 @@ from unit.inventories import task_vars
 
 from ansible_collections.k0rdent.kof.plugins.action import fleet_status
 from ansible_collections.k0rdent.kof.plugins.action.fleet_status import ActionModule
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import leaving, looking
 
 FORMATS = ["text", "json", "prometheus", "junit", "html"]
 HOSTS = {"mothership": "mothership", "eu1": "regional", "us1": "regional", "eu1-child1": "child"}
@@ -85,7 +85,7 @@ def run(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         action._task = types.SimpleNamespace(args={}, check_mode=check)
         action._place = "https://127.0.0.1:6443"
         said: list[str] = []
-        monkeypatch.setattr(fleet_status, "say", said.append)
+        monkeypatch.setattr(looking, "say", said.append)
         monkeypatch.setattr(ActionModule, "connect", lambda *_arguments: contextlib.nullcontext())
         monkeypatch.setattr(fleet_status.status, "charts_of", lambda *_arguments: "they may not be listed")
         monkeypatch.setattr(fleet_status.status, "look", lambda *_arguments, **_options: seen)
@@ -181,13 +181,13 @@ def test_nothing_is_written_through_a_link(run: Any, tmp_path: pathlib.Path) -> 
     ],
 )
 def test_what_nobody_means_is_refused_before_anything_is_read(options: dict[str, Any], told: str) -> None:
-    action: Any = None  # nothing of it is needed
+    action = object.__new__(ActionModule)  # nothing of a task is needed
     with pytest.raises(FleetFault, match=told):
         ActionModule.fleet(action, {"format": ["text"], "folder": None, "patience": 60, **options}, {})
 
 
 def test_budgets_are_those_of_preflight_by_what_is_live(tmp_path: pathlib.Path) -> None:
-    read = fleet_status.fleets.read_fleet(task_vars(tmp_path), fleet_status.LAYERS)
+    read = fleet_status.fleets.read_fleet(task_vars(tmp_path), LAYERS)
     assert read.faults == []
     now = fleet_status.datetime.datetime(2026, 3, 1, tzinfo=fleet_status.datetime.UTC)
     promxy = {

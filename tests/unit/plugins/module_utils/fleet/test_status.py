@@ -16,19 +16,25 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune, verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status as under_test
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.installed import InstalledChart, Revision
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import helm_releases
 from ansible_collections.k0rdent.kof.plugins.module_utils.helm.stored import NotARelease
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Resource
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import FIELD_MANAGER, HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model, operators
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import Given
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.line_0_1 import KOF_0_1_1
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import objects as rendered_objects
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import promxy_config, promxy_server_group
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests import (
+    grafana_datasource,
+    promxy_config,
+    promxy_server_group,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.sveltos import values_hash
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import status as report
 
@@ -187,7 +193,7 @@ class Source:
         return {"preferred": "v1alpha1", "versions": ["v1alpha1"]}
 
     def resource(self, api_version: str, kind: str) -> Any:
-        return None if kind in self.unserved else (api_version, kind)
+        return None if kind in self.unserved else Resource(api_version, kind, kind, True, ())
 
     def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
         return "|".join((kind, namespace or "", name or ""))
@@ -362,6 +368,44 @@ def test_no_form_that_an_object_has_ends_a_look_or_breaks_its_schema() -> None:
             faults = [fault.message for fault in validator.iter_errors(seen)]
             assert faults == [], (each["kind"], path, value[path[-1]])
     assert told_of["object-malformed"] > 20
+
+
+class Silent(Source):
+    """Gives no answer about one kind, as where the webhook that converts it never ends; or about nothing."""
+
+    def __init__(self, held: list[dict[str, Any]], kind: str, *, away: bool = False) -> None:
+        super().__init__(held)
+        self.silent, self.away = kind, away
+
+    def _of(self, path: str) -> list[dict[str, Any]]:
+        if path == "/version" and not self.away:
+            return [{"gitVersion": "v1.34.4"}]
+        if path == "/version" or path.startswith(f"{self.silent}|"):
+            raise ApiUnavailable("no answer within 60 s")
+        return super()._of(path)
+
+
+@pytest.mark.parametrize("kind", ["Management", "Credential", "ClusterSummary", "Pod", "GrafanaDatasource", "VMRule"])
+def test_a_kind_of_which_no_answer_comes_is_told_and_the_rest_is_looked_at(kind: str) -> None:
+    seen = look(Silent(objects(), kind), more=[prune.tell])
+    assert any(each.startswith(f"{kind}: ") and "no answer" in each for each in seen["not_looked_at"])
+    # Where the server is away for all else, too, that is what is wrong.
+    with pytest.raises(ApiUnavailable, match="no answer"):
+        look(Silent(objects(), kind, away=True), more=[prune.tell])
+
+
+def test_what_has_left_the_inventory_is_told_by_any_of_its_parts() -> None:
+    """Of one whose ClusterDeployment is gone, and one that is being deleted."""
+    held, region = objects(), replace(fleet().of("regional")[0], cluster_name="us1", host="us1")
+    left = [group("us1"), grafana_datasource.of_regional(region, KOF_0_1_1)]
+    going = copy.deepcopy(named(held, "ClusterDeployment", "eu1-a"))
+    labels = left[1]["metadata"]["labels"]
+    going["metadata"] |= {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z", "labels": labels}
+    seen = look(Source([*held, *left, going]), more=[prune.tell])
+    found = [each for each in seen["findings"] if each["code"] == "cluster-left-inventory"]
+    assert [each["object"] for each in found] == [str(ref_of(going)), str(ref_of(left[0]))]
+    assert "being deleted since 2026-01-01T00:00:00Z" in found[0]["why"]
+    assert all(str(ref_of(each)) in found[1]["why"] for each in left)
 
 
 @pytest.mark.parametrize(

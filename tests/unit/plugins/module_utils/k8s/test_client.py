@@ -237,6 +237,19 @@ def test_a_schema_refusal_is_final(serve):
     assert len(server.seen) == 1
 
 
+def test_a_kind_that_the_server_cant_fill_its_cache_of_slows_no_other(serve):
+    """As the webhook that converts it is away: 429 each time, and the server has little to do."""
+    why = "storage is (re)initializing: failed to list Kind=A: conversion webhook for A failed"
+
+    server = serve(lambda handler, _n: handler.refuse(429, why, "TooManyRequests", Retry_After="0"))
+    connection = to(server)
+    with pytest.raises(ApiError, match="conversion webhook") as caught:
+        connection.request("GET", "/apis/x/v1/as")
+    assert caught.value.is_of_one_kind
+    assert len(server.seen) == 5
+    assert connection.pace.limit == under_test.POOL_SIZE
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_other_server_errors_are_tried_again(serve, status):
     def script(handler: Handler, number: int) -> None:
