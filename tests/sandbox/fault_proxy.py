@@ -22,6 +22,7 @@ import struct
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,12 +57,16 @@ class Fault:
 class FaultProxy:
     """Listens on loopback while it is entered. `faults` may be changed at any time; `counts` has the requests taken
     by "all", their method, and the kind of the fault that struck, and `watches` the streams passed on. `sent` has, in
-    the order in which they came, what could change something: method, path with query, User-Agent, body."""
+    the order in which they came, what could change something: method, path with query, User-Agent, body.
+
+    `passes` is asked of each of those, with method, path and whether the server has done it by now; where it says no,
+    it isn't passed on, or its answer is lost."""
 
     def __init__(self, state: pathlib.Path, kubeconfig: pathlib.Path, name: str) -> None:
         """state: the sandbox's folder; kubeconfig: of the user whose requests it passes on; name: of the cluster."""
         self.counts: collections.Counter[str] = collections.Counter()
         self.sent: list[tuple[str, str, str, bytes]] = []
+        self.passes: Callable[[str, str, bool], bool] = lambda _method, _path, _done: True
         self.stopped = threading.Event()
         self._kubeconfig = kubeconfig
         self._lock = threading.Lock()
@@ -166,6 +171,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
         if self.command != "GET":
             proxy.sent.append((self.command, self.path, self.headers.get("User-Agent", ""), body or b""))
+            if not proxy.passes(self.command, self.path, False):
+                self._reset()
+                return
         fault = proxy.strikes(self.command)
         kind = fault.kind if fault else ""
         if fault and kind == "busy":
@@ -194,6 +202,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             # As without us: the client sees a broken connection.
             self._reset()
             return
+        if self.command != "GET" and not self.server.proxy.passes(self.command, self.path, True):
+            lose = True
         if lose:
             answer.read()
             self._reset()
