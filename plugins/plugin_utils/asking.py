@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import io
 import json
 import queue
 import socket
@@ -13,7 +15,7 @@ import ssl
 import threading
 import urllib.error
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +25,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy impo
 
 #: Seconds of silence, seconds for a whole answer, and bytes of it: regions may be slow, and an answer is read whole.
 TIMEOUT, LONGEST, LARGEST = 30, 60.0, 64 * 2**20
+#: Seconds of silence in an answer that takes long: a store may be at its disks. Bytes of it that are read at a time.
+SILENCE, READ_AHEAD = 120, 2**18
 
 
 def ask(
@@ -60,25 +64,46 @@ def ask(
 def _asked(
     url: str, form: Mapping[str, str] | None, login: tuple[str, str] | None, content: Any, method: str
 ) -> tuple[int, bytes]:
-    user, password = login or (None, None)
     posted = json.dumps(content) if content is not None else urlencode(form) if form else None
-    try:
-        try:
-            answer = open_url(
-                url,
-                data=posted,
-                headers={"Content-Type": "application/json"} if content is not None else None,
-                method=method if posted else "GET",
-                url_username=user,
-                url_password=password,
-                force_basic_auth=login is not None,
-                timeout=TIMEOUT,
-                follow_redirects="none",
-                use_netrc=False,
-            )
-        except urllib.error.HTTPError as refusal:
-            answer = refusal
+    with _told():
+        answer = _opened(url, posted, "application/json" if content is not None else None, login, TIMEOUT, method)
         return answer.status, answer.read(LARGEST)
+
+
+def _opened(
+    url: str,
+    posted: str | bytes | None,
+    kind: str | None,
+    login: tuple[str, str] | None,
+    timeout: int,
+    method: str = "POST",
+) -> Any:
+    """The answer, whatever its status."""
+    user, password = login or (None, None)
+    try:
+        return open_url(
+            url,
+            data=posted,
+            headers={"Content-Type": kind} if kind else None,
+            method=method if posted else "GET",
+            url_username=user,
+            url_password=password,
+            force_basic_auth=login is not None,
+            timeout=timeout,
+            follow_redirects="none",
+            use_netrc=False,
+        )
+    except urllib.error.HTTPError as refusal:
+        return refusal
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """
+    :raises NoAnswer: what went wrong on the way.
+    """
+    try:
+        yield
     except (EOFError, zlib.error):
         raise NoAnswer("refused", "its answer can't be unpacked") from None
     except (OSError, http.client.HTTPException, ValueError) as reason:  # a name may be one that no name can be
@@ -90,6 +115,41 @@ def _kind(cause: object) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return "certificate"
     return "name" if isinstance(cause, socket.gaierror) else "refused"
+
+
+class Stores:
+    """The way to the stores of a region, as `fleet.stores.Way`."""
+
+    def ask(self, url: str, form: Mapping[str, str], login: tuple[str, str]) -> tuple[int, bytes]:
+        return ask(url, form, login)
+
+    @contextlib.contextmanager
+    def read(self, url: str, form: Mapping[str, str], login: tuple[str, str]) -> Iterator[tuple[int, _Answer]]:
+        with _told():
+            answer = _opened(url, urlencode(form), None, login, SILENCE)
+        with contextlib.closing(answer):
+            yield answer.status, _Answer(answer)
+
+    def send(self, url: str, body: bytes, login: tuple[str, str]) -> tuple[int, bytes]:
+        # As a form, which urllib says of all that it is given, it would be parsed and thrown away.
+        with _told():
+            answer = _opened(url, body, "application/octet-stream", login, SILENCE)
+            return answer.status, answer.read(LARGEST)
+
+
+class _Answer:
+    """A long answer, as `fleet.stores.Reader`."""
+
+    def __init__(self, answer: Any) -> None:
+        self._stream = io.BufferedReader(answer, READ_AHEAD)
+
+    def read(self, size: int) -> bytes:
+        with _told():
+            return self._stream.read(size)
+
+    def readline(self) -> bytes:
+        with _told():
+            return self._stream.readline(LARGEST)
 
 
 def grafana(address: str, login: tuple[str, str]) -> Callable[..., tuple[int, bytes]]:

@@ -27,6 +27,7 @@ from moto.server import ThreadedMotoServer
 from support import REPOSITORY, Run, Sandbox
 from which_cluster import MODULES, WAYS, Decoy, Way
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.saved_data import About, Folder
 from sandbox import binaries
 from sandbox.fixtures import ControlPlane, running_control_plane
 
@@ -71,6 +72,7 @@ def tasks(work: pathlib.Path, chart: pathlib.Path, aws: str) -> dict[str, dict[s
         "fleet_access": {},
         "fleet_apply": {"layer": "mothership"},
         "fleet_backup": {"folder": str(work / "backups")},
+        "fleet_data": {"step": "restore", "folder": str(work / "data")},
         "fleet_delete": {},
         "fleet_lease": {"fleet": NAME},
         "fleet_preflight": {"table": "problems"},
@@ -96,6 +98,14 @@ def tasks(work: pathlib.Path, chart: pathlib.Path, aws: str) -> dict[str, dict[s
             "kof_version": "0.1.1", "name": NAME, "cluster_name": "eu1", "targets": ["vmauth.eu1.example.com:443"],
         },
     }  # fmt: skip
+
+
+def write_data(folder: pathlib.Path) -> None:
+    """Saved data in which nothing is."""
+    made = Folder(folder / "data")
+    made.begin(About(NAME, "0.1.1", 0, 1))
+    made.finish([])
+    made.release()
 
 
 def write_backup(folder: pathlib.Path) -> None:
@@ -176,6 +186,7 @@ class World:
         work = self.folder / name / "work"
         work.mkdir()
         write_backup(work)
+        write_data(work)
         words = {
             "named": self.named.kubeconfig, "host": self.server, "decoy": decoy.address, "work": work, "home": home,
             "both": self.both(home), "text": self.text,
@@ -318,6 +329,7 @@ def test_a_playbook_is_at_the_named_cluster_and_says_so(playbook: str, world: Wo
     decoy, home = world.decoy(f"playbook-{playbook}")
     inventory = inventory_in(tmp_path, kof_kubeconfig=str(world.named.kubeconfig))
     write_backup(tmp_path)
+    write_data(tmp_path)
     paths = f"render_folder={tmp_path}/rendered restore_file={tmp_path}/backup.tar.gz"
     arguments = [f"k0rdent.kof.{playbook}", "-i", inventory, "--check", "-e", paths]
     run = world.playbook(arguments, {"HOME": str(home)})

@@ -137,6 +137,15 @@ _WITH_PLAYBOOK = {
     "regional": (PRUNE, PRUNE_RULES),
     "child": (PRUNE_RULES,),
 }
+#: What says in a playbook whether one of its tasks runs.
+_SWITCHES = {
+    "backup": {
+        "backup_data": {
+            "type": "bool",
+            "description": "Whether metrics and logs of the regional clusters are saved, too (docs/backup.md).",
+        }
+    }
+}
 #: Options of the roles that one playbook alone reads.
 _OF_PLAYBOOK = {"prune": ("kof_max_delete",)}
 
@@ -252,6 +261,7 @@ class Playbook:
             found |= {each: block[each] for each in OF_A_RUN}
         found |= {name: spec.load_spec("mothership")[name] for name in _OF_PLAYBOOK.get(self.name, ())}
         found |= {name: EXTRA[name] for name in _WITH_PLAYBOOK.get(self.name, ())}
+        found |= _SWITCHES.get(self.name, {})
         return {name: each for name, each in found.items() if not each.get("no_log")}
 
 
