@@ -225,6 +225,34 @@ def test_a_region_leaves_a_generated_inventory_after_its_children(shrinking: Shr
     assert order[-1] == SECOND
 
 
+def test_a_region_whose_cluster_was_deleted_by_hand_leaves_promxy_and_grafana(shrinking: Shrinking) -> None:
+    """Nothing of it is any host's, and no ClusterDeployment is there: told by preflight and status, and taken away."""
+    region, sandbox = _WITHOUT_CHILDREN, shrinking.sandbox
+    inventory = shrinking.without(CHILDREN[BIG][1], OTHERS, SECOND, *CHILDREN[SECOND], region)
+    sandbox.kubectl("delete", "clusterdeployment", region, "-n", "kcm-system")
+    before = shrinking.there()
+    assert {f"{region}-metrics", f"{region}-logs"} <= before
+    looked = sandbox.playbook("preflight", inventory=inventory)
+    checks = [check for each in looked.events for check in each.get("result", {}).get("checks", ())]
+    (row,) = {each["found"] for each in checks if each["name"] == "left the inventory"}
+    assert row.startswith(f"{region}: its ClusterDeployment is gone, and PromxyServerGroup kof/{region}-metrics"), row
+    status = sandbox.playbook("status", inventory=inventory)
+    findings = next(each["result"]["findings"] for each in status.events if "findings" in each.get("result", {}))
+    (found,) = [each for each in findings if each["code"] == "cluster-left-inventory"]
+    assert found["object"] == f"PromxyServerGroup kof/{region}-metrics"
+    assert f"GrafanaDatasource kof/{region}-logs left" in found["why"]
+    mark = sandbox.audit_mark()
+    run = shrinking.prune(inventory, "-e", "kof_max_delete=0")
+    assert run.code != 0
+    assert "pass -e kof_prune_confirm=sandbox" in told(run)
+    assert sandbox.mutations_since(mark) == []
+    run = shrinking.prune(inventory, *CONFIRMED, "-e", "kof_max_delete=0")
+    assert run.code == 0, run.output
+    assert before - shrinking.there() == {f"{region}-metrics", f"{region}-logs"}
+    again = sandbox.playbook("status", inventory=inventory)
+    assert "cluster-left-inventory" not in again.output
+
+
 def test_a_region_with_children_of_the_inventory_never_leaves(shrinking: Shrinking) -> None:
     """Its children name it, and send to it."""
     before = shrinking.there()

@@ -14,7 +14,9 @@ from typing import Any
 import boto3
 import example_fleet
 import pytest
-from support import Run, Sandbox
+import yaml
+from support import REPOSITORY, Run, Sandbox
+from unit.unconvertible import unconvertible
 
 from sandbox.api import ApiFailure, connect
 
@@ -96,6 +98,17 @@ def at_aws(sandbox: Sandbox) -> set[str]:
     }
 
 
+def as_admin(sandbox: Sandbox) -> str:
+    """A kubeconfig of somebody who has the role of docs/rbac/admin.yaml, and no other."""
+    sandbox.kubectl("apply", "-f", str(REPOSITORY / "docs" / "rbac" / "admin.yaml"))
+    config = yaml.safe_load((sandbox.folder / "mothership.kubeconfig").read_text())
+    config["users"][0]["user"] |= {"as": "ann", "as-groups": ["k0rdent-kof-admin"]}
+    file = sandbox.folder / "ann.kubeconfig"
+    file.write_text(yaml.safe_dump(config))
+    file.chmod(0o600)
+    return str(file)
+
+
 def task(run: Run, step: int) -> dict[str, Any]:
     """The result of one of the three tasks."""
     found = [each["result"] for each in run.events if str(each.get("action")).endswith("fleet_uninstall")]
@@ -169,10 +182,20 @@ def test_what_is_others_keeps_namespace_and_charts(own_sandbox: Sandbox, invento
     """A ConfigMap of a person, a cluster of another fleet, an object of a kind that would go with a chart."""
     mark = own_sandbox.audit_mark()
     own_sandbox.kubectl("create", "configmap", "mine", "-n", "kof")
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "theirs"}}
+    own_sandbox.kubectl("create", "-f", "-", stdin=json.dumps({**role, "rules": []}))
+    owner = {**role, **own_sandbox.get("clusterrole", "theirs")["metadata"]}
+    owned = {key: owner[key] for key in ("apiVersion", "kind", "name", "uid")}
+    made = {"name": "owned", "namespace": "kof", "ownerReferences": [owned]}
+    own_sandbox.kubectl(
+        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": made})
+    )
     run = own_sandbox.playbook("uninstall", *CONFIRMED, *ALL, inventory=inventory)
     assert run.code != 0
     assert "namespace kof can't go with what isn't kof's: ConfigMap kof/mine" in told(run)
-    own_sandbox.kubectl("delete", "configmap", "mine", "-n", "kof")
+    assert "ConfigMap kof/owned (of ClusterRole theirs)" in told(run)
+    own_sandbox.kubectl("delete", "configmap", "mine", "owned", "-n", "kof")
+    own_sandbox.kubectl("delete", "clusterrole", "theirs")
 
     child = min(FLEET.children)
     item = own_sandbox.get("clusterdeployment", child, "-n", "kcm-system")
@@ -197,6 +220,27 @@ def test_what_is_others_keeps_namespace_and_charts(own_sandbox: Sandbox, invento
         assert "goes with Helm release kof-operators, and with it others' objects" in told(run)
         assert "ServiceMonitor default/mine" in told(run)
         own_sandbox.kubectl("delete", "servicemonitor", "mine", "-n", "default")
+    assert own_sandbox.mutations_since(mark) == []
+
+
+def test_a_kind_that_cant_be_listed_is_never_taken_for_an_empty_one(own_sandbox: Sandbox, inventory: str) -> None:
+    """The webhook that converts it is away: whatever there is of it stays, and with it all else."""
+    mark, admin = own_sandbox.audit_mark(), own_sandbox.folder / "mothership.kubeconfig"
+    group = {
+        "apiVersion": "kof.k0rdent.mirantis.com/v1alpha1", "kind": "PromxyServerGroup",
+        "metadata": {"name": "theirs", "namespace": "kof"},
+        "spec": own_sandbox.get("promxyservergroup", f"{REGION}-metrics", "-n", "kof")["spec"],
+    }  # fmt: skip
+    with unconvertible(admin, "promxyservergroups.kof.k0rdent.mirantis.com", group):
+        run = own_sandbox.playbook("uninstall", *CONFIRMED, *ALL, inventory=inventory)
+        seen = own_sandbox.playbook("status", inventory=inventory)
+    assert run.code != 0
+    assert "PromxyServerGroup (kof.k0rdent.mirantis.com/v1alpha1) in namespace kof: can't be listed" in told(run)
+    assert "conversion webhook" in told(run)
+    assert "Nothing was changed" in told(run)
+    assert "Traceback" not in run.output + seen.output
+    assert "PromxyServerGroup: " in told(seen)
+    assert "conversion webhook" in told(seen)
     assert own_sandbox.mutations_since(mark) == []
 
 
@@ -263,8 +307,12 @@ def test_nothing_is_left_with_everything_asked_for(own_sandbox: Sandbox, invento
     others = {"IAM user others"}
     iam, _zones = clients(own_sandbox)
     iam.create_user(UserName="others")
-    run = own_sandbox.playbook("uninstall", *CONFIRMED, *ALL, inventory=inventory)
+    admin = as_admin(own_sandbox)
+    mark = own_sandbox.audit_mark()
+    run = own_sandbox.playbook("uninstall", *CONFIRMED, *ALL, "-e", f"kof_kubeconfig={admin}", inventory=inventory)
     assert run.code == 0, run.output
+    own_sandbox.kubectl("delete", "clusterrolebinding", "k0rdent-kof-admin")
+    assert own_sandbox.mutations_since(mark) == []  # all by the administrator of docs/rbac/admin.yaml
     assert task(run, 2)["left"] == []
     assert "Nothing is left" in told(run)
     assert there(own_sandbox) == set()

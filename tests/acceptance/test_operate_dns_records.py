@@ -139,6 +139,18 @@ def test_06_taken_away_without_trace_and_nothing_else(world: World) -> None:
     assert (again.code, again.total("changed")) == (0, 0), again.output
 
 
+def test_06b_more_than_are_made_at_a_time(world: World) -> None:
+    """Ten changes at a time: each of 24 names has a record and one that says whose it is."""
+    own = {"regional_external_dns": "none", "regional_ingress_addresses": ["192.0.2.8"]}
+    inventory = world.inventory("many", {f"many{number}": own for number in range(12)})
+    before = len(world.records())
+    run = world.run(*WRITE, inventory=inventory)
+    assert (run.code, run.total("failures")) == (0, 0), run.output
+    assert len(world.records()) - before == 48
+    run = world.run(*WRITE, "-e", "dns_records_state=absent", inventory=inventory)
+    assert (run.code, len(world.records())) == (0, before), run.output
+
+
 def test_06c_after_one_that_is_refused_and_without_the_lease_there_are_no_more(
     world: World, tmp_path: pathlib.Path
 ) -> None:
