@@ -6,12 +6,13 @@ The protocol under any order of events is tests/unit/plugins/module_utils/k8s/te
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import example_fleet
@@ -50,12 +51,12 @@ class Fleet:
     def there(self) -> set[str]:
         return {each["metadata"]["name"] for each in self.sandbox.items(DEPLOYMENTS)}
 
-    def settled(self) -> None:
+    def settled(self, *arguments: str) -> None:
         """All is as wanted, nobody holds anything, and another run has nothing to do."""
         assert self.there() == self.names
         assert self.lease() is None
         mark = self.sandbox.audit_mark()
-        run = self.run("site", *CLUSTERS)
+        run = self.run("site", *CLUSTERS, *arguments)
         assert run.code == 0, run.output
         assert (run.total("changed"), self.sandbox.mutations_since(mark)) == (0, [])
 
@@ -99,6 +100,11 @@ def one_works(runs: list[Run], *else_: str) -> Run:
     return well[0]
 
 
+def rounds(quick: int, all_: int) -> list[Any]:
+    """So many times, of which the first few don't take minutes."""
+    return [*range(quick), *(pytest.param(each, marks=pytest.mark.long) for each in range(quick, all_))]
+
+
 @pytest.fixture(scope="module")
 def fleet(fleet_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     yield Fleet(fleet_sandbox, tmp_path_factory.mktemp("lease"), FLEET)
@@ -122,7 +128,7 @@ def test_00_a_mothership_was_installed_and_nothing_is_held_a_second_run_takes_no
     assert fleet.sandbox.mutations_since(mark) == []
 
 
-@pytest.mark.parametrize("round_", [*range(3), *(pytest.param(each, marks=pytest.mark.long) for each in range(3, 20))])
+@pytest.mark.parametrize("round_", rounds(3, 20))
 def test_01_of_two_that_are_started_together_one_works_and_the_other_says_who(fleet: Fleet, round_: int) -> None:
     fleet.sandbox.delete_clusters()
     mark = fleet.sandbox.audit_mark()
@@ -154,7 +160,83 @@ def test_02_a_change_and_a_deletion(fleet: Fleet) -> None:
     assert (again.code, fleet.there()) == (0, set()), again.output
 
 
-def test_03_eight_slices_of_child_work_at_once(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+@pytest.fixture(scope="module")
+def archive(fleet: Fleet) -> pathlib.Path:
+    """A backup of the fleet as it is wanted."""
+    assert fleet.run("site", *CLUSTERS).code == 0
+    saved = fleet.run("backup", "-e", f"backup_folder={fleet.folder / 'backup'}")
+    assert saved.code == 0, saved.output
+    (file,) = (fleet.folder / "backup").iterdir()
+    return file
+
+
+def together(fleet: Fleet, given: Sequence[tuple[str, ...]]) -> dict[str, Run]:
+    """Runs that are started together, by playbook. Meanwhile nothing gets ready, or goes: who has the lease keeps it
+    until another run has ended."""
+    fleet.sandbox.command("fault", "kcm_ignores=kcm-system")
+    try:
+        started = [fleet.start(*each) for each in given]
+        until(lambda: any(each[0].poll() is not None for each in started), 300)
+    finally:
+        fleet.sandbox.command("fault", "--clear")
+    runs = [finish(each) for each in started]
+    one_works(runs)
+    return {each[0]: run for each, run in zip(given, runs, strict=True)}
+
+
+def labelled(fleet: Fleet, names: Collection[str]) -> set[str | None]:
+    return {
+        each["spec"]["config"]["clusterLabels"].get("round")
+        for each in fleet.sandbox.items(DEPLOYMENTS)
+        if each["metadata"]["name"] in names
+    }
+
+
+def label(value: str) -> tuple[str, str]:
+    return "-e", json.dumps({"child_cluster_labels": {"round": value}})
+
+
+@pytest.mark.parametrize("round_", rounds(1, 6))
+def test_03_a_change_and_a_restore(fleet: Fleet, archive: pathlib.Path, round_: int) -> None:
+    """Of what each would make of all children there is one or the other."""
+    assert fleet.run("site", *CLUSTERS, *label("before")).code == 0
+    given = [
+        ("site", *CLUSTERS, *label("after")),
+        ("restore", "-e", f"restore_file={archive}", "-e", "kof_restore_confirm=sandbox"),
+    ]
+    runs = together(fleet, given if round_ % 2 else given[::-1])
+    wanted = {"site": "after", "restore": None}
+    worked = [playbook for playbook, run in runs.items() if run.code == 0]
+    assert labelled(fleet, FLEET.children) in [{wanted[each]} for each in worked]
+    assert fleet.lease() is None
+    again = fleet.run(*given[1])
+    assert again.code == 0, again.output
+    fleet.settled()
+
+
+@pytest.mark.parametrize("round_", rounds(1, 6))
+def test_04_a_change_and_a_prune(fleet: Fleet, tmp_path: pathlib.Path, round_: int) -> None:
+    """What stays is changed on all clusters that stay, or on none; what has left is gone, or there as it was."""
+    left = max(FLEET.children)
+    assert fleet.run("site", *CLUSTERS, *label("before")).code == 0
+    shared = {**FLEET.shared, "kof_inventory_complete": True}
+    kept = {name: each for name, each in FLEET.children.items() if name != left}
+    smaller = Fleet(fleet.sandbox, tmp_path, dataclasses.replace(FLEET, shared=shared, children=kept))
+    given = [("site", *CLUSTERS, *label("after")), ("prune", "-e", "kof_prune_confirm=sandbox")]
+    runs = together(smaller, given if round_ % 2 else given[::-1])
+    assert (left in fleet.there()) == (runs["prune"].code != 0), runs["prune"].output
+    assert labelled(fleet, kept) == ({"after"} if runs["site"].code == 0 else {"before"})
+    assert fleet.lease() is None
+    for playbook, *arguments in given:
+        again = smaller.run(playbook, *arguments)
+        assert again.code == 0, again.output
+    smaller.settled(*label("after"))
+    mark = fleet.sandbox.audit_mark()
+    again = smaller.run(*given[1])
+    assert (again.code, fleet.sandbox.mutations_since(mark)) == (0, []), again.output
+
+
+def test_05_eight_slices_of_child_work_at_once(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     many = example_fleet.fleet(1, 8)
     sliced = Fleet(fleet.sandbox, tmp_path, many)
     fleet.sandbox.command("fault", "kcm_ignores=kcm-system")
@@ -171,7 +253,7 @@ def test_03_eight_slices_of_child_work_at_once(fleet: Fleet, tmp_path: pathlib.P
         fleet.sandbox.command("fault", "--clear")
 
 
-def test_04_one_that_was_stopped_for_too_long_sends_nothing_any_more(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+def test_06_one_that_was_stopped_for_too_long_sends_nothing_any_more(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     large = Fleet(fleet.sandbox, tmp_path, example_fleet.fleet(1, 300))
     fleet.sandbox.command("fault", "kcm_ignores=kcm-system")
     quick = (*CLUSTERS, "-e", "kof_wait=false")
@@ -200,7 +282,7 @@ def test_04_one_that_was_stopped_for_too_long_sends_nothing_any_more(fleet: Flee
         fleet.sandbox.command("fault", "--clear")
 
 
-def test_05_a_killed_run_of_this_machine_holds_nobody_up(fleet: Fleet) -> None:
+def test_07_a_killed_run_of_this_machine_holds_nobody_up(fleet: Fleet) -> None:
     fleet.sandbox.delete_clusters()
     first = fleet.start("site", *CLUSTERS)
     until(fleet.lease)
@@ -212,7 +294,7 @@ def test_05_a_killed_run_of_this_machine_holds_nobody_up(fleet: Fleet) -> None:
     fleet.settled()
 
 
-def test_06_looks_and_check_mode_take_none_and_go_on_beside_one(fleet: Fleet) -> None:
+def test_08_looks_and_check_mode_take_none_and_go_on_beside_one(fleet: Fleet) -> None:
     fleet.sandbox.delete_clusters()
     first = fleet.start("site", *CLUSTERS)
     try:
@@ -227,7 +309,7 @@ def test_06_looks_and_check_mode_take_none_and_go_on_beside_one(fleet: Fleet) ->
 
 
 @pytest.mark.long
-def test_07_three_minutes_between_two_tasks_are_no_end(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+def test_09_three_minutes_between_two_tasks_are_no_end(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     fleet.sandbox.delete_clusters()
     layers = REPOSITORY / "playbooks" / "layers"
     wait = {
