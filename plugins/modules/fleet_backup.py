@@ -19,7 +19,7 @@ description:
     says what isn't in the archive.
   - Of a fleet that hasn't changed the archive is the same, byte for byte, but for what is encrypted.
   - Folders and dashboards that somebody made in Grafana's pages are in it where O(grafana) says how to reach it.
-    Metrics and logs aren't: M(k0rdent.kof.fleet_data) saves them.
+    Metrics and logs aren't, which M(k0rdent.kof.fleet_data) saves.
 options:
   folder:
     description: Where the file is written; made where it isn't there. A relative one is below the working folder.

@@ -11,13 +11,17 @@ import dataclasses
 import os
 import pathlib
 import re
+import stat
 import subprocess
+import tarfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 _CORE = re.compile(rb"CANARY(\d{4})END")
+#: How a text begins that Ansible Vault has encrypted.
+VAULT = b"$ANSIBLE_VAULT;"
 #: What base64 makes of CANARY behind 0, 1 or 2 other bytes, without the digits that its neighbours share in; and how
 #: many digits before that the group of four begins.
 _PACKED = {
@@ -68,11 +72,31 @@ def found_below(*folders: pathlib.Path) -> dict[str, set[int]]:
     return found
 
 
-class Processes:
-    """Looks at the command lines and environments of all that a process starts, again and again."""
+def found_in_archive(file: pathlib.Path) -> dict[str, set[int]]:
+    """By member, the canaries in what is packed in a .tar.gz; in their names, too. Not in what Ansible Vault has
+    encrypted: that is where they are to be."""
+    found = {}
+    with tarfile.open(file) as tar:
+        for member in tar:
+            packed = tar.extractfile(member)
+            data = packed.read() if packed else b""
+            numbers = found_in(member.name.encode()) | (set() if data.startswith(VAULT) else found_in(data))
+            if numbers:
+                found[f"{file.name}: {member.name}"] = numbers
+    return found
 
-    def __init__(self, root: int, own_environment: bytes = b"") -> None:
-        """own_environment: as the process itself was started; what is in it was put there by the test."""
+
+class Processes:
+    """Looks at the command lines and environments of all that a process starts, and at the files of some folders, again
+    and again."""
+
+    def __init__(self, root: int, own_environment: bytes = b"", folders: Sequence[pathlib.Path] = ()) -> None:
+        """
+        :param own_environment: as the process itself was started; what is in it was put there by the test.
+        :param folders: of files that come and go while it runs.
+        """
+        self._folders = folders
+        self.files: set[str] = set()
         self.found: dict[str, set[int]] = {}
         self.seen: set[int] = set()
         self._root = root
@@ -90,6 +114,13 @@ class Processes:
 
     def _watch(self) -> None:
         while not self._end.wait(0.03):
+            for path in self._files():
+                self.files.add(path)
+                with contextlib.suppress(OSError):
+                    if not stat.S_ISREG(os.lstat(path).st_mode):
+                        continue  # who opens a pipe may wait for ever
+                    if numbers := found_in(pathlib.Path(path).read_bytes()):
+                        self.found.setdefault(f"{path}, meanwhile", set()).update(numbers)
             for pid in self._descendants():
                 for name in ("cmdline", "environ"):
                     with contextlib.suppress(OSError):
@@ -98,6 +129,11 @@ class Processes:
                         if numbers:
                             self.found.setdefault(name, set()).update(numbers)
                 self.seen.add(pid)
+
+    def _files(self) -> Iterator[str]:
+        for folder in self._folders:
+            for path, _folders, names in os.walk(folder):  # which doesn't mind that one goes meanwhile
+                yield from (os.path.join(path, name) for name in names)
 
     def _descendants(self) -> list[int]:
         parents: dict[int, list[int]] = {}
@@ -119,12 +155,14 @@ class Processes:
 
 @dataclasses.dataclass
 class Seen:
-    """All that a run showed or left: where, and which canaries were in it."""
+    """All that a run showed or left: where, and which canaries were in it; how many processes and temporary files were
+    looked at meanwhile."""
 
     code: int
     output: str
     found: dict[str, set[int]]
     processes: int
+    files: int
 
 
 def run(command: list[str], work: pathlib.Path, environment: dict[str, str], timeout: float = 500) -> Seen:
@@ -154,7 +192,8 @@ def run(command: list[str], work: pathlib.Path, environment: dict[str, str], tim
             start_new_session=True,
         )  # fmt: skip
         given = b"\0".join(f"{name}={value}".encode(errors="surrogateescape") for name, value in environment.items())
-        with Processes(process.pid, given) as processes:
+        temporary = [work / name for name in ("tmp", "local", "remote", "home")]
+        with Processes(process.pid, given, temporary) as processes:
             try:
                 process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -163,7 +202,7 @@ def run(command: list[str], work: pathlib.Path, environment: dict[str, str], tim
             time.sleep(0.05)
     found = {**found_below(work), **processes.found}
     told = (work / "output").read_text(errors="replace")
-    return Seen(process.returncode, told, found, len(processes.seen))
+    return Seen(process.returncode, told, found, len(processes.seen), len(processes.files))
 
 
 def around(work: pathlib.Path, number: int, width: int = 120) -> Iterator[str]:

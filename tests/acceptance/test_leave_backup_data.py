@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import pathlib
-import signal
 import threading
 import time
 from collections.abc import Callable
 
 import example_fleet
+import killers
 import pytest
 from stores_of_a_region import Stores
 from support import Run, Sandbox, Started, finish, secrets_of
@@ -37,7 +36,7 @@ def killed(started: Started, there: Callable[[], bool]) -> None:
     while not there():
         assert started[0].poll() is None, finish(started).output
         time.sleep(0.005)
-    os.killpg(started[0].pid, signal.SIGKILL)
+    killers.kill(started[0].pid, whole_tree=True)
     finish(started)
 
 

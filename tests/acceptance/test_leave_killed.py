@@ -240,8 +240,9 @@ def undisturbed(world: World) -> dict[str, Undisturbed]:
 @pytest.mark.parametrize("seed", [pytest.param(each, id=f"seed{each}") for each in SEEDS])
 def test_killed_at_a_random_write(world: World, undisturbed: dict[str, Undisturbed], seed: int, name: str) -> None:
     step, wanted, chance = LIFE[name], undisturbed[name], random.Random(f"{seed} {name}")
-    # One run has a write or two less than another: what it finds done by a controller it need not do.
-    number, after = chance.randint(1, len(wanted.writes) - 2), chance.random() < 0.5
+    # Of a hundred writes one run has one or two less than another: what a controller has done by then it need not do.
+    most = len(wanted.writes) - len(wanted.writes) // 50
+    number, after = chance.randint(1, most), chance.random() < 0.5
     whole_tree = chance.random() < 0.5
     world.bring_before(name)
     if name == "uninstall-but-aws":

@@ -5,7 +5,6 @@ The protocol under any order of events is tests/unit/plugins/module_utils/k8s/te
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any
 import example_fleet
 import pytest
 import yaml
+from killers import tree
 from support import DEPLOYMENTS, LEASES, REPOSITORY, Run, Sandbox, Started, finish
 
 FLEET = example_fleet.fleet(1, 2)
@@ -66,16 +66,6 @@ def until(done: Callable[[], Any], seconds: float = 600, every: float = 0.05) ->
     while not (found := done()):
         assert time.monotonic() < end, "it took too long"
         time.sleep(every)
-    return found
-
-
-def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    found = [pid]
-    for each in found:
-        with contextlib.suppress(OSError):
-            for task in pathlib.Path(f"/proc/{each}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
     return found
 
 

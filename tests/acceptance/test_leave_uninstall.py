@@ -235,7 +235,7 @@ def test_a_kind_that_cant_be_listed_is_never_taken_for_an_empty_one(own_sandbox:
         run = own_sandbox.playbook("uninstall", *CONFIRMED, *ALL, inventory=inventory)
         seen = own_sandbox.playbook("status", inventory=inventory)
     assert run.code != 0
-    assert "PromxyServerGroup (kof.k0rdent.mirantis.com/v1alpha1) in namespace kof: can't be listed" in told(run)
+    assert "can't be looked at, whosever it is: PromxyServerGroup (kof.k0rdent.mirantis.com/v1alpha1)" in told(run)
     assert "conversion webhook" in told(run)
     assert "Nothing was changed" in told(run)
     assert "Traceback" not in run.output + seen.output

@@ -136,6 +136,27 @@ def test_a_reset_before_leaves_nothing_and_a_reset_after_leaves_the_object(proxy
         assert proxy.counts[kind] == 1
 
 
+def test_who_is_asked_of_each_change_says_what_reaches_the_server_and_what_the_client(proxy, client):
+    asked, never, unheard = [], fresh("never"), fresh("unheard")
+
+    def passes(method: str, path: str, done: bool) -> bool:
+        path = path.partition("?")[0]
+        asked.append((method, path, done))
+        return not (path.endswith(never) or (path.endswith(unheard) and done))
+
+    proxy.passes = passes
+    for name in (never, unheard):
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            client.apply(f"{NAMESPACES}/{name}", namespace(name))
+        client.close()  # the next request has a line of its own
+    assert names(client) & {never, unheard} == {unheard}
+    assert asked == [
+        ("PATCH", f"{NAMESPACES}/{never}", False),
+        ("PATCH", f"{NAMESPACES}/{unheard}", False),
+        ("PATCH", f"{NAMESPACES}/{unheard}", True),
+    ]
+
+
 def test_a_hang_lasts_until_the_client_gives_up_or_for_its_time(proxy, tmp_path):
     proxy.faults = (Fault("hang", "POST"), Fault("hang", "GET", delay=0.3))
     kubeconfig = proxy.write_kubeconfig(tmp_path / "kubeconfig")
