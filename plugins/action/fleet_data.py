@@ -215,7 +215,7 @@ def _times(said: tuple[str, str], now: int) -> tuple[int, int]:
     try:
         return saved_data.time_range(*said, now)
     except ValueError as problem:
-        option, _, why = str(problem).partition(" ")
+        option, _space, why = str(problem).partition(" ")
         raise FleetFault(f"range_{option} (backup_data_{option}) {why}. No file was written.") from None
 
 

@@ -122,6 +122,7 @@ class ActionModule(fleets.FleetAction):
             pending=self._pending(connection, fleet, task_vars, before=before),
             progress=progress_lines("objects restored", say),
         )
+        outcomes = content.veiled(outcomes)
         refused = [f"{each.ref}: {each.reason}" for each in outcomes if each.action == "refused"]
         mothership = fleet.batch["mothership"][0]
         at = restore.became(waves, outcomes, fleet.release, fleets.hosts_of_clusters(task_vars), mothership)

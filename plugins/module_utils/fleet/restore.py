@@ -10,15 +10,15 @@ Pure but for the client that it is given, and for reading. What is written goes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive, backup, in_grafana, installed
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import policy_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.archive import About, NotAnArchive
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import Fleet
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import diff, reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard, Outcome, Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import same
@@ -56,6 +56,8 @@ class Content:
     :ivar then: what stands on the charts: regional clusters with all of theirs, then children.
     :ivar values: of kof's charts, by Helm release; empty where they aren't in it.
     :ivar grafana: what Grafana had and no object, of in_grafana.py; empty where that isn't in it.
+    :ivar encrypted: those of `then` that were, since something in them may be secret: which text of theirs, only the
+        inventory knew that they were made of.
     """
 
     about: About
@@ -63,6 +65,14 @@ class Content:
     then: Waves
     values: Mapping[str, Any]
     grafana: Mapping[str, Any]
+    encrypted: frozenset[Ref]
+
+    def veiled(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """What became of its objects, without the values of those that were encrypted."""
+        return [
+            replace(each, changes=tuple(map(diff.veiled, each.changes))) if each.ref in self.encrypted else each
+            for each in outcomes
+        ]
 
 
 def read(content: bytes, decrypt: Callable[[bytes], bytes | None] | None) -> Content:
@@ -118,7 +128,12 @@ def read(content: bytes, decrypt: Callable[[bytes], bytes | None] | None) -> Con
         child = ref.kind == "ClusterDeployment" and layer_of(objects[ref], release) == "child"
         waves["home" if ref.kind == "Namespace" else "child" if child else "regional"].append(objects[ref])
     return Content(
-        about, (waves["home"], list(secrets.values())), (waves["regional"], waves["child"]), values, _grafana(opened)
+        about,
+        (waves["home"], list(secrets.values())),
+        (waves["regional"], waves["child"]),
+        values,
+        _grafana(opened),
+        frozenset(map(ref_of, _list(opened, backup.SECRET_OBJECTS))),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import LAST_APPLIED, join, own_entry, same
@@ -27,7 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.secret_names impor
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import foreign_yaml, secret_forms, yaml_text
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.telling import HIDDEN, without_login
 
-__all__ = ["HIDDEN", "HIDDEN_NEW", "Creation", "FieldChange", "changes", "is_secret_name", "masked"]
+__all__ = ["HIDDEN", "HIDDEN_NEW", "Creation", "FieldChange", "changes", "is_secret_name", "masked", "veiled"]
 HIDDEN_NEW = "(hidden, another value)"
 _ABSENT: Any = object()
 
@@ -179,6 +179,19 @@ def _walk(
             in_list,
             within_of(key, both, within),
         )
+
+
+#: What names an object.
+_NAMES = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+
+
+def veiled(change: FieldChange) -> FieldChange:
+    """That a field of an object differs, and nothing of what is in it: something in the object is known to be secret,
+    but not what."""
+    if change.path in _NAMES:
+        return change
+    before, after = _hidden(change.before), _hidden(change.after)
+    return replace(change, before=before, after=HIDDEN_NEW if before == after == HIDDEN else after)
 
 
 def _list_of_objects(value: Any) -> bool:

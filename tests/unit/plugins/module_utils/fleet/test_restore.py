@@ -11,6 +11,8 @@ import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive, restore
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.archive import About, NotAnArchive
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Outcome, diff_of, ref_of
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.diff import HIDDEN_NEW, Creation, changes
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 
 ABOUT = About("", "prod", "kof", "kcm-system", "0.1", "0.1.1", "v1alpha1", {"kof-mothership": "0.1.1"})
@@ -147,6 +149,28 @@ def test_what_is_encrypted_needs_its_password() -> None:
     with pytest.raises(NotAnArchive, match="none of this run's vault passwords opens its member encrypted/secrets"):
         restore.read(content, lambda _member: None)
     assert restore.read(packed(PLAIN), None).then == ([EU1, GROUP], [CHILD])
+
+
+def test_of_what_was_encrypted_the_fields_are_told_and_no_values() -> None:
+    """Only the inventory knew which text of it a vault held."""
+    content = read({**PLAIN, "objects/ClusterDeployment.json": [EU1], "encrypted/objects.json": [CHILD]})
+    made = [Outcome(ref_of(each), "created", Creation(each)) for each in (EU1, CHILD)]
+    shown, hidden = (diff_of([each])[0]["after"] for each in content.veiled(made))
+    assert "name: eu1" in shown
+    assert "kof-storage" in shown
+    assert "name: a-child" in hidden
+    assert "serviceSpec.services[0].template: (hidden)" in hidden
+    assert "kof-collectors" not in hidden
+    set_back = Outcome(ref_of(CHILD), "updated", changes(CHILD, with_(CHILD, _another)))
+    (told,) = diff_of(content.veiled([set_back]))
+    assert (told["before"], told["after"].rstrip()) == (
+        "spec.serviceSpec.services[0].name: (hidden)\n",
+        f"spec.serviceSpec.services[0].name: {HIDDEN_NEW}",
+    )
+
+
+def _another(item: dict[str, Any]) -> None:
+    item["spec"]["serviceSpec"]["services"][0]["name"] = "another"
 
 
 @pytest.mark.parametrize("charts", [{}, {"kof-mothership": "0.1.2"}])
