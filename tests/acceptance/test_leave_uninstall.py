@@ -223,6 +223,7 @@ def test_what_is_others_keeps_namespace_and_charts(own_sandbox: Sandbox, invento
     assert own_sandbox.mutations_since(mark) == []
 
 
+@pytest.mark.long  # each kind that is listed has its own in tests/unit/plugins/action/test_fleet_uninstall.py
 def test_a_kind_that_cant_be_listed_is_never_taken_for_an_empty_one(own_sandbox: Sandbox, inventory: str) -> None:
     """The webhook that converts it is away: whatever there is of it stays, and with it all else."""
     mark, admin = own_sandbox.audit_mark(), own_sandbox.folder / "mothership.kubeconfig"
