@@ -29,8 +29,9 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import dig,
 
 METRICS, LOGS = "metrics", "logs"
 KINDS = (METRICS, LOGS)
-#: Bytes that one request takes to a store.
-AT_ONCE = 4 * 2**20
+#: Bytes that one request takes to a store, or a line of 256 KiB more: ingress-nginx, which stands in front of kof's
+#: vmauth with its defaults, refuses what is larger than 1 MiB.
+AT_ONCE = 2**19
 #: Of the native format: what its reader refuses, and the times before its blocks.
 _LARGEST_BLOCK, HEAD = 2**20, 16
 _SIZE = struct.Struct(">I")
@@ -512,5 +513,7 @@ def _send(region: Region, way: Way, path: str, body: bytes, kind: str) -> None:
         raise Unknown(f"{kind}: {reason}") from None
     if status in (400, 401, 403, 404):
         _judged(status, kind, path.partition("?")[0])
+    if status == 413:  # nothing of it has reached the store
+        raise Refused(f"{kind}: HTTP 413: what is in front of vmauth takes no request of {len(body)} bytes")
     if status not in (200, 204):
         raise Unknown(f"{kind}: HTTP {status}")

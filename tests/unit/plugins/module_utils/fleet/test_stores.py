@@ -244,6 +244,21 @@ def test_requests_are_of_a_bounded_size_each_with_its_head(monkeypatch: pytest.M
     assert all(body.startswith(HEAD) and len(body) < 150 for _url, body in way.sent)
 
 
+def test_requests_are_of_a_size_that_ingress_nginx_takes_by_default() -> None:
+    line = b'{"_msg":"' + b"x" * (2**18 - 12) + b'"}\n'  # the longest that VictoriaLogs takes
+    way = Way((204, b""))
+    assert stores.send_logs(REGION, way, [line] * 20) == 20
+    samples = [stores.Block(block(b"up\x01", 0, 9, 1), b"up\x01", 0, 9, 1)] * 40_000
+    assert stores.send_metrics(REGION, way, HEAD, samples) == 40_000
+    assert max(len(body) for _url, body in way.sent) <= 2**20
+    for send in (
+        lambda: stores.send_logs(REGION, Way((413, b"<html>")), [line]),
+        lambda: stores.send_metrics(REGION, Way((413, b"<html>")), HEAD, samples[:1]),
+    ):
+        with pytest.raises(Refused, match="HTTP 413: what is in front of vmauth takes no request of "):
+            send()
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [((401, b""), Refused), ((500, b""), Unknown), ((503, b""), Unknown), (NoAnswer("refused", "reset"), Unknown)],
