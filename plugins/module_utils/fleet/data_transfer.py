@@ -332,7 +332,9 @@ def bring_back(
     begun = folder.begun()
     job = _Sending(folder, way, ended, may_write, patience, check_mode, begun)
     told = _each(regions, job.run, ended, say)
-    if not check_mode and not any(each.why for each in told):
+    # What was begun at a region that isn't there now is still to be known when it is.
+    asked = {each.cluster for each in regions}
+    if not check_mode and not any(each.why for each in told) and all(file.split("/")[0] in asked for file in begun):
         folder.sent()
     return told
 

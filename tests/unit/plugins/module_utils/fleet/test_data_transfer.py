@@ -8,6 +8,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,6 +190,24 @@ def test_nothing_is_sent_where_others_have_samples_and_what_doesnt_arrive_is_tol
     assert "eu1 doesn't take it, or doesn't answer: run again" in back()["metrics"].why[0]
     store.send = lambda *_: (401, b"")  # type: ignore[method-assign]
     assert "HTTP 401" in back()["metrics"].why[0]
+
+
+def test_what_was_begun_at_a_region_is_known_until_it_is_asked_again(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, HOUR), Store(HOUR)
+    saved(made, store)
+    for part in made.about.parts:
+        made.sending(part)
+    begun = made.begun()
+    other = replace(REGION, cluster="us1")
+    for regions in ([], [other]):
+        data_transfer.bring_back(
+            made, regions, store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=False
+        )
+        assert made.begun() == begun
+    data_transfer.bring_back(
+        made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=False
+    )
+    assert made.begun() == []
 
 
 def test_a_run_that_may_not_write_sends_nothing(tmp_path: pathlib.Path) -> None:
