@@ -199,12 +199,12 @@ class Folder:
         """
         self.hold()
         self.about = read(self.path)
-        kept = []
+        kept = {}  # a file that was made anew is in two lines
         for each in self.about.parts + list(self._done()):
             with contextlib.suppress(NotSaved):
                 check(self.path, each)
-                kept.append(each)
-        self.about.parts = kept
+                kept[each.file] = each
+        self.about.parts = list(kept.values())
         return len(kept)
 
     def _done(self) -> Iterator[Part]:
@@ -445,8 +445,13 @@ def _opened(file: pathlib.Path) -> IO[bytes]:
 
 def _append(file: pathlib.Path, said: Mapping[str, Any]) -> None:
     new = not file.exists()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    with open(os.open(file, flags, 0o600), "ab") as stream:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    with open(os.open(file, flags, 0o600), "r+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size and os.pread(stream.fileno(), 1, size - 1) != b"\n":
+            # A line that a full disk or a power failure has cut would spoil this one.
+            stream.seek(0)
+            stream.truncate(stream.read().rfind(b"\n") + 1)
         stream.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -109,6 +109,25 @@ def test_what_was_cut_when_the_machine_went_down_is_made_anew(folder: Folder) ->
     assert done.read_bytes() == whole
 
 
+def test_a_line_that_was_cut_spoils_no_other(folder: Folder) -> None:
+    first, second = folder.about.parts
+    folder.sending(first)
+    for name in (saved_data.DONE, saved_data.BEGUN):
+        with (folder.path / name).open("ab") as stream:
+            stream.write(b'{"file": "eu1/me')  # as much as a full disk took
+    folder.sending(second)
+    assert folder.begun() == [first.file, second.file]
+    folder.put("eu1", "logs", 0, HOUR, (), three)
+    assert len(again(folder).about.parts) == 3
+
+
+def test_a_file_that_was_lost_and_made_anew_is_one_part(folder: Folder) -> None:
+    (folder.path / folder.about.parts[1].file).unlink()
+    kept = again(folder)
+    kept.put("eu1", "logs", HOUR, 2 * HOUR, (), three)
+    assert [part.kind for part in again(kept).about.parts] == ["metrics", "logs"]
+
+
 def test_a_file_that_isnt_whole_is_made_anew(folder: Folder) -> None:
     file = folder.path / folder.about.parts[0].file
     file.write_bytes(file.read_bytes()[:-1])
