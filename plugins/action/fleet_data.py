@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data_transfer, saved_data, stores
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import backup, data_transfer, saved_data, stores
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.data_transfer import Told
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, LAYERS, FleetFault, members
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.regions import own_regions
@@ -76,7 +76,7 @@ class ActionModule(fleets.FleetAction):
             with self.connect(fleet, options) as connection:
                 regions, left_out = own_regions(connection, fleet, kcm_version_of(connection))
                 if options["step"] == SAVE:
-                    return self._save(folder, new, fleet, regions, left_out, said)
+                    return self._save(folder, new, fleet, regions, left_out, said, backup.identity_of(connection))
                 return self._restore(folder, regions, left_out, options["patience"])
         except (NotSaved, Busy) as problem:
             raise FleetFault(f"{problem}. Nothing was changed.") from None
@@ -96,7 +96,13 @@ class ActionModule(fleets.FleetAction):
         regions: Sequence[Region],
         left_out: list[str],
         said: tuple[str, str],
+        management_cluster: str,
     ) -> dict[str, Any]:
+        if new is None and folder.about.management_cluster != management_cluster:
+            raise FleetFault(
+                f"{folder.path} is of a fleet {folder.about.fleet} on another management cluster: name another folder "
+                "(backup_folder). No file was written."
+            )
         if not regions:
             raise FleetFault(
                 "no regional cluster can be asked for its data"
@@ -104,7 +110,7 @@ class ActionModule(fleets.FleetAction):
             )
         if new is not None:
             name, version = fleet.shared("kof_fleet"), fleet.shared("kof_version")
-            about = saved_data.About(name, version, *new, said=said)
+            about = saved_data.About(name, version, *new, said=said, management_cluster=management_cluster)
             if self.check_mode:
                 folder.about = about
             else:
@@ -138,7 +144,8 @@ class ActionModule(fleets.FleetAction):
         if not self.check_mode:
             folder.hold()
         way, ready, away = _way(), [], []
-        end = time.monotonic() + patience
+        # Nothing comes up meanwhile in check mode.
+        end = time.monotonic() + (0 if self.check_mode else patience)
         for region in regions:
             why = data_transfer.wait(region, way, max(0.0, end - time.monotonic()))
             away += [f"{region.cluster}: {why}"] if why else []
@@ -246,7 +253,7 @@ def _chosen(
     try:
         folder.about = saved_data.read(folder.path)
     except NotSaved as problem:
-        if os.path.lexists(folder.path):
+        if os.path.lexists(folder.path) and not saved_data.is_bare(folder.path):
             raise FleetFault(f"{folder.path} is in the way: {problem}. No file was written.") from None
         return folder, times
     if folder.about.fleet != fleet or (folder.about.begin, folder.about.end) != times:

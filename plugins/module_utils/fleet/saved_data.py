@@ -84,6 +84,7 @@ class About:
     :ivar said: how the range was said, by which a run that goes on with it is known.
     :ivar complete: whether it has all that was asked for.
     :ivar left_out: what isn't in it, and why.
+    :ivar management_cluster: the uid of its namespace kube-system.
     """
 
     fleet: str
@@ -94,6 +95,7 @@ class About:
     complete: bool = False
     left_out: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    management_cluster: str = ""
 
 
 # -- times
@@ -395,6 +397,16 @@ def _part(said: Mapping[str, Any]) -> Part:
     ):
         raise ValueError("not a part")
     return found
+
+
+def is_bare(folder: pathlib.Path) -> bool:
+    """Whether it is what a run has left that could make the folder, and not say yet what it is to be."""
+    try:
+        found = os.stat(folder, follow_symlinks=False)
+        names = set(os.listdir(folder)) if stat.S_ISDIR(found.st_mode) else {MANIFEST}
+    except OSError:
+        return False
+    return names <= {f".{MANIFEST}{_UNFINISHED}"} and found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
 def unfinished(folder: pathlib.Path, fleet: str) -> list[pathlib.Path]:

@@ -134,6 +134,21 @@ def test_a_file_that_isnt_whole_is_made_anew(folder: Folder) -> None:
     assert [part.kind for part in again(folder).about.parts] == ["logs"]
 
 
+def test_a_folder_that_says_nothing_yet_is_nobodys_but_what_is_in_it_is(tmp_path: pathlib.Path) -> None:
+    bare = tmp_path / "kof-data-prod-20260301t000000z"
+    assert not saved_data.is_bare(bare)
+    bare.mkdir(mode=0o700)
+    (bare / ".manifest.json.unfinished").write_bytes(b"{")  # as much as a full disk took
+    assert saved_data.is_bare(bare)
+    (tmp_path / "link").symlink_to(bare)
+    assert not saved_data.is_bare(tmp_path / "link")
+    bare.chmod(0o755)
+    assert not saved_data.is_bare(bare)
+    bare.chmod(0o700)
+    (bare / "notes").touch()
+    assert not saved_data.is_bare(bare)
+
+
 def test_nothing_is_left_of_a_part_that_broke_off(folder: Folder) -> None:
     def breaks(write: Callable[[bytes], object]) -> int:
         write(b"half")
