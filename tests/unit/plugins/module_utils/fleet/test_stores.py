@@ -153,6 +153,13 @@ def test_an_answer_of_somebody_else_is_no_count(body: bytes) -> None:
         stores.lines(REGION, Way((200, body)), 0, 1000)
 
 
+@pytest.mark.parametrize("answer", [(200, b""), (200, b"\n"), (204, b""), (200, b'{"n":"1"}\n{"n":"2"}\n')])
+def test_no_answer_is_no_count_of_logs(answer: Any) -> None:
+    with pytest.raises(Refused, match="isn't VictoriaLogs'"):
+        stores.lines(REGION, Way(answer), 0, 1000)
+    assert stores.lines(REGION, Way((200, b'{"n":"0"}\n')), 0, 1000) == 0
+
+
 @pytest.mark.parametrize("body", [b'{"_time":"t"}\n{"_ti', b'{"_time":"t"}', b'{"_time":"t"}\n\nremoteAddr: timeout\n'])
 def test_lines_of_logs_that_were_cut_are_not_whole(body: bytes) -> None:
     with pytest.raises(TooMuch, match="broke off"):
@@ -168,7 +175,8 @@ def test_paths_of_writing_are_those_of_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("up", "up"), ("a:b_c", "a:b_c"), ("a.b", r"a\\.b"), ("é", "é"), ('q"', r"q\\\"")]
+    ("name", "wanted"),
+    [("up", "up"), ("a:b_c", "a:b_c"), ("a.b", r"a\\.b"), ("é", "é"), ("é.(|", r"é\\.\\(\\|"), ('q"', r"q\\\"")],
 )
 def test_names_of_metrics_are_said_exactly(name: str, wanted: str) -> None:
     assert stores.selector([name]) == f'{{__name__=~"{wanted}"}}'
