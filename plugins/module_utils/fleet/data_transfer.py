@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import (
     KINDS,
     LOGS,
     METRICS,
+    Reader,
     Refused,
     Region,
     TooMuch,
@@ -326,17 +328,43 @@ def bring_back(
 ) -> list[Told]:
     """Send what isn't at the regionals yet.
 
-    :param may_write: is asked before each part is sent; raises where it mustn't be.
+    :param may_write: is asked before each request that sends something; raises where it mustn't be.
     """
     ended = threading.Event()
     begun = folder.begun()
-    job = _Sending(folder, way, ended, may_write, patience, check_mode, begun)
+
+    def before() -> None:
+        if ended.is_set():
+            raise _Stopped
+        may_write()
+
+    job = _Sending(folder, _Asking(way, before), ended, may_write, patience, check_mode, begun)
     told = _each(regions, job.run, ended, say)
     # What was begun at a region that isn't there now is still to be known when it is.
     asked = {each.cluster for each in regions}
     if not check_mode and not any(each.why for each in told) and all(file.split("/")[0] in asked for file in begun):
         folder.sent()
     return told
+
+
+@dataclass
+class _Asking:
+    """A way that asks before something is sent."""
+
+    way: Way
+    before: Callable[[], None]
+
+    def ask(self, url: str, form: Mapping[str, str], login: tuple[str, str]) -> tuple[int, bytes]:
+        return self.way.ask(url, form, login)
+
+    def read(
+        self, url: str, form: Mapping[str, str], login: tuple[str, str]
+    ) -> AbstractContextManager[tuple[int, Reader]]:
+        return self.way.read(url, form, login)
+
+    def send(self, url: str, body: bytes, login: tuple[str, str]) -> tuple[int, bytes]:
+        self.before()
+        return self.way.send(url, body, login)
 
 
 @dataclass
@@ -387,7 +415,7 @@ class _Sending:
                     "saved: nothing of it was sent, for what is in both would be there twice"
                 )
             if self.check_mode:
-                told.count += max(0, part.count - now)
+                told.count += self._lacking(region, part) if now and part.kind == LOGS else max(0, part.count - now)
                 return 0
             unsettled = True
             try:
@@ -398,9 +426,15 @@ class _Sending:
             if part.kind == LOGS:
                 told.count, told.size = told.count + number, told.size + part.size
                 return now + number
-            told.count, told.size = told.count + part.count - now, told.size + part.size
+            told.count, told.size = told.count + max(0, part.count - now), told.size + part.size
             return part.count
         raise _Failed(f"{region.cluster} doesn't take it, or doesn't answer: run again")
+
+    def _lacking(self, region: Region, part: Part) -> int:
+        """How many lines would be sent: those that are there may be others."""
+        missing_line = stores.missing_lines(region, self.way, part.begin, part.end)
+        with content(self.folder.path, part) as stream:
+            return sum(map(missing_line, stream))
 
     def _send(self, region: Region, part: Part, *, whole: bool) -> int:
         if part.kind == LOGS:

@@ -223,3 +223,48 @@ def test_a_run_that_may_not_write_sends_nothing(tmp_path: pathlib.Path) -> None:
             made, [REGION], store, lambda _: None, may_write=may_not, patience=NOW, check_mode=False
         )
     assert not (made.path / saved_data.BEGUN).exists()
+
+
+def test_no_request_begins_once_a_run_may_not_write_any_more(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_transfer.stores, "AT_ONCE", 1000)
+    made, store, asked, sent = folder(tmp_path, HOUR), Store(HOUR), list[int](), list[bytes]()
+    saved(made, store)
+    store.full = False
+
+    def send(url: str, body: bytes, login: tuple[str, str]) -> tuple[int, bytes]:
+        sent.append(body)
+        return 204, b""
+
+    def may_write() -> None:  # as a lease that is lost in the middle of a part
+        asked.append(1)
+        if len(asked) > 8:
+            raise KeyError
+
+    store.send = send  # type: ignore[method-assign]
+    with pytest.raises(KeyError):
+        data_transfer.bring_back(
+            made, [REGION], store, lambda _: None, may_write=may_write, patience=NOW, check_mode=False
+        )
+    assert len(sent) <= 8
+
+
+def test_what_is_told_is_what_is_sent_whatever_others_have_written(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, HOUR), Store(HOUR)
+    saved(made, store)
+    store.full, store.sent = False, {"metrics": 5000, "logs": 4000}
+    store.send = lambda *_: (204, b"")  # type: ignore[method-assign]
+    for part in made.about.parts:
+        made.sending(part)
+
+    @contextmanager
+    def others(url: str, form: Mapping[str, str], login: tuple[str, str]) -> Iterator[tuple[int, Any]]:
+        yield 200, io.BytesIO(b"".join(b'{"_time":"another %d"}\n' % number for number in range(4000)))
+
+    store.read = others  # type: ignore[method-assign]
+    for check_mode in (True, False):
+        told = data_transfer.bring_back(
+            made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=check_mode
+        )
+        assert {each.kind: each.count for each in told} == {"metrics": 0, "logs": 3600}
