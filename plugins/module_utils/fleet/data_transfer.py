@@ -33,6 +33,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import (
     KINDS,
     LOGS,
     METRICS,
+    Ambiguous,
     Reader,
     Refused,
     Region,
@@ -420,6 +421,8 @@ class _Sending:
             unsettled = True
             try:
                 number = self._send(region, part, whole=not now)
+            except Ambiguous:
+                raise
             except Unknown:
                 self.ended.wait(_PAUSE)
                 continue

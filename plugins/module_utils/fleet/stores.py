@@ -78,6 +78,10 @@ class Unknown(Exception):
     """What a store has taken of what it was sent isn't known."""
 
 
+class Ambiguous(Unknown):
+    """And won't be, however often it is asked."""
+
+
 @dataclass(frozen=True)
 class Region:
     """A regional cluster's stores.
@@ -379,7 +383,7 @@ def missing_blocks(
     of these series is in that time is from us.
 
     :param content: the blocks, from the first on.
-    :raises Unknown: it can't be told.
+    :raises Ambiguous: it can't be told.
     :raises Refused, TooMuch:
     """
     there = series(region, way, begin, end, names)
@@ -401,7 +405,11 @@ def missing_blocks(
         if not others:
             return False
         if any(low <= last and first <= high for low, high in others if low <= high):
-            raise Unknown("samples of one series in several blocks of the same time")
+            raise Ambiguous(
+                "a series has several blocks of the same time, as a store with replicas gives them, so what of it has "
+                "arrived can't be told, and nothing was sent again. Delete the series of these metrics there, and run "
+                "again"
+            )
         if (key, first, last) not in known:
             exact = ",".join(
                 f"{json.dumps(k)}={json.dumps(v, ensure_ascii=False)}" for k, v in labels_of(block.name).items()
