@@ -9,13 +9,14 @@ regionals are the fleet's own, with which login they are asked, and what of a ru
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data_transfer, saved_data, stores
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import backup, data_transfer, saved_data, stores
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.data_transfer import Told
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, LAYERS, FleetFault, members
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.regions import own_regions
@@ -76,7 +77,7 @@ class ActionModule(fleets.FleetAction):
             with self.connect(fleet, options) as connection:
                 regions, left_out = own_regions(connection, fleet, kcm_version_of(connection))
                 if options["step"] == SAVE:
-                    return self._save(folder, new, fleet, regions, left_out, said)
+                    return self._save(folder, new, fleet, regions, left_out, said, backup.identity_of(connection))
                 return self._restore(folder, regions, left_out, options["patience"])
         except (NotSaved, Busy) as problem:
             raise FleetFault(f"{problem}. Nothing was changed.") from None
@@ -96,7 +97,13 @@ class ActionModule(fleets.FleetAction):
         regions: Sequence[Region],
         left_out: list[str],
         said: tuple[str, str],
+        management_cluster: str,
     ) -> dict[str, Any]:
+        if new is None and folder.about.management_cluster != management_cluster:
+            raise FleetFault(
+                f"{folder.path} is of a fleet {folder.about.fleet} on another management cluster: name another folder "
+                "(backup_folder). No file was written."
+            )
         if not regions:
             raise FleetFault(
                 "no regional cluster can be asked for its data"
@@ -104,7 +111,7 @@ class ActionModule(fleets.FleetAction):
             )
         if new is not None:
             name, version = fleet.shared("kof_fleet"), fleet.shared("kof_version")
-            about = saved_data.About(name, version, *new, said=said)
+            about = saved_data.About(name, version, *new, said=said, management_cluster=management_cluster)
             if self.check_mode:
                 folder.about = about
             else:
@@ -114,12 +121,14 @@ class ActionModule(fleets.FleetAction):
             say(f"Going on with {folder.path}: {kept} parts of it are whole")
         times = (folder.about.begin, folder.about.end)
         if folder.about.complete:
+            for part in folder.about.parts:
+                saved_data.check(folder.path, part)
             told = _of_parts(folder)
             return self._result(folder, told, left_out, False, f"{folder.path} has all of that time already: ")
         if self.check_mode:
             told = _counted(regions, times)
             return self._result(folder, told, left_out, False, f"{folder.path} would be written: ", path="")
-        told = data_transfer.save(folder, regions, _way(), _line("saved"))
+        told = data_transfer.save(folder, regions, _way(), _line("saved"), _lives)
         if not left_out and not any(each.why for each in told):
             folder.finish([])
             return self._result(folder, told, left_out, False, f"{folder.path}: ")
@@ -138,7 +147,8 @@ class ActionModule(fleets.FleetAction):
         if not self.check_mode:
             folder.hold()
         way, ready, away = _way(), [], []
-        end = time.monotonic() + patience
+        # Nothing comes up meanwhile in check mode.
+        end = time.monotonic() + (0 if self.check_mode else patience)
         for region in regions:
             why = data_transfer.wait(region, way, max(0.0, end - time.monotonic()))
             away += [f"{region.cluster}: {why}"] if why else []
@@ -204,6 +214,12 @@ def _way() -> stores.Way:
     return Stores()
 
 
+def _lives() -> bool:
+    """Whether ansible-playbook does, whose fork this is."""
+    main = multiprocessing.parent_process()
+    return main is None or os.getppid() == main.pid
+
+
 def _nobody() -> None:
     """Nothing is written in check mode."""
 
@@ -246,7 +262,7 @@ def _chosen(
     try:
         folder.about = saved_data.read(folder.path)
     except NotSaved as problem:
-        if os.path.lexists(folder.path):
+        if os.path.lexists(folder.path) and not saved_data.is_bare(folder.path):
             raise FleetFault(f"{folder.path} is in the way: {problem}. No file was written.") from None
         return folder, times
     if folder.about.fleet != fleet or (folder.about.begin, folder.about.end) != times:

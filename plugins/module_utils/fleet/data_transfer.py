@@ -10,12 +10,12 @@ fleet/stores.py's, the files fleet/saved_data.py's.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -32,6 +32,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import (
     KINDS,
     LOGS,
     METRICS,
+    Ambiguous,
+    Reader,
     Refused,
     Region,
     TooMuch,
@@ -131,13 +133,20 @@ def _each(
 # -- out
 
 
-def save(folder: Folder, regions: Sequence[Region], way: Way, say: Callable[[Told], None]) -> list[Told]:
+def save(
+    folder: Folder,
+    regions: Sequence[Region],
+    way: Way,
+    say: Callable[[Told], None],
+    lives: Callable[[], bool] = lambda: True,
+) -> list[Told]:
     """Save what isn't in the folder yet.
 
     :param say: is given what is done, one by one.
+    :param lives: whether who wants it is there still; the next run isn't to wait for hours for one that nobody sees.
     """
     ended = threading.Event()
-    return _each(regions, _Saving(folder, way, ended).run, ended, say)
+    return _each(regions, _Saving(folder, way, ended, lives).run, ended, say)
 
 
 @dataclass
@@ -145,6 +154,7 @@ class _Saving:
     folder: Folder
     way: Way
     ended: threading.Event
+    lives: Callable[[], bool]
 
     def run(self, region: Region, kind: str, told: Told) -> None:
         about = self.folder.about
@@ -281,7 +291,7 @@ class _Saving:
         return ask()
 
     def _go_on(self) -> None:
-        if self.ended.is_set():
+        if self.ended.is_set() or not self.lives():
             raise _Stopped
 
 
@@ -326,15 +336,43 @@ def bring_back(
 ) -> list[Told]:
     """Send what isn't at the regionals yet.
 
-    :param may_write: is asked before each part is sent; raises where it mustn't be.
+    :param may_write: is asked before each request that sends something; raises where it mustn't be.
     """
     ended = threading.Event()
     begun = folder.begun()
-    job = _Sending(folder, way, ended, may_write, patience, check_mode, begun)
+
+    def before() -> None:
+        if ended.is_set():
+            raise _Stopped
+        may_write()
+
+    job = _Sending(folder, _Asking(way, before), ended, may_write, patience, check_mode, begun)
     told = _each(regions, job.run, ended, say)
-    if not check_mode and not any(each.why for each in told):
+    # What was begun at a region that isn't there now is still to be known when it is.
+    asked = {each.cluster for each in regions}
+    if not check_mode and not any(each.why for each in told) and all(file.split("/")[0] in asked for file in begun):
         folder.sent()
     return told
+
+
+@dataclass
+class _Asking:
+    """A way that asks before something is sent."""
+
+    way: Way
+    before: Callable[[], None]
+
+    def ask(self, url: str, form: Mapping[str, str], login: tuple[str, str]) -> tuple[int, bytes]:
+        return self.way.ask(url, form, login)
+
+    def read(
+        self, url: str, form: Mapping[str, str], login: tuple[str, str]
+    ) -> AbstractContextManager[tuple[int, Reader]]:
+        return self.way.read(url, form, login)
+
+    def send(self, url: str, body: bytes, login: tuple[str, str]) -> tuple[int, bytes]:
+        self.before()
+        return self.way.send(url, body, login)
 
 
 @dataclass
@@ -385,20 +423,29 @@ class _Sending:
                     "saved: nothing of it was sent, for what is in both would be there twice"
                 )
             if self.check_mode:
-                told.count += max(0, part.count - now)
+                told.count += self._lacking(region, part) if now and part.kind == LOGS else max(0, part.count - now)
                 return 0
             unsettled = True
             try:
                 number = self._send(region, part, whole=not now)
+            except Ambiguous:
+                raise
             except Unknown:
                 self.ended.wait(_PAUSE)
                 continue
             if part.kind == LOGS:
                 told.count, told.size = told.count + number, told.size + part.size
                 return now + number
-            told.count, told.size = told.count + part.count - now, told.size + part.size
+            if number:  # else all of it was there once, and the store didn't keep it
+                told.count, told.size = told.count + max(0, part.count - now), told.size + part.size
             return part.count
         raise _Failed(f"{region.cluster} doesn't take it, or doesn't answer: run again")
+
+    def _lacking(self, region: Region, part: Part) -> int:
+        """How many lines would be sent: those that are there may be others."""
+        missing_line = stores.missing_lines(region, self.way, part.begin, part.end)
+        with content(self.folder.path, part) as stream:
+            return sum(map(missing_line, stream))
 
     def _send(self, region: Region, part: Part, *, whole: bool) -> int:
         if part.kind == LOGS:
@@ -463,15 +510,12 @@ def wait(region: Region, way: Way, seconds: float) -> str:
     """
     end = time.monotonic() + seconds
     while True:
-        with contextlib.suppress(TooMuch):
-            try:
-                stores.samples(region, way, 1, 2)
-                stores.lines(region, way, 1, 2)
-            except Refused as reason:
-                if time.monotonic() >= end:
-                    return str(reason)
-            else:
-                return ""
-        if time.monotonic() >= end:
-            return "its stores answer to nothing"
+        try:
+            stores.samples(region, way, 1, 2)
+            stores.lines(region, way, 1, 2)
+        except (Refused, TooMuch) as reason:
+            if time.monotonic() >= end:
+                return str(reason)
+        else:
+            return ""
         time.sleep(min(5.0, max(0.1, end - time.monotonic())))

@@ -84,6 +84,7 @@ class About:
     :ivar said: how the range was said, by which a run that goes on with it is known.
     :ivar complete: whether it has all that was asked for.
     :ivar left_out: what isn't in it, and why.
+    :ivar management_cluster: the uid of its namespace kube-system.
     """
 
     fleet: str
@@ -94,6 +95,7 @@ class About:
     complete: bool = False
     left_out: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    management_cluster: str = ""
 
 
 # -- times
@@ -199,12 +201,12 @@ class Folder:
         """
         self.hold()
         self.about = read(self.path)
-        kept = []
+        kept = {}  # a file that was made anew is in two lines
         for each in self.about.parts + list(self._done()):
             with contextlib.suppress(NotSaved):
                 check(self.path, each)
-                kept.append(each)
-        self.about.parts = kept
+                kept[each.file] = each
+        self.about.parts = list(kept.values())
         return len(kept)
 
     def _done(self) -> Iterator[Part]:
@@ -397,6 +399,16 @@ def _part(said: Mapping[str, Any]) -> Part:
     return found
 
 
+def is_bare(folder: pathlib.Path) -> bool:
+    """Whether it is what a run has left that could make the folder, and not say yet what it is to be."""
+    try:
+        found = os.stat(folder, follow_symlinks=False)
+        names = set(os.listdir(folder)) if stat.S_ISDIR(found.st_mode) else {MANIFEST}
+    except OSError:
+        return False
+    return names <= {f".{MANIFEST}{_UNFINISHED}"} and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
 def unfinished(folder: pathlib.Path, fleet: str) -> list[pathlib.Path]:
     """Folders below it with data of the fleet that a run hasn't finished."""
     found = []
@@ -445,8 +457,13 @@ def _opened(file: pathlib.Path) -> IO[bytes]:
 
 def _append(file: pathlib.Path, said: Mapping[str, Any]) -> None:
     new = not file.exists()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    with open(os.open(file, flags, 0o600), "ab") as stream:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    with open(os.open(file, flags, 0o600), "r+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size and os.pread(stream.fileno(), 1, size - 1) != b"\n":
+            # A line that a full disk or a power failure has cut would spoil this one.
+            stream.seek(0)
+            stream.truncate(stream.read().rfind(b"\n") + 1)
         stream.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -21,6 +21,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.secret_names impor
     is_secret,
     is_secret_name,
     is_told_of,
+    may_be_secret,
     may_name,
     within_of,
 )
@@ -301,8 +302,11 @@ def _masked_lines(text: str, mark: str) -> str:
     """Text with assignments (INI, a script, a query, a connection string), flags of commands or JSON: what is assigned
     to a secret's name."""
 
+    def plain(name: str) -> str:
+        return name.lstrip("-").replace(" ", "")
+
     def named(name: str, value: str) -> bool:
-        return is_secret(name.lstrip("-").replace(" ", ""), value.strip("\\\"'"))
+        return is_secret(plain(name), value.strip("\\\"'"))
 
     def is_reference(value: str) -> bool:
         return bool(_REFERENCE.fullmatch(value.strip("\"'")))
@@ -324,7 +328,10 @@ def _masked_lines(text: str, mark: str) -> str:
     for begun, value in _BEGUN:
         pieces, at = [], 0
         for found in begun.finditer(text):
-            its = value.match(text, found.end()) if found.start() >= at else None
+            # Where a value ends is looked for where it matters alone: it may be all of a long text.
+            if found.start() < at or not may_be_secret(plain(found["name"])):
+                continue
+            its = value.match(text, found.end())
             if its and named(found["name"], its[0]) and not is_reference(its[0]):
                 pieces += [text[at : found.end()], mark]
                 at = its.end()

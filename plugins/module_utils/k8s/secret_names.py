@@ -145,6 +145,11 @@ def is_secret_name(name: str) -> bool:
     return bool(_of(name) & _IS_SECRET)
 
 
+def may_be_secret(name: str) -> bool:
+    """Is some value of this name to be hidden?"""
+    return bool(_of(name) & (_IS_SECRET | _TEXTS))
+
+
 def may_name(text: str) -> bool:
     """Whether a name of a secret may stand in a text."""
     return bool(_MAY_NAME.search(text))

@@ -103,7 +103,7 @@ _FORMS = (
         *("bearer", "basic", "token", "geniekey", "splunk", "apikey", "digest", "sharedkey", "aws4-hmac"),
         pattern=r"(?<![\w-])(?:(?:Bearer|GenieKey|Splunk|ApiKey|SharedKey(?:Lite)?)(?:\s+|%20|\+)(?=\S{8})"
         r"|Token(?:\s+|%20)(?=\S{16}))"
-        rf"(?P<secret>(?=[\w.~+/=:%-]*[\d=])[\w.~+/=:%-]{{8,}})"
+        rf"(?P<secret>(?=[\w.~+/=:%-]{{0,256}}?[\d=])[\w.~+/=:%-]{{8,}})"
         rf"|(?<![\w-])(?P<login>Basic(?:\s+|%20|\+)[A-Za-z0-9+/]{{8,}}=*)"
         rf"|(?<![\w-])(?P<signed>AWS4-HMAC-SHA256\s+Credential={_REST}+)",
         flags=re.IGNORECASE,
@@ -168,7 +168,7 @@ _HINTS = tuple({hint for form in _FORMS for hint in form.hints})
 _GROUPS = ("secret", "login", "signed")
 _SPACE = re.compile(r"\s+|%20|\+")
 #: A text that is base64 and nothing else; what is in it may be of one of the forms.
-_BASE64 = re.compile(r"\s*(?:[A-Za-z0-9+/_-]{4}[\r\n]*){4,}(?:[A-Za-z0-9+/_-]{2,3}={0,2})?\s*")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]{4}[\r\n]*){4,}(?:[A-Za-z0-9+/_-]{2,3}={0,2})?")
 #: `user:password`, as Docker and htpasswd have it in base64.
 _LOGIN = re.compile(r"[\w.@$+-]{1,64}:[!-~]{3,}")
 #: Characters of a text in base64 that is looked into.
@@ -207,7 +207,7 @@ def _is_login(text: str) -> bool:
 
 def _is_coded(text: str) -> bool:
     """Whether it is base64 of a secret. What is told anybody is coded, too: certificates."""
-    if not 16 <= len(text) <= _LONGEST_CODED or not _BASE64.fullmatch(text):
+    if not 16 <= len(text) <= _LONGEST_CODED or not _BASE64.fullmatch(text.strip()):
         return False
     plain = _decoded(text)
     return bool(plain) and (bool(_LOGIN.fullmatch(plain)) or found(plain) or _names_a_login(plain))

@@ -16,6 +16,7 @@ from stores_of_a_region import LOGIN, Stores
 from unit.plugins.action.test_fleet_backup import failed, result
 from unit.plugins.action.test_fleet_lease import another, space
 
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import saved_data
 from sandbox import binaries
 from sandbox.certificates import Authority
 from sandbox.data.proxy import Proxy
@@ -173,6 +174,32 @@ def test_a_region_that_cant_be_asked_fails_the_run_at_its_end_and_the_next_one_h
     again = save(world, play, tmp_path / "data")
     assert "has all of that time already" in result(again)["msg"]
     assert sorted(path.name for path in folder.iterdir()) == ["eu1", "manifest.json", "us1"]
+    file = next(folder.glob("us1/logs/*"))
+    file.unlink()
+    assert f"{file.relative_to(folder)} isn't there. It was damaged" in failed(save(world, play, tmp_path / "data"))
+
+
+def test_a_folder_of_a_fleet_of_that_name_elsewhere_stays_as_it_is(
+    world: World, play: Any, tmp_path: pathlib.Path
+) -> None:
+    made = saved_data.Folder(tmp_path / saved_data.folder_name("actions", world.end))
+    made.begin(saved_data.About("actions", "0.1.1", world.begin, world.end, management_cluster="another"))
+    made.release()
+    for task in ({}, {"range_from": at(world.begin), "range_to": at(world.end)}):
+        if task:
+            made.finish([])
+        before = sorted(path.name for path in made.path.iterdir())
+        run = play(EVERYTHING, {"k0rdent.kof.fleet_data": {"step": "save", "folder": str(tmp_path), **task}}, "-v")
+        assert "is of a fleet actions on another management cluster: name another folder" in failed(run)
+        assert sorted(path.name for path in made.path.iterdir()) == before
+
+
+def test_what_a_full_disk_left_of_a_folder_is_begun_anew(world: World, play: Any, tmp_path: pathlib.Path) -> None:
+    bare = tmp_path / saved_data.folder_name("actions", world.end)
+    bare.mkdir(mode=0o700)
+    run = save(world, play, tmp_path)
+    assert run.returncode == 0, run.stdout
+    assert result(run)["folder"] == str(bare)
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +247,12 @@ def test_what_is_there_already_stays_and_what_isnt_is_sent(world: World, play: A
     assert looked.returncode == 0, looked.stdout
     assert "would be sent: 2160 samples and 720 lines" in result(looked)["msg"]
     assert world.counts("us1") == (0, 0)
+    world.known = {"us1"}
+    began = time.monotonic()
+    looked = restore(saved, play, "--check", patience=500)
+    assert "(once they answer, eu1: " in result(looked)["msg"]
+    assert time.monotonic() - began < 500
+    world.known = set(NAMES)
     run = restore(saved, play)
     assert run.returncode == 0, run.stdout
     assert result(run)["changed"]

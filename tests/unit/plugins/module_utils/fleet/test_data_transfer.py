@@ -6,8 +6,9 @@ import io
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,6 +161,13 @@ def test_what_changes_while_it_is_read_is_read_again(tmp_path: pathlib.Path) -> 
     assert told["metrics"].count == 3 * 3600
 
 
+def test_nothing_is_asked_for_once_nobody_wants_it_any_more(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, 480 * HOUR), Store(480 * HOUR)
+    told = data_transfer.save(made, [REGION], store, lambda _: None, lambda: len(made.about.parts) < 5)
+    assert [each.why for each in told] == [["stopped"], ["stopped"]]
+    assert len(made.about.parts) < 8  # those that were on their way
+
+
 def test_many_names_are_several_parts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_transfer, "MOST", {"metrics": 8000, "logs": 1000})
     made = folder(tmp_path, HOUR)
@@ -191,6 +199,24 @@ def test_nothing_is_sent_where_others_have_samples_and_what_doesnt_arrive_is_tol
     assert "HTTP 401" in back()["metrics"].why[0]
 
 
+def test_what_was_begun_at_a_region_is_known_until_it_is_asked_again(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, HOUR), Store(HOUR)
+    saved(made, store)
+    for part in made.about.parts:
+        made.sending(part)
+    begun = made.begun()
+    other = replace(REGION, cluster="us1")
+    for regions in ([], [other]):
+        data_transfer.bring_back(
+            made, regions, store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=False
+        )
+        assert made.begun() == begun
+    data_transfer.bring_back(
+        made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=False
+    )
+    assert made.begun() == []
+
+
 def test_a_run_that_may_not_write_sends_nothing(tmp_path: pathlib.Path) -> None:
     made, store = folder(tmp_path, HOUR), Store(HOUR)
     saved(made, store)
@@ -204,3 +230,82 @@ def test_a_run_that_may_not_write_sends_nothing(tmp_path: pathlib.Path) -> None:
             made, [REGION], store, lambda _: None, may_write=may_not, patience=NOW, check_mode=False
         )
     assert not (made.path / saved_data.BEGUN).exists()
+
+
+def test_no_request_begins_once_a_run_may_not_write_any_more(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_transfer.stores, "AT_ONCE", 1000)
+    made, store, asked, sent = folder(tmp_path, HOUR), Store(HOUR), list[int](), list[bytes]()
+    saved(made, store)
+    store.full = False
+
+    def send(url: str, body: bytes, login: tuple[str, str]) -> tuple[int, bytes]:
+        sent.append(body)
+        return 204, b""
+
+    def may_write() -> None:  # as a lease that is lost in the middle of a part
+        asked.append(1)
+        if len(asked) > 8:
+            raise KeyError
+
+    store.send = send  # type: ignore[method-assign]
+    with pytest.raises(KeyError):
+        data_transfer.bring_back(
+            made, [REGION], store, lambda _: None, may_write=may_write, patience=NOW, check_mode=False
+        )
+    assert len(sent) <= 8
+
+
+def test_what_is_told_is_what_is_sent_whatever_others_have_written(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, HOUR), Store(HOUR)
+    saved(made, store)
+    store.full, store.sent = False, {"metrics": 5000, "logs": 4000}
+    store.send = lambda *_: (204, b"")  # type: ignore[method-assign]
+    for part in made.about.parts:
+        made.sending(part)
+
+    @contextmanager
+    def others(url: str, form: Mapping[str, str], login: tuple[str, str]) -> Iterator[tuple[int, Any]]:
+        yield 200, io.BytesIO(b"".join(b'{"_time":"another %d"}\n' % number for number in range(4000)))
+
+    store.read = others  # type: ignore[method-assign]
+    for check_mode, there in ((True, 5000), (False, 5000), (False, 1000)):
+        store.sent["metrics"] = there
+        told = data_transfer.bring_back(
+            made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=check_mode
+        )
+        assert {each.kind: each.count for each in told} == {"metrics": 0, "logs": 3600}
+
+
+def test_what_cant_be_told_isnt_sent_again_and_why_is_told(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, HOUR), Store(HOUR)
+    content = HEAD + block(b"m0\x01", 0, HOUR // 2, 1800) + block(b"m0\x01", 0, HOUR - 1, 3600)
+
+    def fill(write: Callable[[bytes], object]) -> int:
+        write(content)
+        return 3600
+
+    part = made.put("eu1", "metrics", 0, HOUR, ("m0",), fill)
+    made.sending(part)
+    store.full, store.sent = False, {"metrics": 1800, "logs": 0}
+
+    @contextmanager
+    def once(url: str, form: Mapping[str, str], login: tuple[str, str]) -> Iterator[tuple[int, Any]]:
+        yield 200, io.BytesIO(HEAD + block(b"m0\x01", 0, HOUR // 2, 1800))
+
+    store.read = once  # type: ignore[method-assign]
+    told = data_transfer.bring_back(
+        made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=False
+    )
+    (why,) = [each.why for each in told if each.kind == "metrics"]
+    assert "several blocks of the same time" in why[0]
+    assert why[0].startswith(part.file)
+    assert "doesn't answer" not in why[0]
+
+
+def test_why_stores_dont_answer_is_told_whatever_it_is() -> None:
+    store = Store(HOUR)
+    assert data_transfer.wait(REGION, store, 0) == ""
+    store.ask = lambda *_: (302, b"")  # type: ignore[method-assign]
+    assert data_transfer.wait(REGION, store, 0.1) == "metrics: HTTP 302"

@@ -109,10 +109,44 @@ def test_what_was_cut_when_the_machine_went_down_is_made_anew(folder: Folder) ->
     assert done.read_bytes() == whole
 
 
+def test_a_line_that_was_cut_spoils_no_other(folder: Folder) -> None:
+    first, second = folder.about.parts
+    folder.sending(first)
+    for name in (saved_data.DONE, saved_data.BEGUN):
+        with (folder.path / name).open("ab") as stream:
+            stream.write(b'{"file": "eu1/me')  # as much as a full disk took
+    folder.sending(second)
+    assert folder.begun() == [first.file, second.file]
+    folder.put("eu1", "logs", 0, HOUR, (), three)
+    assert len(again(folder).about.parts) == 3
+
+
+def test_a_file_that_was_lost_and_made_anew_is_one_part(folder: Folder) -> None:
+    (folder.path / folder.about.parts[1].file).unlink()
+    kept = again(folder)
+    kept.put("eu1", "logs", HOUR, 2 * HOUR, (), three)
+    assert [part.kind for part in again(kept).about.parts] == ["metrics", "logs"]
+
+
 def test_a_file_that_isnt_whole_is_made_anew(folder: Folder) -> None:
     file = folder.path / folder.about.parts[0].file
     file.write_bytes(file.read_bytes()[:-1])
     assert [part.kind for part in again(folder).about.parts] == ["logs"]
+
+
+def test_a_folder_that_says_nothing_yet_is_nobodys_but_what_is_in_it_is(tmp_path: pathlib.Path) -> None:
+    bare = tmp_path / "kof-data-prod-20260301t000000z"
+    assert not saved_data.is_bare(bare)
+    bare.mkdir(mode=0o700)
+    (bare / ".manifest.json.unfinished").write_bytes(b"{")  # as much as a full disk took
+    assert saved_data.is_bare(bare)
+    (tmp_path / "link").symlink_to(bare)
+    assert not saved_data.is_bare(tmp_path / "link")
+    bare.chmod(0o755)
+    assert not saved_data.is_bare(bare)
+    bare.chmod(0o700)
+    (bare / "notes").touch()
+    assert not saved_data.is_bare(bare)
 
 
 def test_nothing_is_left_of_a_part_that_broke_off(folder: Folder) -> None:

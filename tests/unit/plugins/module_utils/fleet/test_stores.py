@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import stores
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import Broken, Refused, Region, TooMuch, Unknown
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import (
+    Ambiguous,
+    Broken,
+    Refused,
+    Region,
+    TooMuch,
+    Unknown,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import LINES, RELEASES
 
@@ -153,6 +160,13 @@ def test_an_answer_of_somebody_else_is_no_count(body: bytes) -> None:
         stores.lines(REGION, Way((200, body)), 0, 1000)
 
 
+@pytest.mark.parametrize("answer", [(200, b""), (200, b"\n"), (204, b""), (200, b'{"n":"1"}\n{"n":"2"}\n')])
+def test_no_answer_is_no_count_of_logs(answer: Any) -> None:
+    with pytest.raises(Refused, match="isn't VictoriaLogs'"):
+        stores.lines(REGION, Way(answer), 0, 1000)
+    assert stores.lines(REGION, Way((200, b'{"n":"0"}\n')), 0, 1000) == 0
+
+
 @pytest.mark.parametrize("body", [b'{"_time":"t"}\n{"_ti', b'{"_time":"t"}', b'{"_time":"t"}\n\nremoteAddr: timeout\n'])
 def test_lines_of_logs_that_were_cut_are_not_whole(body: bytes) -> None:
     with pytest.raises(TooMuch, match="broke off"):
@@ -168,7 +182,8 @@ def test_paths_of_writing_are_those_of_the_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("up", "up"), ("a:b_c", "a:b_c"), ("a.b", r"a\\.b"), ("é", "é"), ('q"', r"q\\\"")]
+    ("name", "wanted"),
+    [("up", "up"), ("a:b_c", "a:b_c"), ("a.b", r"a\\.b"), ("é", "é"), ("é.(|", r"é\\.\\(\\|"), ('q"', r"q\\\"")],
 )
 def test_names_of_metrics_are_said_exactly(name: str, wanted: str) -> None:
     assert stores.selector([name]) == f'{{__name__=~"{wanted}"}}'
@@ -229,9 +244,15 @@ def test_blocks_of_series_that_are_there_are_not_missing() -> None:
 
 def test_of_a_series_in_several_blocks_each_is_asked_for() -> None:
     assert missing(TWO, found((A, 5)), found(), found((A, 5)), found(), found(), found()) == [False, True]
+
+
+def test_of_blocks_of_the_same_time_all_are_sent_where_doubles_are_counted_once() -> None:
     overlapping = TWO + block(b"up\x01job\x01a\x01", 1500, 9000, 5)
-    with pytest.raises(Unknown, match="several blocks of the same time"):
-        missing(overlapping, found((A, 5)), found())
+    once = block(b"up\x01job\x01a\x01", 1000, 2000, 5) + block(b"up\x01job\x01b\x01", 1000, 2000, 5)
+    there = found((A, 5)), found()
+    assert missing(overlapping, *there, (200, HEAD + once + once), *there) == [True] * 3
+    with pytest.raises(Ambiguous, match="several blocks of the same time"):
+        missing(overlapping, *there, (200, HEAD + once), *there)
 
 
 def test_requests_are_of_a_bounded_size_each_with_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +263,21 @@ def test_requests_are_of_a_bounded_size_each_with_its_head(monkeypatch: pytest.M
     assert stores.send_metrics(REGION, way, HEAD, stores.blocks(stream)) == 50
     assert len(way.sent) > 5
     assert all(body.startswith(HEAD) and len(body) < 150 for _url, body in way.sent)
+
+
+def test_requests_are_of_a_size_that_ingress_nginx_takes_by_default() -> None:
+    line = b'{"_msg":"' + b"x" * (2**18 - 12) + b'"}\n'  # the longest that VictoriaLogs takes
+    way = Way((204, b""))
+    assert stores.send_logs(REGION, way, [line] * 20) == 20
+    samples = [stores.Block(block(b"up\x01", 0, 9, 1), b"up\x01", 0, 9, 1)] * 40_000
+    assert stores.send_metrics(REGION, way, HEAD, samples) == 40_000
+    assert max(len(body) for _url, body in way.sent) <= 2**20
+    for send in (
+        lambda: stores.send_logs(REGION, Way((413, b"<html>")), [line]),
+        lambda: stores.send_metrics(REGION, Way((413, b"<html>")), HEAD, samples[:1]),
+    ):
+        with pytest.raises(Refused, match="HTTP 413: what is in front of vmauth takes no request of "):
+            send()
 
 
 @pytest.mark.parametrize(
