@@ -245,7 +245,7 @@ class Connection:
                 if answer.status < 300:
                     return answer.status, self._decoded(answer)
                 refusal = self._refusal(answer)
-                errors += answer.status == 500 or refusal.is_of_one_kind
+                errors += answer.status == 500 or (refusal.is_of_one_kind and not refusal.is_filling)
                 if answer.status == 401 and not renewed and self._renew_after(generation):
                     renewed = True
                     continue
@@ -363,7 +363,7 @@ class Connection:
     @staticmethod
     def _worth_a_retry(refusal: ApiError, errors: int) -> bool:
         if refusal.is_of_one_kind:
-            return errors < _SERVER_ERROR_TRIES
+            return refusal.is_filling or errors < _SERVER_ERROR_TRIES
         if refusal.status in (429, 502, 503, 504):
             return True
         if refusal.status != 500 or refusal.is_schema_refusal:
