@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import O
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     DASHBOARDS_OF,
+    MADE_BY,
     MANAGED_BY,
     OURS,
     PART_OF,
@@ -186,8 +187,11 @@ def found(
 
 def _whose(item: Object) -> str | None:
     """The cluster of a part that a run has made; None for what only resembles one: k0rdent.kof.promxy_server_group and
-    grafana_datasource make these kinds under whatever name, and a person may have changed of whom they tell."""
+    grafana_datasource make these kinds for clusters of no inventory, under whatever name, and a person may have changed
+    of whom they tell."""
     kind, name = str(item.get("kind")), str(item["metadata"]["name"])
+    if (item["metadata"].get("annotations") or {}).get(MADE_BY):
+        return None
     if kind == VMRULE:
         return name.removesuffix(RULES_OF) if name.endswith(RULES_OF) else None
     if kind in _TELLS:
