@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import listing
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import Deletion
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import Deletion, Live
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, GROUPS, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
@@ -291,6 +291,19 @@ class Leaving(Deletion):
 
     def _refs(self, layer: str, cluster: Any) -> list[Ref]:
         return list(dict.fromkeys([*super()._refs(layer, cluster), *self.beside.get(cluster.host, ())]))
+
+    def guard(self, live: Live) -> None:
+        """Refuse those, too, of which only parts seem to be left, as the cluster is in another namespace."""
+        mine, space = self.fleet.shared("kof_fleet"), self.fleet.shared("kof_kcm_namespace")
+        clusters = {refs[0].name: (host, refs[0]) for host, refs in self.refs.items()}
+        for ref, item in live.items():
+            host, itself = clusters.get(ref.name, ("", ref))
+            if ref.kind == itself.kind and itself not in live and fleet_of(item) == mine and host not in self.refused:
+                self.refused[host] = (
+                    f"{ref} is there, with the labels of fleet {mine}, and kof_kcm_namespace is {space}. Nothing of "
+                    "this cluster is deleted"
+                )
+        super().guard(live)
 
 
 def leaving(gone: Sequence[Gone], fleet: Fleet, kcm_version: str) -> Leaving:
