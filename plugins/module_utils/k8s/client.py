@@ -251,7 +251,9 @@ class Connection:
                     continue
                 if not retries or not (self._worth_a_retry(refusal, errors) or self._still_settling(refusal)):
                     raise refusal
-                pause = refusal.retry_after if refusal.retry_after is not None else _backoff(tries)
+                # For how long a kind was not to be had the server asks to wait, too: half a minute, in the end.
+                asked = None if refusal.is_of_one_kind and not refusal.is_filling else refusal.retry_after
+                pause = _backoff(tries) if asked is None else asked
                 if time.monotonic() + pause >= give_up:
                     raise refusal
                 time.sleep(pause)

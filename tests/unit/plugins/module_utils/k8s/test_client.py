@@ -241,10 +241,12 @@ def test_a_kind_that_the_server_cant_fill_its_cache_of_slows_no_other(serve):
     """As the webhook that converts it is away: 429 each time, and the server has little to do."""
     why = "storage is (re)initializing: failed to list Kind=A: conversion webhook for A failed"
 
-    server = serve(lambda handler, _n: handler.refuse(429, why, "TooManyRequests", Retry_After="0"))
-    connection = to(server)
+    server = serve(lambda handler, _n: handler.refuse(429, why, "TooManyRequests", Retry_After="14"))
+    connection, began = to(server), time.monotonic()
     with pytest.raises(ApiError, match="conversion webhook") as caught:
         connection.request("GET", "/apis/x/v1/as")
+    # By what the server asks for (more and more, 30 seconds in the end) it would be a minute for each look at the kind.
+    assert time.monotonic() - began < 14
     assert caught.value.is_of_one_kind
     assert len(server.seen) == 5
     assert connection.pace.limit == under_test.POOL_SIZE
