@@ -295,7 +295,8 @@ class _Deleting:
         try:
             self.live |= self._listed(refs)
         except listing.Unlisted as unlisted:
-            deletion.refused.update((host, f"{unlisted}. It stays, without its services") for host in refs.values())
+            for host in refs.values():  # of the others it is told already why they stay, and that they have services
+                deletion.refused.setdefault(host, f"{unlisted}. It stays, without its services")
         deletion.guard(self.live)
 
     def _confirm(self, confirmed: object) -> None:
