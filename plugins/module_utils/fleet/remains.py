@@ -57,6 +57,8 @@ class Lineage:
     def __init__(self, connection: Connection | None = None) -> None:
         self._connection = connection
         self._known: dict[tuple[str, str, str, str | None], Object | str] = {}
+        #: Kinds of which one could not be read: of each other that would take as long, a minute and a half at worst.
+        self._unread: set[tuple[str, str]] = set()
         #: uids of what is proven to be ours, so that each is asked for once, however many ways lead to it.
         self.ours: set[object] = set()
 
@@ -78,7 +80,10 @@ class Lineage:
         keys = [(group, kind, name, space) for space in dict.fromkeys((namespace, None))]
         found = next((self._known[key] for key in keys if key in self._known), None)
         if found is None:
-            found = self._known[keys[0]] = self._read(version, kind, namespace, name)
+            found = UNKNOWN if (version, kind) in self._unread else self._read(version, kind, namespace, name)
+            self._known[keys[0]] = found
+            if found == UNKNOWN:
+                self._unread.add((version, kind))
         if isinstance(found, str):
             return found
         # Another one by its name: that isn't the owner, which is gone.

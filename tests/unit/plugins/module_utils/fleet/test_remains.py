@@ -188,6 +188,25 @@ def test_owners_without_end_and_by_countless_ways_are_no_trouble(owners: Owners)
     assert mine.whose(owned("Pod", "a", rows[-1][0], row[0]))[0] == OTHERS
 
 
+def test_a_kind_that_cant_be_read_is_asked_for_once(owners: Owners) -> None:
+    """Each request for one whose webhook never ends takes a minute and a half."""
+    asked: list[str] = []
+
+    class Api:
+        def resource(self, version: str, kind: str) -> Resource:
+            return Resource(version, kind, f"{kind.lower()}s", True, ("list",))
+
+        def request(self, _method: str, path: str) -> Any:
+            asked.append(path)
+            raise ApiError(500, message="conversion webhook for Thing failed")
+
+    mine = dataclasses.replace(owners, lineage=Lineage(Api()))  # type: ignore[arg-type]
+    for number in range(5):
+        found = owned("Pod", "a", item("Thing", f"of-{number}", uid=str(number)))
+        assert mine.whose(found) == (OTHERS, f"of Thing of-{number}")
+    assert len(asked) == 1
+
+
 def test_a_kind_that_only_another_version_of_its_group_has_is_seen() -> None:
     """As VMCluster beside VLCluster: v1 is preferred, and has but the newer kinds."""
     group = "operator.victoriametrics.com"
