@@ -11,7 +11,8 @@ from ansible_collections.k0rdent.kof.plugins.action import fleet_delete
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.listing import Unlisted
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lost
 
 
 def test_an_answer_that_takes_long_is_shared_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +77,28 @@ def test_who_keeps_services_is_not_told_to_be_without_them(monkeypatch: pytest.M
     assert deletion.refused["theirs"].endswith(": is another fleet's")
     assert "its services are still on the cluster after 3 s" in deletion.refused["slow"]
     assert deletion.refused["gone"].endswith("It stays, without its services")
+
+
+@pytest.mark.parametrize("away", [ApiUnavailable("no answer"), ApiError(401, message="renew them")])
+def test_a_server_that_goes_away_while_children_go_keeps_nobody_from_being_told_of(
+    monkeypatch: pytest.MonkeyPatch, away: Exception
+) -> None:
+    """They were deleted; their region stays, and all of it is in the result."""
+    ref = Ref("k/v1", "ClusterDeployment", "kcm", "child")
+    deletion: Any = types.SimpleNamespace(
+        fleet=types.SimpleNamespace(shared=lambda _name: 3), refused={}, gone=lambda ref: ref
+    )
+    deletion.hosts = lambda _layer: [host for host in ("regional",) if host not in deletion.refused]
+    run = fleet_delete._Deleting(types.SimpleNamespace(), deletion, check_mode=False)  # type: ignore[arg-type]
+
+    def fails(*_of: Any, **_more: Any) -> Any:
+        raise away
+
+    monkeypatch.setattr(fleet_delete.wait, "wait", fails)
+    monkeypatch.setattr(run, "_clusters", fails)
+    run._wait_until_gone([("child", ref)])
+    run._look_again([("child", ref)])
+    assert deletion.refused == {"child": f"{ref}: whether it is gone can't be seen: {away}", "regional": str(away)}
+    monkeypatch.setattr(fleet_delete.wait, "wait", lambda *_of, **_more: (_ for _ in ()).throw(Lost("another run")))
+    with pytest.raises(Lost):
+        run._wait_until_gone([("child", ref)])
