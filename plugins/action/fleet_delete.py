@@ -24,7 +24,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.rollout import g
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import reconcile, wait
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Guard, Outcome, Ref, in_words, result_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiError, ApiUnavailable, one_line
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.lease import Lost
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import awaited
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.kcm import KCM_GROUP
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.readiness import Surroundings
@@ -295,7 +296,8 @@ class _Deleting:
         try:
             self.live |= self._listed(refs)
         except listing.Unlisted as unlisted:
-            deletion.refused.update((host, f"{unlisted}. It stays, without its services") for host in refs.values())
+            for host in refs.values():  # of the others it is told already why they stay, and that they have services
+                deletion.refused.setdefault(host, f"{unlisted}. It stays, without its services")
         deletion.guard(self.live)
 
     def _confirm(self, confirmed: object) -> None:
@@ -366,7 +368,9 @@ class _Deleting:
                 word="gone",
                 owners=[host for host, _ref in pairs] if of_clusters else [],
             )
-        except ApiError as error:
+        except Lost:
+            raise
+        except (ApiError, ApiUnavailable) as error:
             # What was deleted is told all the same.
             for host, ref in pairs:
                 self.deletion.refused[host] = f"{ref}: whether it is gone can't be seen: {one_line(str(error))}"
@@ -386,8 +390,8 @@ class _Deleting:
         elif children:
             try:
                 clusters = self._clusters("It stays.")
-            except FleetFault as fault:
-                deletion.refused.update((host, str(fault)) for host in deletion.hosts("regional"))
+            except (FleetFault, ApiError, ApiUnavailable) as problem:
+                deletion.refused.update((host, str(problem)) for host in deletion.hosts("regional"))
                 return
             others = {ref: item for ref, item in self.live.items() if ref.kind not in SENDERS}
             self.live = {**others, **clusters}

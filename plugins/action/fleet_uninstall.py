@@ -112,7 +112,7 @@ class ActionModule(fleets.FleetAction):
     def _left(self, work: Uninstall, fleet: fleets.ReadFleet, options: Mapping[str, Any]) -> dict[str, Any]:
         left, unread = work.left()
         left += self._record(work, left)
-        stay = RECORDS not in work.also or _refused_records(self._task_vars)
+        stay = RECORDS not in work.also or _records_stay(self._task_vars, fleet)
         left += _at_aws(fleet, work, options["at_aws"] or {}, check_mode=self.check_mode, records=stay)
         left = [leaving(each) for each in left]
         checks = [
@@ -139,10 +139,14 @@ class ActionModule(fleets.FleetAction):
                  "remove": "-e kof_uninstall_also=namespace"}]  # fmt: skip
 
 
-def _refused_records(task_vars: Mapping[str, Any]) -> bool:
-    """Whether the play before could not take the DNS records away, or not all of them."""
-    of_run = task_vars["hostvars"].raw_get(LOCALHOST).get("__dns_records_outcomes") or ()
-    return any(each.get("failed") for each in of_run)
+def _records_stay(task_vars: Mapping[str, Any], fleet: fleets.ReadFleet) -> bool:
+    """Whether the play before could not take the DNS records away, or not all of them, or did not come to them at all:
+    as clusters that need them are still there, for example."""
+    raw = task_vars["hostvars"].raw_get
+    looked = [raw(host).get("__dns_records_told") or {} for host in fleet.batch["mothership"]]
+    if not looked or any(not each or each.get("skipped") for each in looked):
+        return True
+    return any(each.get("failed") for each in raw(LOCALHOST).get("__dns_records_outcomes") or ())
 
 
 def _at_aws(

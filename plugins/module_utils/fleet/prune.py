@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import listing
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import Deletion
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.deletion import Deletion, Live
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_SHOWN, GROUPS, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Ref, ref_of
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
@@ -27,6 +27,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.readiness import O
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import model
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import (
     DASHBOARDS_OF,
+    MADE_BY,
     MANAGED_BY,
     OURS,
     PART_OF,
@@ -186,8 +187,11 @@ def found(
 
 def _whose(item: Object) -> str | None:
     """The cluster of a part that a run has made; None for what only resembles one: k0rdent.kof.promxy_server_group and
-    grafana_datasource make these kinds under whatever name, and a person may have changed of whom they tell."""
+    grafana_datasource make these kinds for clusters of no inventory, under whatever name, and a person may have changed
+    of whom they tell."""
     kind, name = str(item.get("kind")), str(item["metadata"]["name"])
+    if (item["metadata"].get("annotations") or {}).get(MADE_BY):
+        return None
     if kind == VMRULE:
         return name.removesuffix(RULES_OF) if name.endswith(RULES_OF) else None
     if kind in _TELLS:
@@ -287,6 +291,19 @@ class Leaving(Deletion):
 
     def _refs(self, layer: str, cluster: Any) -> list[Ref]:
         return list(dict.fromkeys([*super()._refs(layer, cluster), *self.beside.get(cluster.host, ())]))
+
+    def guard(self, live: Live) -> None:
+        """Refuse those, too, of which only parts seem to be left, as the cluster is in another namespace."""
+        mine, space = self.fleet.shared("kof_fleet"), self.fleet.shared("kof_kcm_namespace")
+        clusters = {refs[0].name: (host, refs[0]) for host, refs in self.refs.items()}
+        for ref, item in live.items():
+            host, itself = clusters.get(ref.name, ("", ref))
+            if ref.kind == itself.kind and itself not in live and fleet_of(item) == mine and host not in self.refused:
+                self.refused[host] = (
+                    f"{ref} is there, with the labels of fleet {mine}, and kof_kcm_namespace is {space}. Nothing of "
+                    "this cluster is deleted"
+                )
+        super().guard(live)
 
 
 def leaving(gone: Sequence[Gone], fleet: Fleet, kcm_version: str) -> Leaving:

@@ -47,6 +47,8 @@ _OPERATORS = ("vm-operator", "grafana-operator", "opentelemetry-operator", "prom
 #: Of an owner that isn't read: it is gone, so that Kubernetes takes away what it had; its kind isn't served; nobody
 #: knows.
 GONE, UNSERVED, UNKNOWN = "gone", "unserved", "unknown"
+#: Owners of owners, after which nobody asks on: controllers make three or four of them, anybody can write a thousand.
+_DEEPEST = 50
 
 
 class Lineage:
@@ -55,9 +57,14 @@ class Lineage:
     def __init__(self, connection: Connection | None = None) -> None:
         self._connection = connection
         self._known: dict[tuple[str, str, str, str | None], Object | str] = {}
+        #: Kinds of which one could not be read: of each other that would take as long, a minute and a half at worst.
+        self._unread: set[tuple[str, str]] = set()
+        #: uids of what is proven to be ours, so that each is asked for once, however many ways lead to it.
+        self.ours: set[object] = set()
 
     def know(self, items: Iterable[Object]) -> None:
         """What was listed."""
+        self.ours.clear()
         for item in items:
             group = str(item.get("apiVersion")).rpartition("/")[0]
             metadata = item["metadata"]
@@ -73,7 +80,10 @@ class Lineage:
         keys = [(group, kind, name, space) for space in dict.fromkeys((namespace, None))]
         found = next((self._known[key] for key in keys if key in self._known), None)
         if found is None:
-            found = self._known[keys[0]] = self._read(version, kind, namespace, name)
+            found = UNKNOWN if (version, kind) in self._unread else self._read(version, kind, namespace, name)
+            self._known[keys[0]] = found
+            if found == UNKNOWN:
+                self._unread.add((version, kind))
         if isinstance(found, str):
             return found
         # Another one by its name: that isn't the owner, which is gone.
@@ -201,9 +211,12 @@ class Owners:
                 # Kubernetes keeps what objects of a kind had made that isn't served any more.
                 ours = found == UNSERVED and str(each.get("apiVersion")).partition("/")[0] in self.groups
             else:
-                ours = found["metadata"].get("uid") not in below and self.whose(found, below)[0] in (
-                    FLEET, CHARTS, MADE,
-                )  # fmt: skip
+                uid = found["metadata"].get("uid")
+                ours = uid in self.lineage.ours or (
+                    uid not in below and len(below) < _DEEPEST and self.whose(found, below)[0] in (FLEET, CHARTS, MADE)
+                )
+                if ours:
+                    self.lineage.ours.add(uid)
             if not ours:
                 return OTHERS, f"of {each.get('kind')} {each.get('name')}"
         if gone == len(metadata["ownerReferences"]):

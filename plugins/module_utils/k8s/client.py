@@ -245,13 +245,15 @@ class Connection:
                 if answer.status < 300:
                     return answer.status, self._decoded(answer)
                 refusal = self._refusal(answer)
-                errors += answer.status == 500 or refusal.is_of_one_kind
+                errors += answer.status == 500 or (refusal.is_of_one_kind and not refusal.is_filling)
                 if answer.status == 401 and not renewed and self._renew_after(generation):
                     renewed = True
                     continue
                 if not retries or not (self._worth_a_retry(refusal, errors) or self._still_settling(refusal)):
                     raise refusal
-                pause = refusal.retry_after if refusal.retry_after is not None else _backoff(tries)
+                # For how long a kind was not to be had the server asks to wait, too: half a minute, in the end.
+                asked = None if refusal.is_of_one_kind and not refusal.is_filling else refusal.retry_after
+                pause = _backoff(tries) if asked is None else asked
                 if time.monotonic() + pause >= give_up:
                     raise refusal
                 time.sleep(pause)
@@ -363,7 +365,7 @@ class Connection:
     @staticmethod
     def _worth_a_retry(refusal: ApiError, errors: int) -> bool:
         if refusal.is_of_one_kind:
-            return errors < _SERVER_ERROR_TRIES
+            return refusal.is_filling or errors < _SERVER_ERROR_TRIES
         if refusal.status in (429, 502, 503, 504):
             return True
         if refusal.status != 500 or refusal.is_schema_refusal:

@@ -17,6 +17,8 @@ REASON_LIMIT = 300  # characters of a refusal that a person sees
 # a newer one fills with a default, or the kind doesn't have the version any more.
 _OF_ANOTHER_VERSION = ("field not declared in schema", "request to convert CR to an invalid group/version")
 
+_FILLS = "storage is (re)initializing"  # and where it has failed, a colon and why
+
 
 class ApiUnavailable(Exception):
     """The API server can't be spoken to: no connection, TLS, time-out, unusable kubeconfig. The message names the
@@ -72,7 +74,13 @@ class ApiError(Exception):
     def is_of_one_kind(self) -> bool:
         """A 429 that isn't about how much is asked: the server can't fill its cache of the kind, for example as the
         webhook that converts it is away. All other kinds are had as ever."""
-        return self.status == 429 and "storage is (re)initializing" in self.message
+        return self.status == 429 and _FILLS in self.message
+
+    @property
+    def is_filling(self) -> bool:
+        """One of these without a reason: the cache is only being filled. Of a definition that is new, or after a
+        restart, that may take the server half a minute, and it passes."""
+        return self.is_of_one_kind and not self.message.partition(_FILLS)[2].startswith(":")
 
     @property
     def is_schema_refusal(self) -> bool:

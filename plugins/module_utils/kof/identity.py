@@ -21,6 +21,9 @@ OURS = "k0rdent.kof"
 
 #: Whose dashboards a GrafanaDashboard is among: a region, or the mothership by the name of its own metrics.
 DASHBOARDS_OF = "k0rdent.kof/dashboards-of"
+#: An annotation of what a module for one object has made, on purpose and beside any inventory. A run that makes the
+#: same object takes it off.
+MADE_BY = "k0rdent.kof/made-by"
 
 #: kof 0.2 and later install kof's services where a ClusterDeployment has it, and take them away where it is gone.
 ROLE_LABEL = f"{KCM_GROUP}/kof-cluster-role"

@@ -18,6 +18,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.errors import ApiE
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.ownership import HANDS
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import delete, reconcile
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof import guards
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.identity import MADE_BY
 
 # How to treat what others did; the documentation is doc_fragments/reconcile.py.
 RECONCILE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -55,6 +56,8 @@ def run(module: Any, ref: Ref, wanted: dict[str, Any] | None) -> None:
                 asked = guards.of_deleting(fleet, permissions)
                 (outcome,) = delete(connection, [ref], policy=policy, check_mode=module.check_mode, guards=asked)
             else:
+                # By its name alone it may be a part of a cluster that has left the inventory: see fleet/prune.py.
+                wanted["metadata"].setdefault("annotations", {})[MADE_BY] = "module"
                 asked = guards.of_writing(fleet, permissions, policy.drift_managers)
                 (outcome,) = reconcile(connection, [wanted], policy=policy, check_mode=module.check_mode, guards=asked)
     except (ApiError, ApiUnavailable) as error:

@@ -219,6 +219,25 @@ def test_a_region_whose_cluster_somebody_deleted_leaves_promxy(control_plane: An
     assert there(control_plane) == {"eu1", "eu1-metrics", "eu1-logs", "eu1-child1"}
 
 
+def test_a_region_whose_cluster_is_in_another_namespace_keeps_its_parts(
+    control_plane: Any, play: Any, whole: Write, made: list[dict[str, Any]]
+) -> None:
+    """Where runs went by another kof_kcm_namespace before."""
+    whole(without("us1", "us1-child1"))
+    control_plane.kubectl("delete", "clusterdeployment/us1-child1", "clusterdeployment/us1", "-n", "kcm-system")
+    (cluster,) = [each for each in made if (each["kind"], each["metadata"]["name"]) == ("ClusterDeployment", "us1")]
+    elsewhere = {**cluster, "metadata": {**cluster["metadata"], "namespace": "team-b"}}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-b"}}
+    control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(space))
+    control_plane.kubectl("create", "-f", "-", stdin=json.dumps(elsewhere))
+    run = play(EVERYBODY, PRUNE, *CONFIRMED)
+    assert run.returncode != 0, run.stdout
+    (refused,) = result(run)["refused"]
+    assert refused["host"] == "us1"
+    assert refused["reason"].startswith("ClusterDeployment team-b/us1 is there, with the labels of fleet actions")
+    assert there(control_plane) >= {"us1", "us1-metrics", "us1-logs"}
+
+
 def test_one_that_is_being_deleted_is_none_of_the_limit_and_is_not_deleted_again(
     control_plane: Any, play: Any, whole: Write
 ) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.uninstall import
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
 
 ROLE = "{mothership: {dns_credentials_method: iam_user, dns_credentials_hosted_zones: [Z0EXAMPLE00000000000]}}"
+DONE = {"changed": False, "steps": [], "outcomes": {}}
 
 
 @pytest.fixture
@@ -38,18 +39,25 @@ def test_records_that_were_to_go_and_stay_are_told(told: Any, tmp_path: pathlib.
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "stay"),
+    ("outcomes", "looked", "stay"),
     [
-        (None, False),
-        ([], False),
-        ([{"changed": {"eu1": "2 records"}}], False),
-        ([{"changed": {}}, {"failed": {"mothership": "DNS records: AWS can't show the hosted zones"}}], True),
+        (None, DONE, False),
+        ([], DONE, False),
+        ([{"changed": {"eu1": "2 records"}}], DONE, False),
+        ([{"changed": {}}, {"failed": {"mothership": "DNS records: AWS can't show the hosted zones"}}], DONE, True),
+        # The play was left out, as clusters are still there; nobody has begun it.
+        (None, {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}, True),
+        (None, None, True),
     ],
 )
-def test_they_stay_where_route_53_might_not_be_asked(outcomes: Any, stay: bool) -> None:
+def test_they_stay_where_route_53_might_not_be_asked_or_nobody_came_to_it(
+    outcomes: Any, looked: Any, stay: bool
+) -> None:
     facts = {} if outcomes is None else {"__dns_records_outcomes": outcomes}
-    hostvars = types.SimpleNamespace(raw_get=lambda host: facts if host == "localhost" else {})
-    assert fleet_uninstall._refused_records({"hostvars": hostvars}) is stay
+    of_host = {} if looked is None else {"__dns_records_told": looked}
+    hostvars = types.SimpleNamespace(raw_get=lambda host: facts if host == "localhost" else of_host)
+    fleet: Any = types.SimpleNamespace(batch={"mothership": ["mothership"]})
+    assert fleet_uninstall._records_stay({"hostvars": hostvars}, fleet) is stay
 
 
 def test_entries_of_iam_that_nobody_could_look_at_are_named(told: Any) -> None:

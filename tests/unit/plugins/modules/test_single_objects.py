@@ -12,7 +12,11 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.k0rdent.kof.plugins.doc_fragments import connection as connection_fragment
 from ansible_collections.k0rdent.kof.plugins.doc_fragments import reconcile as reconcile_fragment
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import prune
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.changes import Policy
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import CONNECTION_OPTIONS, connect
+from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.reconcile import reconcile
+from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.single_object import RECONCILE_OPTIONS
 
 NAMESPACE = "single-objects"
@@ -88,6 +92,34 @@ def test_present_twice_changed_absent_twice(run, name, arguments, object_name):
     assert run(name, {**arguments, "state": "absent"}, check=True)["action"] == "deleted"
     assert run(name, {**arguments, "state": "absent"})["changed"]
     assert run(name, {**arguments, "state": "absent"})["action"] == "absent"
+
+
+@pytest.mark.parametrize(("name", "arguments", "object_name"), CASES)
+def test_what_was_made_for_a_cluster_of_no_inventory_is_no_leftover_of_one(
+    run, control_plane, name, arguments, object_name
+):
+    """Under the name that a run would give it; a run that makes the same object has it for its own."""
+    release, kind = RELEASES["0.1.1"], {"promxy_server_group": "PromxyServerGroup"}.get(name, "GrafanaDatasource")
+    run(name, arguments)
+    api = release.promxy.api_version if kind == "PromxyServerGroup" else release.grafana.api_version
+    with connect({"kubeconfig": str(control_plane.admin)}) as connection:
+
+        def left() -> list[str]:
+            path = connection.path(api, kind, NAMESPACE, object_name)
+            there = {"apiVersion": api, "kind": kind, **connection.request("GET", path)}
+            return [each.name for each in prune.found([], [], [there], release, "kof", set())]
+
+        assert left() == []
+        again = run(name, arguments)
+        assert (again["action"], left()) == ("unchanged", [])
+        live = connection.request("GET", connection.path(api, kind, NAMESPACE, object_name))
+        wanted = {"apiVersion": api, "kind": kind, "spec": live["spec"]}
+        wanted["metadata"] = {
+            "name": object_name, "namespace": NAMESPACE, "labels": live["metadata"]["labels"],
+        }  # fmt: skip
+        (outcome,) = reconcile(connection, [wanted], policy=Policy(), check_mode=False)
+        assert (outcome.action, left()) == ("updated", ["r1"])
+    assert run(name, {**arguments, "state": "absent"})["action"] == "deleted"
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def test_parts_of_a_cluster_that_is_anothers_by_now_are_no_leftovers(
         lambda group: group["metadata"].update(name="mine"),
         lambda group: group["metadata"]["labels"].update({"app.kubernetes.io/part-of": "other"}),
         lambda group: group["metadata"].update(labels=None),
+        lambda group: group["metadata"].update(annotations={"k0rdent.kof/made-by": "module"}),
     ],
 )
 def test_what_only_resembles_a_part_is_somebodys(tmp_path: pathlib.Path, objects: Objects, spoil: Any) -> None:

@@ -164,6 +164,49 @@ class Server:
         return {"resources": [{"kind": kind, "name": f"{kind.lower()}s", **told} for kind in kinds]}
 
 
+def test_owners_without_end_and_by_countless_ways_are_no_trouble(owners: Owners) -> None:
+    """As anybody may write them into kof's namespace: two thousand in a row, and forty pairs that own the next."""
+    row = [item("ConfigMap", "0", uid="0")]
+    for number in range(1, 2000):
+        row.append(owned("ConfigMap", str(number), row[-1]))
+    rows: list[list[dict[str, Any]]] = [[owned("Secret", f"0{side}", ABSENT) for side in "ab"]]
+    for number in range(1, 40):
+        rows.append([owned("Secret", f"{number}{side}", *rows[-1]) for side in "ab"])
+    there = [*row, *(each for both in rows for each in both)]
+
+    class Api:
+        def resource(self, version: str, kind: str) -> Resource:
+            return Resource(version, kind, f"{kind.lower()}s", True, ("list",))
+
+        def request(self, _method: str, _path: str) -> Any:
+            raise ApiError(404, "NotFound", "not found")
+
+    mine = dataclasses.replace(owners, lineage=Lineage(Api()))  # type: ignore[arg-type]
+    mine.lineage.know(there)
+    assert mine.whose(row[-1])[0] == OTHERS
+    assert mine.whose(rows[-1][0])[0] == MADE
+    assert mine.whose(owned("Pod", "a", rows[-1][0], row[0]))[0] == OTHERS
+
+
+def test_a_kind_that_cant_be_read_is_asked_for_once(owners: Owners) -> None:
+    """Each request for one whose webhook never ends takes a minute and a half."""
+    asked: list[str] = []
+
+    class Api:
+        def resource(self, version: str, kind: str) -> Resource:
+            return Resource(version, kind, f"{kind.lower()}s", True, ("list",))
+
+        def request(self, _method: str, path: str) -> Any:
+            asked.append(path)
+            raise ApiError(500, message="conversion webhook for Thing failed")
+
+    mine = dataclasses.replace(owners, lineage=Lineage(Api()))  # type: ignore[arg-type]
+    for number in range(5):
+        found = owned("Pod", "a", item("Thing", f"of-{number}", uid=str(number)))
+        assert mine.whose(found) == (OTHERS, f"of Thing of-{number}")
+    assert len(asked) == 1
+
+
 def test_a_kind_that_only_another_version_of_its_group_has_is_seen() -> None:
     """As VMCluster beside VLCluster: v1 is preferred, and has but the newer kinds."""
     group = "operator.victoriametrics.com"

@@ -241,13 +241,35 @@ def test_a_kind_that_the_server_cant_fill_its_cache_of_slows_no_other(serve):
     """As the webhook that converts it is away: 429 each time, and the server has little to do."""
     why = "storage is (re)initializing: failed to list Kind=A: conversion webhook for A failed"
 
-    server = serve(lambda handler, _n: handler.refuse(429, why, "TooManyRequests", Retry_After="0"))
-    connection = to(server)
+    server = serve(lambda handler, _n: handler.refuse(429, why, "TooManyRequests", Retry_After="14"))
+    connection, began = to(server), time.monotonic()
     with pytest.raises(ApiError, match="conversion webhook") as caught:
         connection.request("GET", "/apis/x/v1/as")
+    # By what the server asks for (more and more, 30 seconds in the end) it would be a minute for each look at the kind.
+    assert time.monotonic() - began < 14
     assert caught.value.is_of_one_kind
     assert len(server.seen) == 5
     assert connection.pace.limit == under_test.POOL_SIZE
+
+
+def test_a_kind_whose_cache_is_only_being_filled_is_waited_for_and_slows_no_other(serve):
+    """Of a definition that is new, or after a restart: the server names no reason, and it takes half a minute."""
+
+    def script(handler: Handler, number: int) -> None:
+        if number < 12:
+            handler.refuse(429, "storage is (re)initializing", "TooManyRequests", Retry_After="0")
+        elif number == 12:  # the first error, and one that isn't tried without end
+            handler.refuse(500, "Internal error occurred: etcdserver: leader changed", "InternalError")
+        else:
+            handler.answer(200, {"ok": True})
+
+    server = serve(script)
+    connection = to(server)
+    paces = []
+    connection.observe = lambda _request: paces.append(connection.pace.limit)
+    assert connection.request("GET", "/apis/x/v1/as") == {"ok": True}
+    assert len(server.seen) == 13
+    assert set(paces[:12]) == {under_test.POOL_SIZE}
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
