@@ -35,7 +35,7 @@ def options() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def test_these_are_all_options_of_all_actions() -> None:
-    assert len(ACTIONS) == 25
+    assert len(ACTIONS) == 26
     assert len(options()) > 250
     for action in set(ACTIONS) - {"fleet_delete", "fleet_record"}:
         assert action_of(action).OPTIONS, action
