@@ -229,6 +229,7 @@ def test_04_a_change_and_a_prune(fleet: Fleet, tmp_path: pathlib.Path, round_: i
 def test_05_eight_slices_of_child_work_at_once(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     many = example_fleet.fleet(1, 8)
     sliced = Fleet(fleet.sandbox, tmp_path, many)
+    fleet.sandbox.delete_clusters()  # what kcm has seen doesn't go while it ignores all
     fleet.sandbox.command("fault", "kcm_ignores=kcm-system")
     try:
         assert sliced.run("regional", "-e", "kof_wait=false").code == 0
@@ -245,6 +246,7 @@ def test_05_eight_slices_of_child_work_at_once(fleet: Fleet, tmp_path: pathlib.P
 
 def test_06_one_that_was_stopped_for_too_long_sends_nothing_any_more(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     large = Fleet(fleet.sandbox, tmp_path, example_fleet.fleet(1, 300))
+    fleet.sandbox.delete_clusters()
     fleet.sandbox.command("fault", "kcm_ignores=kcm-system")
     quick = (*CLUSTERS, "-e", "kof_wait=false")
     try:
