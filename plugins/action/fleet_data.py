@@ -120,6 +120,8 @@ class ActionModule(fleets.FleetAction):
             say(f"Going on with {folder.path}: {kept} parts of it are whole")
         times = (folder.about.begin, folder.about.end)
         if folder.about.complete:
+            for part in folder.about.parts:
+                saved_data.check(folder.path, part)
             told = _of_parts(folder)
             return self._result(folder, told, left_out, False, f"{folder.path} has all of that time already: ")
         if self.check_mode:

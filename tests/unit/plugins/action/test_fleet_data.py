@@ -17,7 +17,6 @@ from unit.plugins.action.test_fleet_backup import failed, result
 from unit.plugins.action.test_fleet_lease import another, space
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import saved_data
-
 from sandbox import binaries
 from sandbox.certificates import Authority
 from sandbox.data.proxy import Proxy
@@ -175,6 +174,9 @@ def test_a_region_that_cant_be_asked_fails_the_run_at_its_end_and_the_next_one_h
     again = save(world, play, tmp_path / "data")
     assert "has all of that time already" in result(again)["msg"]
     assert sorted(path.name for path in folder.iterdir()) == ["eu1", "manifest.json", "us1"]
+    file = next(folder.glob("us1/logs/*"))
+    file.unlink()
+    assert f"{file.relative_to(folder)} isn't there. It was damaged" in failed(save(world, play, tmp_path / "data"))
 
 
 def test_a_folder_of_a_fleet_of_that_name_elsewhere_stays_as_it_is(
