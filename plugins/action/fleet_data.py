@@ -9,6 +9,7 @@ regionals are the fleet's own, with which login they are asked, and what of a ru
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pathlib
 import time
@@ -127,7 +128,7 @@ class ActionModule(fleets.FleetAction):
         if self.check_mode:
             told = _counted(regions, times)
             return self._result(folder, told, left_out, False, f"{folder.path} would be written: ", path="")
-        told = data_transfer.save(folder, regions, _way(), _line("saved"))
+        told = data_transfer.save(folder, regions, _way(), _line("saved"), _lives)
         if not left_out and not any(each.why for each in told):
             folder.finish([])
             return self._result(folder, told, left_out, False, f"{folder.path}: ")
@@ -211,6 +212,12 @@ def _way() -> stores.Way:
     from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import Stores
 
     return Stores()
+
+
+def _lives() -> bool:
+    """Whether ansible-playbook does, whose fork this is."""
+    main = multiprocessing.parent_process()
+    return main is None or os.getppid() == main.pid
 
 
 def _nobody() -> None:

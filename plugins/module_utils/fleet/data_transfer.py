@@ -134,13 +134,20 @@ def _each(
 # -- out
 
 
-def save(folder: Folder, regions: Sequence[Region], way: Way, say: Callable[[Told], None]) -> list[Told]:
+def save(
+    folder: Folder,
+    regions: Sequence[Region],
+    way: Way,
+    say: Callable[[Told], None],
+    lives: Callable[[], bool] = lambda: True,
+) -> list[Told]:
     """Save what isn't in the folder yet.
 
     :param say: is given what is done, one by one.
+    :param lives: whether who wants it is there still; the next run isn't to wait for hours for one that nobody sees.
     """
     ended = threading.Event()
-    return _each(regions, _Saving(folder, way, ended).run, ended, say)
+    return _each(regions, _Saving(folder, way, ended, lives).run, ended, say)
 
 
 @dataclass
@@ -148,6 +155,7 @@ class _Saving:
     folder: Folder
     way: Way
     ended: threading.Event
+    lives: Callable[[], bool]
 
     def run(self, region: Region, kind: str, told: Told) -> None:
         about = self.folder.about
@@ -284,7 +292,7 @@ class _Saving:
         return ask()
 
     def _go_on(self) -> None:
-        if self.ended.is_set():
+        if self.ended.is_set() or not self.lives():
             raise _Stopped
 
 

@@ -161,6 +161,13 @@ def test_what_changes_while_it_is_read_is_read_again(tmp_path: pathlib.Path) -> 
     assert told["metrics"].count == 3 * 3600
 
 
+def test_nothing_is_asked_for_once_nobody_wants_it_any_more(tmp_path: pathlib.Path) -> None:
+    made, store = folder(tmp_path, 480 * HOUR), Store(480 * HOUR)
+    told = data_transfer.save(made, [REGION], store, lambda _: None, lambda: len(made.about.parts) < 5)
+    assert [each.why for each in told] == [["stopped"], ["stopped"]]
+    assert len(made.about.parts) < 8  # those that were on their way
+
+
 def test_many_names_are_several_parts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_transfer, "MOST", {"metrics": 8000, "logs": 1000})
     made = folder(tmp_path, HOUR)
