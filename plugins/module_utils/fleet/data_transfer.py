@@ -437,7 +437,8 @@ class _Sending:
             if part.kind == LOGS:
                 told.count, told.size = told.count + number, told.size + part.size
                 return now + number
-            told.count, told.size = told.count + max(0, part.count - now), told.size + part.size
+            if number:  # else all of it was there once, and the store didn't keep it
+                told.count, told.size = told.count + max(0, part.count - now), told.size + part.size
             return part.count
         raise _Failed(f"{region.cluster} doesn't take it, or doesn't answer: run again")
 

@@ -270,7 +270,8 @@ def test_what_is_told_is_what_is_sent_whatever_others_have_written(tmp_path: pat
         yield 200, io.BytesIO(b"".join(b'{"_time":"another %d"}\n' % number for number in range(4000)))
 
     store.read = others  # type: ignore[method-assign]
-    for check_mode in (True, False):
+    for check_mode, there in ((True, 5000), (False, 5000), (False, 1000)):
+        store.sent["metrics"] = there
         told = data_transfer.bring_back(
             made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=check_mode
         )
