@@ -10,7 +10,6 @@ fleet/stores.py's, the files fleet/saved_data.py's.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 import time
@@ -511,15 +510,12 @@ def wait(region: Region, way: Way, seconds: float) -> str:
     """
     end = time.monotonic() + seconds
     while True:
-        with contextlib.suppress(TooMuch):
-            try:
-                stores.samples(region, way, 1, 2)
-                stores.lines(region, way, 1, 2)
-            except Refused as reason:
-                if time.monotonic() >= end:
-                    return str(reason)
-            else:
-                return ""
-        if time.monotonic() >= end:
-            return "its stores answer to nothing"
+        try:
+            stores.samples(region, way, 1, 2)
+            stores.lines(region, way, 1, 2)
+        except (Refused, TooMuch) as reason:
+            if time.monotonic() >= end:
+                return str(reason)
+        else:
+            return ""
         time.sleep(min(5.0, max(0.1, end - time.monotonic())))

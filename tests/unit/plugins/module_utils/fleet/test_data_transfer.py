@@ -291,3 +291,10 @@ def test_what_a_store_with_replicas_gave_isnt_sent_again_and_why_is_told(tmp_pat
     assert "several blocks of the same time" in why[0]
     assert why[0].startswith(part.file)
     assert "doesn't answer" not in why[0]
+
+
+def test_why_stores_dont_answer_is_told_whatever_it_is() -> None:
+    store = Store(HOUR)
+    assert data_transfer.wait(REGION, store, 0) == ""
+    store.ask = lambda *_: (302, b"")  # type: ignore[method-assign]
+    assert data_transfer.wait(REGION, store, 0.1) == "metrics: HTTP 302"
