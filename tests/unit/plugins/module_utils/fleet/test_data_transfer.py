@@ -278,12 +278,18 @@ def test_what_is_told_is_what_is_sent_whatever_others_have_written(tmp_path: pat
         assert {each.kind: each.count for each in told} == {"metrics": 0, "logs": 3600}
 
 
-def test_what_a_store_with_replicas_gave_isnt_sent_again_and_why_is_told(tmp_path: pathlib.Path) -> None:
+def test_what_cant_be_told_isnt_sent_again_and_why_is_told(tmp_path: pathlib.Path) -> None:
     made, store = folder(tmp_path, HOUR), Store(HOUR)
     content = HEAD + block(b"m0\x01", 0, HOUR // 2, 1800) + block(b"m0\x01", 0, HOUR - 1, 3600)
     part = made.put("eu1", "metrics", 0, HOUR, ("m0",), lambda write: [write(content), 3600][1])
     made.sending(part)
     store.full, store.sent = False, {"metrics": 1800, "logs": 0}
+
+    @contextmanager
+    def once(url: str, form: Mapping[str, str], login: tuple[str, str]) -> Iterator[tuple[int, Any]]:
+        yield 200, io.BytesIO(HEAD + block(b"m0\x01", 0, HOUR // 2, 1800))
+
+    store.read = once  # type: ignore[method-assign]
     told = data_transfer.bring_back(
         made, [REGION], store, lambda _: None, may_write=lambda: None, patience=NOW, check_mode=False
     )

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import stores
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import Broken, Refused, Region, TooMuch, Unknown
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.stores import (
+    Ambiguous,
+    Broken,
+    Refused,
+    Region,
+    TooMuch,
+    Unknown,
+)
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import LINES, RELEASES
 
@@ -237,9 +244,15 @@ def test_blocks_of_series_that_are_there_are_not_missing() -> None:
 
 def test_of_a_series_in_several_blocks_each_is_asked_for() -> None:
     assert missing(TWO, found((A, 5)), found(), found((A, 5)), found(), found(), found()) == [False, True]
+
+
+def test_of_blocks_of_the_same_time_all_are_sent_where_doubles_are_counted_once() -> None:
     overlapping = TWO + block(b"up\x01job\x01a\x01", 1500, 9000, 5)
-    with pytest.raises(Unknown, match="several blocks of the same time"):
-        missing(overlapping, found((A, 5)), found())
+    once = block(b"up\x01job\x01a\x01", 1000, 2000, 5) + block(b"up\x01job\x01b\x01", 1000, 2000, 5)
+    there = found((A, 5)), found()
+    assert missing(overlapping, *there, (200, HEAD + once + once), *there) == [True] * 3
+    with pytest.raises(Ambiguous, match="several blocks of the same time"):
+        missing(overlapping, *there, (200, HEAD + once), *there)
 
 
 def test_requests_are_of_a_bounded_size_each_with_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
