@@ -6,7 +6,7 @@ import io
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -281,7 +281,12 @@ def test_what_is_told_is_what_is_sent_whatever_others_have_written(tmp_path: pat
 def test_what_cant_be_told_isnt_sent_again_and_why_is_told(tmp_path: pathlib.Path) -> None:
     made, store = folder(tmp_path, HOUR), Store(HOUR)
     content = HEAD + block(b"m0\x01", 0, HOUR // 2, 1800) + block(b"m0\x01", 0, HOUR - 1, 3600)
-    part = made.put("eu1", "metrics", 0, HOUR, ("m0",), lambda write: [write(content), 3600][1])
+
+    def fill(write: Callable[[bytes], object]) -> int:
+        write(content)
+        return 3600
+
+    part = made.put("eu1", "metrics", 0, HOUR, ("m0",), fill)
     made.sending(part)
     store.full, store.sent = False, {"metrics": 1800, "logs": 0}
 
