@@ -175,7 +175,7 @@ def test_nothing_that_is_done_to_a_fleet_that_lives_tells_a_secret(world: World,
         world.sandbox.delete_clusters()
         back = ("-e", f"restore_file={file}", "-e", f"restore_grafana={grafana.address}")
         world.step("restore, in check mode", "restore", *back, "--check")
-        world.step("restore", "restore", *back)
+        world.step("restore", "restore", *back, "-e", "kof_restore_confirm=sandbox")
         assert grafana.dashboards["board"]["dashboard"]["panels"][0]["options"] == inputs
         live = world.sandbox.get("clusterdeployment", regional, *KCM)["spec"]["config"]
         assert live["bootstrapToken"] == secret("ClusterDeployment of a region")
