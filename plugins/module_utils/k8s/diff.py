@@ -191,8 +191,8 @@ def veiled(change: FieldChange) -> FieldChange:
     but not what."""
     if change.path in _NAMES:
         return change
-    before, after = _hidden(change.before), _hidden(change.after)
-    return replace(change, before=before, after=HIDDEN_NEW if before == after == HIDDEN else after)
+    before, after = _hidden_pair(change.before, change.after)
+    return replace(change, before=before, after=after)
 
 
 def _list_of_objects(value: Any) -> bool:
@@ -205,9 +205,14 @@ def _masked_pair(left: Any, right: Any, hide: bool, name: str, within: Within) -
     if name == LAST_APPLIED:
         return (None if before is None else "(last applied)"), (None if after is None else "(last applied)")
     if hide:
-        before = _hidden(before)
-        return before, HIDDEN_NEW if before == HIDDEN and _hidden(after) == HIDDEN else _hidden(after)
+        return _hidden_pair(before, after)
     return _told_apart(masked(before, within=within), masked(after, within=within))
+
+
+def _hidden_pair(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two values nothing but whether they are there and, of two hidden ones, that they differ."""
+    before, after = _hidden(before), _hidden(after)
+    return before, HIDDEN_NEW if before == after == HIDDEN else after
 
 
 def _told_apart(before: Any, after: Any) -> tuple[Any, Any]:
