@@ -267,7 +267,7 @@ def test_06_one_that_was_stopped_for_too_long_sends_nothing_any_more(fleet: Flee
         woken = finish(first)
         assert woken.code != 0
         assert "this run has lost the lease of fleet sandbox, so nothing more is sent" in " ".join(woken.output.split())
-        assert fleet.sandbox.mutations_since(mark) == []
+        assert fleet.sandbox.mutations_since(mark) == [], "nothing was sent, to be refused, either"
         assert large.lease() is None
     finally:
         fleet.sandbox.delete_clusters()

@@ -9,6 +9,7 @@ Knows the API's conventions (paths, Status, pages, watch events) and no kind of 
 from __future__ import annotations
 
 import email.utils
+import functools
 import os
 import random
 import ssl
@@ -228,10 +229,10 @@ class Connection:
         target = self._target(path, query)
         limit = timeout or REQUEST_TIMEOUT
         held = self.lease if self.lease is not None and is_write(method, path, query) else None
-        if held is not None and held.owns(path):
-            held = None
-        if held is not None:
+        if held is not None and not held.owns(path):
             held.take()
+        # Last: it may have waited long for its turn.
+        before = functools.partial(held.check, path) if held is not None else None
         started = time.monotonic()
         give_up = started + PATIENCE if deadline is None else min(deadline, started + PATIENCE)
         tries, errors, renewed = 0, 0, False
@@ -239,7 +240,7 @@ class Connection:
             tries += 1
             generation = self._generation
             began = time.monotonic()
-            answer, error = self._once(method, target, data, content_type, limit, give_up, held)
+            answer, error = self._once(method, target, data, content_type, limit, give_up, before)
             if answer is not None:
                 self._answered = True
                 if answer.status < 300:
@@ -276,7 +277,7 @@ class Connection:
         content_type: str,
         limit: float,
         give_up: float,
-        held: Lease | None,
+        before: Callable[[], None] | None,
     ) -> tuple[Answer | None, BaseException | None]:
         """One try: the answer, or why there is none. Tells the pace how it went."""
         if not self.pace.enter(give_up):
@@ -285,7 +286,6 @@ class Connection:
         began = time.monotonic()
         try:
             until = min(time.monotonic() + limit, max(give_up, time.monotonic() + 1.0))
-            before = held.check if held is not None else None  # last: it may have waited long for its turn
             answer = self._transport.ask(method, target, self._headers(data, content_type), data, until, before)
             self._sent(method, target, began, answer.status)
             # A 500 may be about the object that was sent: then the server has no trouble.

@@ -205,12 +205,15 @@ class Lease:
             self.check()
             self.keep()
 
-    def check(self) -> None:
-        """Before each request: asks nobody.
+    def check(self, path: str = "") -> None:
+        """Before each request, which of our own are too late for renewals only: asks nobody.
 
+        :param path: of the request.
         :raises Lost: it was taken away, not renewed for too long, or the run has ended.
         """
         known = self._memory.get()
+        if not known and self.owns(path):
+            return  # it is being taken, or given back
         if "lost" in known:
             raise Lost(known["lost"])
         if "renewed" not in known:

@@ -150,8 +150,8 @@ class _Makefile:
 class _Line:
     """One kept-alive connection."""
 
-    def __init__(self, http_connection: http.client.HTTPConnection) -> None:
-        self.http = http_connection
+    def __init__(self, link: _Link) -> None:
+        self.http = link
         self.clock = _Clock()
         self.used = False
         clock = self.clock
@@ -183,9 +183,7 @@ class _Line:
             link.putheader(name, value.encode())
         if body is not None:
             link.putheader("Content-Length", str(len(body)))
-        if before is not None:
-            before()
-        link.endheaders(body)
+        link.end(body, before)
         return link.getresponse()
 
     def abort(self) -> None:
@@ -377,6 +375,25 @@ class _Link(http.client.HTTPConnection):
         self.default_port = route.PORTS[server.scheme]
         self._server, self._proxy, self._proxy_headers = server, proxy, proxy_headers
         self._tls_context, self._server_name = context, server_name
+        self._pieces: list[bytes] | None = None
+
+    def end(self, body: bytes | None, before: Callable[[], None] | None) -> None:
+        """Send head and body in one piece, which a process that is stopped can't have begun. `before`: see _Line."""
+        pieces: list[bytes] = []
+        self._pieces = pieces
+        try:
+            self.endheaders(body)
+        finally:
+            self._pieces = None
+        if before is not None:
+            before()
+        self.send(b"".join(pieces))
+
+    def send(self, data: Any) -> None:
+        if self._pieces is None:
+            super().send(data)
+        else:
+            self._pieces.append(data)
 
     def connect(self) -> None:
         try:

@@ -617,9 +617,9 @@ class Held:
     def take(self) -> None:
         self.asked.append("take")
 
-    def check(self) -> None:
-        self.asked.append("check")
-        if self.asked.count("check") > self.looks:
+    def check(self, path: str) -> None:
+        self.asked.append(f"check {path}")
+        if len(self.asked) > 1 + self.looks:
             raise Lost("it is another's")
 
     def stop(self) -> None:
@@ -633,10 +633,13 @@ def test_what_writes_asks_for_the_lease_and_nothing_else_does(serve: Any) -> Non
         connection.request("GET", "/api/v1/pods")
         connection.request("PATCH", "/api/v1/pods/a", query={"dryRun": "All"}, body={})
         connection.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body={})
-        connection.request("POST", "/apis/coordination.k8s.io/v1/namespaces/x/leases", body={})
         assert held.asked == []
         connection.request("DELETE", "/api/v1/pods/a", body={})
-        assert held.asked == ["take", "check"]
+        assert held.asked == ["take", "check /api/v1/pods/a"]
+        held.asked.clear()
+        leases = "/apis/coordination.k8s.io/v1/namespaces/x/leases"
+        connection.request("POST", leases, body={})
+        assert held.asked == [f"check {leases}"], "what it sends itself can't take it first"
     assert held.asked[-1] == "stop"
 
 
@@ -649,5 +652,24 @@ def test_each_try_looks_last_of_all_whether_the_lease_is_held_and_nothing_is_sen
         connection.lease = held = Held(looks=2)
         with pytest.raises(ApiUnavailable, match="it is another's"):
             connection.request("PATCH", "/api/v1/pods/a", body={})
-        assert held.asked == ["take", "check", "check", "check"]
+        assert held.asked == ["take", *["check /api/v1/pods/a"] * 3]
         assert [command for command, *_rest in server.seen] == ["PATCH", "PATCH"]
+
+
+def test_head_and_body_are_sent_in_one_piece_after_that_look(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is stopped between two of them would send the second, and so the request, when it wakes up."""
+    server = serve(lambda handler, _number: handler.answer(200))
+    sent: list[bytes] = []
+    sendall = socket.socket.sendall
+
+    def noted(line: socket.socket, data: bytes) -> None:
+        if threading.current_thread() is threading.main_thread():
+            sent.append(bytes(data))
+            assert held.asked[-1:] == ["check /api/v1/pods/a"]
+        sendall(line, data)
+
+    with to(server) as connection:
+        connection.lease = held = Held()
+        monkeypatch.setattr(socket.socket, "sendall", noted)
+        connection.request("PATCH", "/api/v1/pods/a", body={"spec": "x" * 70_000})
+    assert [(each[:21], each[-12:]) for each in sent] == [(b"PATCH /api/v1/pods/a ", b"x" * 10 + b'"}')]

@@ -262,6 +262,23 @@ def test_a_renewal_that_finds_another_says_who_it_is(world: World) -> None:
         first.check()
 
 
+def test_a_renewal_that_was_held_up_isnt_sent_any_more(world: World) -> None:
+    """Its process was stopped after it had looked. To take it and to give it back are no renewals."""
+    first = world.run("a")
+    first.check(PATH)
+    first.take()
+    first.check(PATH)
+    world.time += lease.SECONDS
+    with pytest.raises(lease.Lost, match="wasn't renewed for 300 s"):
+        first.check(PATH)
+    with pytest.raises(lease.Lost):
+        first.check(PATH)
+    second = world.run("b")
+    second.take()
+    second._memory.set({})  # as `release` begins
+    second.check(PATH)
+
+
 def test_a_lease_that_somebody_deleted_is_lost(world: World) -> None:
     first = world.run("a")
     first.take()
