@@ -109,7 +109,9 @@ def test_killed_run_is_finished_by_the_next(
     assert_converged(own_sandbox)
 
 
-@pytest.mark.parametrize("whole_tree", [False, True], ids=["process", "tree"])
+@pytest.mark.parametrize(
+    "whole_tree", [pytest.param(False, marks=pytest.mark.long, id="process"), pytest.param(True, id="tree")]
+)
 def test_killed_while_helm_installs(own_sandbox: Sandbox, whole_tree: bool) -> None:
     """The worst moment of all, caught by its sign: the release is pending-install."""
     own_sandbox.take_kof_away()
