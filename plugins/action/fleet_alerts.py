@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import alerts, verify
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import alerts, data
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, Fleet, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s import service_proxy
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
@@ -25,7 +25,7 @@ class ActionModule(fleets.FleetAction):
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
-            verify.address(options["vmalert"], "vmalert")
+            data.address(options["vmalert"], "vmalert")
         except ValueError as problem:
             raise FleetFault(f"vmalert (alerts_vmalert) {problem}; http://localhost:8080 for example") from None
         fleet = fleets.read_fleet(task_vars, LAYERS)

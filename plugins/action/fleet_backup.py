@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive, backup, kept, rendered, restore, verify
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import archive, backup, data, kept, rendered, restore
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import LAYERS, FleetFault, members
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.in_grafana import NotGrafana
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.render import kcm_version_of
@@ -35,7 +35,7 @@ def grafana_address(said: str | None, variable: str) -> None:
     :raises FleetFault: it can't be one.
     """
     try:
-        verify.address(said, "Grafana")
+        data.address(said, "Grafana")
     except ValueError as problem:
         raise FleetFault(f"grafana ({variable}) {problem}; http://localhost:3000 for example") from None
 
@@ -90,11 +90,14 @@ class ActionModule(fleets.FleetAction):
 
     @staticmethod
     def _read(task_vars: dict[str, Any]) -> fleets.ReadFleet:
-        """The batch, and the mothership, which is part of it, whoever is left by a limit.
+        """The mothership, whoever is left by a limit. What is saved has the fleet's label, whatever the inventory says
+        of clusters: without a mothership in it, the batch says where that is.
 
         :raises FleetFault: what is said of them is wrong.
         """
-        fleet = fleets.read_fleet(task_vars, LAYERS, everywhere=True)
+        batch = set(task_vars.get("ansible_play_batch") or ())
+        whole = not batch.intersection(members(task_vars["groups"], "mothership"))
+        fleet = fleets.read_fleet(task_vars, LAYERS if whole else ("mothership",), everywhere=whole)
         about = {"", *fleet.hosts, *members(task_vars["groups"], "mothership")}
         faults = [each for each in fleet.faults if each.host in about]
         if faults:

@@ -9,37 +9,25 @@ The checks themselves are module_utils/preflight.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import verify
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.apply import ended_maintenance
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     FAULTS_KEPT,
     GROUPS,
     LAYERS,
-    Fleet,
     FleetFault,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import ApiUnavailable, Connection
-from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.service_proxy import NoAnswer
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.manifests.mothership_values import settings, unguarded
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
-from ansible_collections.k0rdent.kof.plugins.module_utils.kof.spec import REQUIRED
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import controller, expressions, foresight
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight import run as preflight
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Zone
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain, truth
-from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, replaced, serial, whole
+from ansible_collections.k0rdent.kof.plugins.plugin_utils import asked, serial
 from ansible_collections.k0rdent.kof.plugins.plugin_utils import fleet as fleets
-from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.leaving import leaving
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.lines import say
 
@@ -103,13 +91,13 @@ class ActionModule(fleets.FleetAction):
             *self._keyword(task_vars, "kof_serial", serial.batches, serial.EXAMPLE),
             *self._keyword(task_vars, "kof_verify", _verified_at_the_end, "for example -e kof_verify=false"),
             *self._keyword(task_vars, "verify_data", _truth, "for example -e verify_data=true"),
-            *self._keyword(task_vars, "verify_promxy", verify.address, verify.ADDRESS),
-            *self._keyword(task_vars, "preflight_promxy", verify.address, verify.ADDRESS),
+            *self._keyword(task_vars, "verify_promxy", data.address, data.ADDRESS),
+            *self._keyword(task_vars, "preflight_promxy", data.address, data.ADDRESS),
             *(
                 line
-                for kind, seconds in verify.AGES.items()
+                for kind, seconds in data.AGES.items()
                 for line in self._keyword(
-                    task_vars, f"verify_{kind}_age", verify.seconds, f"in seconds, {seconds} for example"
+                    task_vars, f"verify_{kind}_age", data.seconds, f"in seconds, {seconds} for example"
                 )
             ),
         ]
@@ -128,105 +116,12 @@ class ActionModule(fleets.FleetAction):
         except ValueError as problem:
             yield f"{name}: {problem}; {example}"
 
-    @staticmethod
-    def _foresee(fleet: Fleet, release: Direct) -> foresight.Foresee | None:
-        """The look at what helm will have to do; None where the batch has no mothership."""
-        for mothership in fleet.of("mothership"):
-            wanted = settings(mothership, release, fleet.variables[mothership.host])
-            if mothership.namespace in fleet.permissions.dangerous:
-                wanted["releases"] = [unguarded(each) for each in wanted["releases"]]
-            return foresight.of_settings(wanted)
-        return None
+    def _checks(self, fleet: fleets.ReadFleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[row.Check]:
+        # Every playbook begins with a look at its inventory, which needs none of it.
+        from ansible_collections.k0rdent.kof.plugins.plugin_utils import checking
 
-    def _checks(self, fleet: Fleet, options: dict[str, Any], task_vars: dict[str, Any]) -> list[row.Check]:
-        release = RELEASES.get(fleet.shared("kof_version"))
-        shared = set(fleets.SAME_IN_A_BATCH)
-        unsaid = [
-            fault for fault in fleet.faults if fault.variable == "kof_version" and fault.problem.startswith(REQUIRED)
-        ]
-        if {fault.host for fault in unsaid}.issuperset(fleet.hosts):
-            # Where none says which kof is wanted, the management cluster says more of it than the inventory.
-            fleet.faults = [fault for fault in fleet.faults if fault not in unsaid]
-        elif release is None:
-            raise FleetFault.of(fleet.faults)
-        if any(fault.variable in shared and fault.host in fleet.hosts for fault in fleet.faults):
-            # Where the batch speaks to, or as what, is in doubt: nothing further can be asked.
-            raise FleetFault.of(fleet.faults)
-        motherships = fleet.everywhere("mothership")
-        inventory = preflight.Inventory(
-            motherships[0] if motherships else None,
-            fleet.everywhere("regional"),
-            fleet.everywhere("child"),
-            fleet.faults,
-            # The mothership's dns_credentials_* matter to the regional clusters also where it isn't in the batch.
-            {name: value for each in motherships for name, value in fleet.variables[each.host].items()}
-            | fleet.variables[fleet.hosts[0]],
-            fleet.permissions,
-            replaced.maps(
-                task_vars["hostvars"],
-                fleet.raw,
-                {host: fleets.ROLES_OF_LAYER[layer] for host, layer in fleet.layer_of.items()},
-            ),
-            not any(whole.doubts(fleet, task_vars)),
-        )
-        variables = inventory.shared if motherships and motherships[0].host in fleet.hosts else {}
-        looked_up = _zones(variables) if "dns_credentials" in options["layers"] else ()
-        try:
-            connection: Any = self.connect(fleet, options)
-        except ApiUnavailable as problem:
-            connection = problem
-        try:
-            checks = preflight.run(
-                connection,
-                fleet.hosts,
-                inventory,
-                release,
-                check_mode=self.check_mode,
-                layers=options["layers"],
-                zones=looked_up,
-                foresee=self._foresee(fleet, release) if release else None,
-                job=options["job"],
-            )
-            if options["job"] == "apply":
-                checks += [each for layer in options["layers"] for each in ended_maintenance(fleet, layer)]
-                if release and not isinstance(connection, ApiUnavailable):
-                    checks += self._expressions(connection, fleet, release, options)
-            return checks
-        finally:
-            if not isinstance(connection, ApiUnavailable):
-                connection.close()
-
-    @staticmethod
-    def _expressions(
-        connection: Connection, fleet: Fleet, release: Direct, options: Mapping[str, Any]
-    ) -> Iterator[row.Check]:
-        """What promxy says of users' alert rules."""
-        port = next((each.port for each in release.entrances if each.service == release.promxy.deployment), 0)
-        home, address = fleet.shared("kof_namespace"), (options["promxy"] or "").rstrip("/")
-        asking = expressions.by_the_api_server(connection, home, release.promxy.deployment, port)
-        if address:
-            asking = functools.partial(_asked_there, f"{address}/api/v1/query")
-        for layer in LAYERS:
-            if layer in options["layers"]:
-                yield from expressions.rows(layer, fleet.of(layer), asking)
-
-
-def _asked_there(url: str, expression: str) -> tuple[int, bytes]:
-    """expressions.Ask, by an address."""
-    try:
-        return ask(url, {"query": expression}, None)
-    except NoAnswer as reason:
-        raise NoAnswer(reason.kind, f"{url}: {reason}") from None
-
-
-def _zones(variables: Mapping[str, Any]) -> tuple[Zone, ...]:
-    """Where the collection or the SDK is missing that AWS is asked with, the checks say that alone."""
-    there = controller.versions()
-    if any(there[name] is None for name in controller.FOR_AWS):
-        return ()
-    from ansible_collections.k0rdent.kof.plugins.plugin_utils import zones
-
-    return zones.look(variables)
+        connect = functools.partial(self.connect, fleet, options)
+        return checking.checks(fleet, options, task_vars, connect, check_mode=self.check_mode)
 
 
 def _of_hosts(layers: list[str]) -> set[str]:

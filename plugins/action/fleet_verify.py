@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.k0rdent.kof.plugins.action import fleet_status
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import status, verify
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data, status, verify
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.k8s.client import Connection
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.fleet import ReadFleet
@@ -28,16 +28,16 @@ class ActionModule(fleet_status.ActionModule):
         "scope": {"type": "str", "default": "inside", "choices": list(SCOPES)},
         "deadline": {"type": "int", "default": 30},
         "data": {"type": "bool", "default": False},
-        **{f"{kind}_age": {"type": "int", "default": age} for kind, age in verify.AGES.items()},
+        **{f"{kind}_age": {"type": "int", "default": age} for kind, age in data.AGES.items()},
         "promxy": {"type": "str"},
     }
 
     def fleet(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if options["deadline"] < 1:
             raise FleetFault("deadline (verify_deadline) is less than 1; seconds for each cluster, 30 for example")
-        _refuse("promxy", verify.address, options, verify.ADDRESS)
-        for kind, usual in verify.AGES.items():
-            _refuse(f"{kind}_age", verify.seconds, options, f"in seconds, {usual} for example")
+        _refuse("promxy", data.address, options, data.ADDRESS)
+        for kind, usual in data.AGES.items():
+            _refuse(f"{kind}_age", data.seconds, options, f"in seconds, {usual} for example")
         return super().fleet(options, task_vars)
 
     def look(
@@ -62,7 +62,7 @@ class ActionModule(fleet_status.ActionModule):
 
 
 def _ages(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: options[f"{kind}_age"] for kind in verify.AGES}
+    return {kind: options[f"{kind}_age"] for kind in data.AGES}
 
 
 def _refuse(option: str, read: Callable[[Any], None], options: Mapping[str, Any], right: str) -> None:

@@ -70,6 +70,12 @@ def as_json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
+def as_lines(items: Iterable[Any]) -> bytes:
+    """A list likewise, an item a line: with an indent, json would write each of a thousand clusters in Python."""
+    lines = ",\n".join(json.dumps(each, sort_keys=True, ensure_ascii=False) for each in items)
+    return f"[\n{lines}\n]\n".encode()
+
+
 def pack(about: About, members: Mapping[str, bytes]) -> bytes:
     """The archive; of the same, the same bytes."""
     said = {name: getattr(about, name) for name in (*_TEXTS, *_SINCE_2)}

@@ -390,17 +390,22 @@ def members(saved: Saved, encrypt: Callable[[bytes], bytes] | None) -> dict[str,
     plain: dict[str, list[Object]] = {}
     for each in saved.objects:
         plain.setdefault(OBJECTS.format(each["kind"]), []).append(each)
-    found = {name: archive.as_json(items) for name, items in plain.items()}
+    found = {name: archive.as_lines(items) for name, items in plain.items()}
     found[INVENTORY] = saved.inventory.encode()
     found |= {GRAFANA: archive.as_json(saved.grafana)} if saved.grafana else {}
-    secret = {
+    secret: dict[str, Any] = {
         SECRETS: saved.secrets,
         VALUES: saved.values,
         SECRET_OBJECTS: saved.secret_objects,
         SECRET_VARIABLES: saved.secret_variables,
         SECRET_DASHBOARDS: saved.secret_dashboards,
     }
-    return found | {name: encrypt(archive.as_json(each)) for name, each in secret.items() if each and encrypt}
+    written = {name: _written(each) for name, each in secret.items() if each} if encrypt else {}
+    return found | {name: encrypt(content) for name, content in written.items() if encrypt}
+
+
+def _written(value: list[Any] | dict[str, Any]) -> bytes:
+    return archive.as_lines(value) if isinstance(value, list) else archive.as_json(value)
 
 
 def about(saved: Saved, fleet: Fleet, kcm_version: str, collection: str) -> archive.About:

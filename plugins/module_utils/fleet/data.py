@@ -34,6 +34,11 @@ Object = dict[str, Any]
 #: What arrives, and by which it is told in a sentence.
 METRICS, LOGS, COSTS = "metrics", "logs", "costs"
 KINDS = (METRICS, LOGS, COSTS)
+#: Seconds beyond which the newest data of each kind is too old, where nobody says otherwise.
+AGES: Mapping[str, int] = {METRICS: 300, LOGS: 900, COSTS: 900}
+_PROMXY = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", re.ASCII)
+#: What would be right for promxy's address.
+ADDRESS = "for example http://localhost:8082, after kubectl port-forward -n kof svc/kof-mothership-promxy 8082:8082"
 #: The label of a metric that names its cluster, at lines 0.0 and 0.1.
 CLUSTER_LABEL = "clusterName"
 #: By kind: the collectors' exporter, its key that is the address, and the path that kof means.
@@ -60,6 +65,26 @@ _SERIES = {METRICS: "up", COSTS: "node_total_hourly_cost"}
 
 #: (url, form, user and password) -> HTTP status and body; a GET where there is no form. Raises NoAnswer.
 Ask = Callable[[str, "Mapping[str, str] | None", "tuple[str, str] | None"], "tuple[int, bytes]"]
+
+
+def seconds(said: Any) -> None:
+    """Whether it can be the age of data; nothing said can.
+
+    :raises ValueError: it can't. What was said is never quoted.
+    """
+    plain = str(said)
+    if said in ("", None) or (not isinstance(said, bool) and re.fullmatch(r"[1-9][0-9]{0,8}", plain, re.ASCII)):
+        return
+    raise ValueError("is no whole number of 1 or more")
+
+
+def address(said: Any, whose: str = "promxy") -> None:
+    """Whether it can be the address of somebody's API; nothing said can.
+
+    :raises ValueError: it can't. It may hold a login and is never quoted.
+    """
+    if said not in ("", None) and not _PROMXY.fullmatch(str(said)):
+        raise ValueError(f"is no address of {whose}'s API: http or https, without login, query or fragment")
 
 
 @dataclass(frozen=True)

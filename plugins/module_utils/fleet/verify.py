@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -83,35 +82,6 @@ class Data:
     limits: Mapping[str, float]
     promxy: str
     now: Callable[[], float]
-
-
-#: Seconds beyond which the newest data of each kind is too old, where nobody says otherwise.
-AGES: Mapping[str, int] = {data.METRICS: 300, data.LOGS: 900, data.COSTS: 900}
-_PROMXY = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", re.ASCII)
-
-
-#: What would be right for promxy's address.
-ADDRESS = "for example http://localhost:8082, after kubectl port-forward -n kof svc/kof-mothership-promxy 8082:8082"
-
-
-def seconds(said: Any) -> None:
-    """Whether it can be the age of data; nothing said can.
-
-    :raises ValueError: it can't. What was said is never quoted.
-    """
-    plain = str(said)
-    if said in ("", None) or (not isinstance(said, bool) and re.fullmatch(r"[1-9][0-9]{0,8}", plain, re.ASCII)):
-        return
-    raise ValueError("is no whole number of 1 or more")
-
-
-def address(said: Any, whose: str = "promxy") -> None:
-    """Whether it can be the address of somebody's API; nothing said can.
-
-    :raises ValueError: it can't. It may hold a login and is never quoted.
-    """
-    if said not in ("", None) and not _PROMXY.fullmatch(str(said)):
-        raise ValueError(f"is no address of {whose}'s API: http or https, without login, query or fragment")
 
 
 def inside(seconds: float, of_data: Data | None = None) -> Callable[[Look], None]:

@@ -267,7 +267,7 @@ def masked(
 def _masked_string(value: str, secret: Callable[[str], bool] | None, mark: str) -> str:
     # Who asks for secrets gets to see a URL's login, too.
     value = value if secret else without_login(value)
-    if (len(value) > 4 and may_name(value)) or (secret and "\n" in value) or secret_forms.found(value):
+    if (secret and "\n" in value) or (len(value) > 4 and may_name(value)) or secret_forms.found(value):
         value = _masked_text(value, secret, mark)
     # In a text of several lines one may be over two of them, in a comment or in what is no YAML.
     return mark if secret and secret(value) else value
@@ -278,7 +278,7 @@ def _masked_text(text: str, secret: Callable[[str], bool] | None, mark: str) -> 
     if ":" not in text and "=" not in text:
         return mark if secret and secret(text) else _masked_lines(text, mark)
     try:
-        tree = foreign_yaml.read(text, whole=True)
+        tree = foreign_yaml.shared(text)
     except foreign_yaml.NotYaml:
         return mark  # names a secret and can't be read: better hidden than half shown
     if not isinstance(tree, (dict, list)):

@@ -423,10 +423,20 @@ def _parsed(service: Mapping[str, Any]) -> dict[str, Any] | None:
     text = service.get("values") or ""
     try:
         # Ours never has two braces beside each other: as a variable a template of kcm's would become mere text.
-        values = to_plain(foreign_yaml.read(text) or {}) if "{{" not in text else None
+        values = to_plain(_read(text) or {}) if "{{" not in text else None
     except (foreign_yaml.NotYaml, NotPlain, TypeError):
         values = None
     return values if isinstance(values, dict) else None
+
+
+def _read(text: str) -> Any:
+    """
+    :raises NotYaml:
+    """
+    try:
+        return foreign_yaml.shared(text)
+    except foreign_yaml.NotYaml:  # helm doesn't look behind the first document
+        return foreign_yaml.read(text)
 
 
 def _recover(cluster: FoundCluster, values: dict[str, dict[str, Any]], domain: str | None, release: Direct) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import math
 import re
 import struct
@@ -68,6 +69,16 @@ def read(text: str | bytes, *, whole: bool = False) -> Any:
     if _NOT_FINITE.search(text):
         _refuse_not_finite(value)
     return value
+
+
+@functools.lru_cache(maxsize=4096)
+def shared(text: str) -> Any:
+    """As `read` with `whole`: one value for all who ask for the same text, which is of a thousand clusters and read by
+    several jobs. Nobody may change it.
+
+    :raises NotYaml:
+    """
+    return read(text, whole=True)
 
 
 def documents(text: str) -> Iterator[Any]:

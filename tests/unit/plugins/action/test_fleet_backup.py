@@ -204,6 +204,14 @@ def test_the_same_fleet_is_the_same_archive_but_for_what_is_encrypted(world: Wor
     assert one["encrypted/secrets.json"].startswith(b"$ANSIBLE_VAULT;1.2;AES256;prod\n")
 
 
+def test_what_an_inventory_says_of_clusters_is_nothing_to_a_backup(world: World) -> None:
+    """It is found by its label; a child that isn't written right yet keeps nobody from saving what there is."""
+    wrong = ("-e", '{"child_config": "none", "regional_retention": "forever"}')
+    files = [result(world.backup(*more, where=f"of{number}"))["file"] for number, more in enumerate([(), wrong])]
+    assert pathlib.Path(files[0]).read_bytes() == pathlib.Path(files[1]).read_bytes()
+    assert failed(world.apply("regional", *wrong))
+
+
 def test_an_inventory_of_it_is_in_it_by_which_a_run_has_nothing_to_do(world: World) -> None:
     text = members(result(world.backup())["file"])["inventory.yml"]
     found = yaml.safe_load(text)

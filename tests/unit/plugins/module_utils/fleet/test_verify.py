@@ -225,7 +225,7 @@ def look_for_data(
     monkeypatch.setattr(looks, "look", visited)
     asked = test_data.Fleet()
     asked.vmauths = {"us1": test_data.Vmauth(), **arrived}
-    how = verify.Data(asked.ask, verify.AGES, "", lambda: test_data.NOW)
+    how = verify.Data(asked.ask, data.AGES, "", lambda: test_data.NOW)
     source = Source([*(held or regions()), *MOTHERSHIP], forbidden=forbidden)
     more = (verify.inside(7, how),)
     seen = status.look(source, of or both(), CHARTS, patience=60, now=NOW, more=more)  # type: ignore[arg-type]
@@ -326,10 +326,10 @@ def test_an_address_of_promxy_that_is_none_is_refused_without_quoting_it(promxy:
     with pytest.raises(FleetFault, match="verify_promxy") as refusal:
         refused(promxy=promxy)
     assert "CANARY" not in str(refusal.value)
-    verify.address("http://localhost:8082/")
+    data.address("http://localhost:8082/")
 
 
 def refused(**options: Any) -> None:
     action = object.__new__(fleet_verify.ActionModule)
-    ages = {f"{kind}_age": age for kind, age in verify.AGES.items()}
+    ages = {f"{kind}_age": age for kind, age in data.AGES.items()}
     action.fleet({"deadline": 30, "promxy": None, **ages, **options}, {})

@@ -276,6 +276,13 @@ def test_what_the_api_server_takes_for_a_config_stops_nobody(config: Any) -> Non
     assert "regional_cluster_labels" not in found.variables
 
 
+def test_of_two_documents_among_values_the_first_counts_as_helm_has_it() -> None:
+    text = "victoriametrics: {vmauth: {ingress: {host: vmauth.a.example.com}}}\n---\nb: 2\n"
+    two = {**cluster("two", text=text), "kind": "ClusterDeployment"}
+    (found,) = found_clusters([two], RELEASES["0.1.1"])
+    assert (found.left_out, found.variables["regional_domain"]) == ([], "a.example.com")
+
+
 def test_the_values_of_a_service_are_parsed_once_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many look at a thousand clusters' values."""
     parsed: list[str] = []
