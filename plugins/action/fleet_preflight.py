@@ -22,7 +22,7 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
     LAYERS,
     FleetFault,
 )
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.jobs import JOBS
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling
 from ansible_collections.k0rdent.kof.plugins.module_utils.text.plain import to_plain, truth

@@ -16,7 +16,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.releases import RELEASES
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import Facts, Helm
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS, Walk
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.jobs import JOBS
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import Walk
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import Situation, Subject
 from ansible_collections.k0rdent.kof.plugins.module_utils.report.row import FAILED, Check
 

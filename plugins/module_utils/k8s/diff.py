@@ -286,7 +286,9 @@ def _masked_text(text: str, secret: Callable[[str], bool] | None, mark: str) -> 
     hidden = _masked_keys(masked(tree, secret, mark), mark)
     # Our own writer, for what it escapes is known to those who look for secrets in it.
     # What is left is in a comment.
-    return secret_forms.hidden(text, mark) if same(hidden, tree) else yaml_text.dump(hidden)
+    if not same(hidden, tree):
+        return yaml_text.dump(hidden)
+    return secret_forms.hidden(text, mark) if secret_forms.found(text) else text
 
 
 def _masked_keys(value: Any, mark: str) -> Any:

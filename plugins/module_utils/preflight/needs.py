@@ -32,18 +32,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.kof.blueprint import G
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.parts import parts
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.lines.release import Direct
 from ansible_collections.k0rdent.kof.plugins.module_utils.kof.strangers import GRAFANA_DATASOURCE, PROMXY_SERVER_GROUP
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.jobs import JOBS
 
-#: By what a run is going to do: look (nothing), tell the status, verify it, apply or delete, the jobs whose rights it
-#: needs (see Right).
-JOBS = {
-    "look": ("look", "wait"),
-    "status": ("status",),
-    "verify": ("status", "verify"),
-    "support": ("status", "support"),
-    "backup": ("backup",),
-    "apply": ("look", "apply", "helm", "wait", "record"),
-    "delete": ("delete", "record"),
-}
 OF_CLUSTERS = frozenset({"regional", "child"})
 #: In the order in which Kubernetes' own documentation has them.
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")

@@ -46,7 +46,8 @@ from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.facts import
     installed_charts,
 )
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.foresight import Foresee
-from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import JOBS, Walk
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.jobs import JOBS
+from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.needs import Walk
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.situation import (
     GRAFANA_SWITCH,
     Mirrored,
