@@ -90,14 +90,11 @@ class ActionModule(fleets.FleetAction):
 
     @staticmethod
     def _read(task_vars: dict[str, Any]) -> fleets.ReadFleet:
-        """The mothership, whoever is left by a limit. What is saved has the fleet's label, whatever the inventory says
-        of clusters: without a mothership in it, the batch says where that is.
+        """The batch, and the mothership, which is part of it, whoever is left by a limit.
 
         :raises FleetFault: what is said of them is wrong.
         """
-        batch = set(task_vars.get("ansible_play_batch") or ())
-        whole = not batch.intersection(members(task_vars["groups"], "mothership"))
-        fleet = fleets.read_fleet(task_vars, LAYERS if whole else ("mothership",), everywhere=whole)
+        fleet = fleets.read_fleet(task_vars, LAYERS, everywhere=True)
         about = {"", *fleet.hosts, *members(task_vars["groups"], "mothership")}
         faults = [each for each in fleet.faults if each.host in about]
         if faults:

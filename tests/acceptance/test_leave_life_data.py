@@ -22,6 +22,7 @@ from support import DEPLOYMENTS, REPOSITORY, Run, Sandbox
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.data import COSTS, LOGS, METRICS
 from ansible_collections.k0rdent.kof.plugins.plugin_utils.asking import ask
 from sandbox import binaries
+from sandbox import data as real
 
 pytestmark = [
     pytest.mark.long,
@@ -83,9 +84,21 @@ class Life:
     def count(self, region: str, child: str, at: int) -> float:
         """Samples of a child that a region has of the hour before."""
         form = {"query": f'sum(count_over_time({{clusterName="{child}"}}[1h]))', "time": str(at), "nocache": "1"}
-        base = f"https://vmauth.{GROWN.regionals[region]['regional_domain']}/vm/select/0/prometheus/api/v1/query"
-        rows = json.loads(ask(base, form, self.login())[1])["data"]["result"]
+        rows = json.loads(self.ask(region, "/vm/select/0/prometheus/api/v1/query", form))["data"]["result"]
         return float(rows[0]["value"][1]) if rows else 0.0
+
+    def lines(self, region: str, at: int) -> int:
+        """Lines of logs that a region has of the hour before."""
+        form = {"query": f"_time:[{told(at - 3600)}, {told(at)}) | stats count() lines"}
+        return int(json.loads(self.ask(region, "/vls/select/logsql/query", form))["lines"])
+
+    def ask(self, region: str, path: str, form: dict[str, str]) -> bytes:
+        domain = GROWN.regionals[region]["regional_domain"]
+        return ask(f"https://vmauth.{domain}{path}", form, self.login())[1]
+
+
+def told(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 @pytest.fixture
@@ -113,16 +126,24 @@ def test_what_is_measured_lives_as_long_as_its_fleet(life: Life) -> None:
         time.sleep(5)
         to = int(time.time()) - 60
         before = [life.count(*each, to - 1) for each in kept]
-    where, moment = life.folder / "backups", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(to))
-    said = {"backup_folder": str(where), "backup_data_from": "2h", "backup_data_to": moment}
+    logs = [life.lines(region, to) for region in GROWN.regionals]
+    assert all(logs), logs
+    where = life.folder / "backups"
+    said = {"backup_folder": str(where), "backup_data_from": "2h", "backup_data_to": told(to)}
     life.run("backup", *life.vault, backup_data=True, **said)
 
     life.run("uninstall", kof_uninstall_confirm="sandbox", kof_uninstall_also="all")
     assert life.sandbox.items(DEPLOYMENTS) == []
     assert life.sandbox.kubectl("get", "namespace", "kof", "--ignore-not-found") == ""
 
+    stores = [real.folder(life.sandbox.folder) / region for region in GROWN.regionals]
+    while any(each.exists() for each in stores):  # or what was measured before would be there anyway
+        assert time.monotonic() < end + 300, stores
+        time.sleep(0.5)
+
     (archive,), (data,) = where.glob("kof-backup-*"), where.glob("kof-data-*")
     files = {"restore_file": str(archive), "restore_data": str(data)}
     life.run("restore", *life.vault, restore_data_patience=600, **files)
     life.arrives(MOVED)
     assert [life.count(*each, to - 1) for each in kept] == before
+    assert [life.lines(region, to) for region in GROWN.regionals] == logs

@@ -385,9 +385,10 @@ class _Link(http.client.HTTPConnection):
             self.endheaders(body)
         finally:
             self._pieces = None
+        whole = b"".join(pieces)
         if before is not None:
             before()
-        self.send(b"".join(pieces))
+        self.send(whole)
 
     def send(self, data: Any) -> None:
         if self._pieces is None:

@@ -204,12 +204,16 @@ def test_the_same_fleet_is_the_same_archive_but_for_what_is_encrypted(world: Wor
     assert one["encrypted/secrets.json"].startswith(b"$ANSIBLE_VAULT;1.2;AES256;prod\n")
 
 
-def test_what_an_inventory_says_of_clusters_is_nothing_to_a_backup(world: World) -> None:
-    """It is found by its label; a child that isn't written right yet keeps nobody from saving what there is."""
-    wrong = ("-e", '{"child_config": "none", "regional_retention": "forever"}')
-    files = [result(world.backup(*more, where=f"of{number}"))["file"] for number, more in enumerate([(), wrong])]
-    assert pathlib.Path(files[0]).read_bytes() == pathlib.Path(files[1]).read_bytes()
-    assert failed(world.apply("regional", *wrong))
+@pytest.mark.parametrize("name", ["kof_fleet", "kof_kcm_namespace"])
+def test_clusters_that_say_another_fleet_than_the_mothership_are_refused(world: World, name: str) -> None:
+    """What is theirs would be missing in the archive, and in those that drive out the good ones."""
+    hosts = world.folder / "hosts.yml"
+    inventory = yaml.safe_load(hosts.read_text())
+    for each in inventory["kof_regional"]["hosts"].values():
+        each[name] = "another"
+    hosts.write_text(yaml.safe_dump(inventory))
+    assert name in failed(world.backup())
+    assert not (world.folder / "backups").exists()
 
 
 def test_an_inventory_of_it_is_in_it_by_which_a_run_has_nothing_to_do(world: World) -> None:
