@@ -292,6 +292,7 @@ def test_07_forwards_are_held_outlive_a_pod_and_end_with_the_run(
                 assert answered(url).split()[:2] == [whose, "3000"]
             until(lambda: len(ours(mark)) == 4)  # promxy's port is taken
             if number == signal.SIGINT:
+                until(lambda: OPEN in told.text)  # it looks each half second, and answers before it has looked
                 pods = people.sandbox.get("pods", "-n", "kof")["items"]
                 (name,) = [
                     each["metadata"]["name"] for each in pods if each["metadata"]["name"].startswith("grafana-vm-d")
