@@ -300,8 +300,10 @@ def test_07_forwards_are_held_outlive_a_pod_and_end_with_the_run(
                 people.sandbox.kubectl("delete", "pod", name, "-n", "kof")
                 # A kubelet ends what it forwards to a pod that is gone. kwok's goes on, so it is ended itself.
                 processes.end(people.sandbox.folder, ["mothership.kwok"])
-                until(lambda: "mothership Grafana http://127.0.0.1:3000: " in told.text.partition(OPEN)[2])
-                cluster.mend("mothership", state=people.sandbox.folder)
+                try:
+                    until(lambda: "mothership Grafana http://127.0.0.1:3000: " in told.text.partition(OPEN)[2])
+                finally:
+                    cluster.mend("mothership", state=people.sandbox.folder)
                 assert answered("http://127.0.0.1:3000").split()[:2] == ["mothership", "3000"]
                 until(lambda: f"{OPEN} again" in told.text)
         finally:
