@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The action of modules/fleet_preflight.py: the whole inventory and the management cluster, as one table of checks.
 
-The checks themselves are module_utils/preflight.
+The checks themselves are module_utils/preflight, what they are given is plugin_utils/checking.py.
 """
 
 from __future__ import annotations
@@ -16,12 +16,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 from ansible_collections.k0rdent.kof.plugins.module_utils.fleet import data
-from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import (
-    FAULTS_KEPT,
-    GROUPS,
-    LAYERS,
-    FleetFault,
-)
+from ansible_collections.k0rdent.kof.plugins.module_utils.fleet.fleet import FAULTS_KEPT, GROUPS, LAYERS, FleetFault
 from ansible_collections.k0rdent.kof.plugins.module_utils.preflight.jobs import JOBS
 from ansible_collections.k0rdent.kof.plugins.module_utils.report import row, table
 from ansible_collections.k0rdent.kof.plugins.module_utils.text import telling

@@ -400,8 +400,7 @@ def members(saved: Saved, encrypt: Callable[[bytes], bytes] | None) -> dict[str,
         SECRET_VARIABLES: saved.secret_variables,
         SECRET_DASHBOARDS: saved.secret_dashboards,
     }
-    written = {name: _written(each) for name, each in secret.items() if each} if encrypt else {}
-    return found | {name: encrypt(content) for name, content in written.items() if encrypt}
+    return found | {name: encrypt(_written(each)) for name, each in secret.items() if each and encrypt}
 
 
 def _written(value: list[Any] | dict[str, Any]) -> bytes:
